@@ -1,0 +1,264 @@
+"""The values that every part of trunkpulse speaks in: trunks, policies, states, changes.
+
+All are frozen. Durations are seconds (``_seconds``); moments are milliseconds since the
+epoch (``_ms``) because that is what people and other programs read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = [
+    "AttemptEvidence",
+    "Destination",
+    "Direction",
+    "EventStream",
+    "FailureKind",
+    "KeepalivePolicy",
+    "NumberRange",
+    "ProbeIdentity",
+    "Reason",
+    "Route",
+    "RouteTrunk",
+    "StateChange",
+    "TargetState",
+    "Trunk",
+    "TrunkState",
+    "WhenNoneAvailable",
+]
+
+
+class Direction(StrEnum):
+    """Which way calls run over a trunk, seen from the operator."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    BOTH = "both"
+
+    def serves(self, wanted: Direction) -> bool:
+        """True if a trunk or route of this direction takes calls of direction ``wanted``."""
+        return self is Direction.BOTH or wanted is Direction.BOTH or self is wanted
+
+
+class TrunkState(StrEnum):
+    """What is believed about a trunk; routing acts on this and nothing else."""
+
+    UNKNOWN = "UNKNOWN"
+    """Not yet decided; routed as a last resort."""
+    AVAILABLE = "AVAILABLE"
+    DEGRADED = "DEGRADED"
+    """Some targets are down, enough are left to route over."""
+    DOWN = "DOWN"
+
+
+class TargetState(StrEnum):
+    """What is believed about one target (one URI, probed from one source)."""
+
+    UNKNOWN = "UNKNOWN"
+    AVAILABLE = "AVAILABLE"
+    DOWN = "DOWN"
+
+
+class Reason(StrEnum):
+    """Why a trunk changed its state."""
+
+    KEEPALIVE_FAILURE = "KEEPALIVE_FAILURE"
+    """No answers, or unhealthy ones."""
+    NETWORK_ERROR = "NETWORK_ERROR"
+    """Refused, unreachable, reset, or the name could not be resolved."""
+    ADMIN_DISABLED = "ADMIN_DISABLED"
+    LICENSE_ISSUE = "LICENSE_ISSUE"
+    KEEPALIVE_RESTORED = "KEEPALIVE_RESTORED"
+    ADMIN_ENABLED = "ADMIN_ENABLED"
+    LICENSE_RESTORED = "LICENSE_RESTORED"
+
+
+class FailureKind(StrEnum):
+    """Why one attempt failed when there was no healthy answer."""
+
+    TIMEOUT = "timeout"
+    """No final answer within ``timeout_seconds`` (RFC 3261 8.1.3.1 treats it as a 408)."""
+    UNHEALTHY_RESPONSE = "unhealthy_response"
+    """A final answer whose status code is not among ``healthy_responses``."""
+    REFUSED = "refused"
+    """ICMP port unreachable, or the connection was refused."""
+    UNREACHABLE = "unreachable"
+    """No route, network or host unreachable, or the local network refused to send."""
+    DNS = "dns"
+    """The target's host name could not be resolved."""
+
+    @property
+    def reason(self) -> Reason:
+        """The reason that a change brought about by this kind of failure carries."""
+        if self in (FailureKind.TIMEOUT, FailureKind.UNHEALTHY_RESPONSE):
+            return Reason.KEEPALIVE_FAILURE
+        return Reason.NETWORK_ERROR
+
+
+class WhenNoneAvailable(StrEnum):
+    """What a route answers when every one of its trunks is DOWN."""
+
+    FAIL = "fail"
+    TRY_ALL = "try_all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepalivePolicy:
+    """How a trunk is probed and judged. Trunks with equal settings share one object."""
+
+    enabled: bool = True
+    interval_seconds: float = 30.0
+    """Between attempts while nothing is in doubt, start to start."""
+    max_failed_attempts: int = 3
+    """Consecutive failures before DOWN."""
+    min_successful_attempts: int = 2
+    """Consecutive successes before AVAILABLE."""
+    timeout_seconds: float = 4.0
+    """One attempt, retransmissions included."""
+    confirm_interval_seconds: float = 5.0
+    """Between attempts while a change is being confirmed, start to start."""
+    down_interval_seconds: float = 15.0
+    """Between attempts while DOWN, start to start."""
+    jitter: float = 0.05
+    """Share of the interval by which it is randomly longer or shorter."""
+    healthy_responses: tuple[str, ...] = ("2xx",)
+    """Status codes ("404") and classes ("2xx") that count as a success."""
+    healthy_codes: frozenset[int] = field(default=frozenset(range(200, 300)), repr=False)
+    """``healthy_responses`` expanded; an unlisted code stands for x00 (RFC 3261 8.1.3.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeIdentity:
+    """What a trunk's OPTIONS carries beyond the target's own URI; None means the default."""
+
+    from_uri: str | None = None
+    contact_uri: str | None = None
+    request_uri: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    source: tuple[str, int] | None = None
+    """Local address and port that probes leave from; port 0 lets the system choose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trunk:
+    """A SIP trunk as configured: what it is called, where it ends, how it is probed."""
+
+    id: str
+    name: str
+    targets: tuple[str, ...]
+    """SIP URIs, in the canonical form that ``str(SipUri)`` gives."""
+    direction: Direction = Direction.BOTH
+    region: str | None = None
+    """None: the instance's own region."""
+    carrier: str | None = None
+    min_available_targets: int = 1
+    enabled: bool = True
+    keepalive: KeepalivePolicy = KeepalivePolicy()
+    identity: ProbeIdentity = ProbeIdentity()
+    managed_by: str | None = None
+    """The file that declares it (read-only in the API), or None if made through the API."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRange:
+    """E.164 numbers that a route serves: a prefix, or every number from ``first`` to ``last``."""
+
+    first: str
+    """Digits with a leading plus."""
+    last: str | None = None
+    """None: ``first`` is a prefix. Otherwise the same length as ``first``, inclusive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteTrunk:
+    """A trunk's place in a route."""
+
+    id: str
+    priority: int = 1
+    """Lower is tried first."""
+    weight: int = 100
+    """Share of the calls within one priority."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Which trunks take the calls to which numbers."""
+
+    id: str
+    direction: Direction = Direction.OUTBOUND
+    numbers: tuple[NumberRange, ...] = ()
+    """Empty: every number."""
+    regions: tuple[str, ...] = ()
+    """Empty: every region."""
+    trunks: tuple[RouteTrunk, ...] = ()
+    when_none_available: WhenNoneAvailable = WhenNoneAvailable.FAIL
+    managed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where a stream's events go. ``type`` picks the sink; the rest is the sink's own."""
+
+    type: str
+    url: str
+    secret: str | None = field(default=None, repr=False)
+    """The resolved secret, never printed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventStream:
+    """A subscription: which events go to which destination."""
+
+    id: str
+    name: str
+    destination: Destination
+    event_types: tuple[str, ...] = ("telephony.trunks.stateChange",)
+    trunks: tuple[str, ...] = ()
+    """Empty: all."""
+    reason_codes: tuple[str, ...] = ("KEEPALIVE_FAILURE", "NETWORK_ERROR")
+    """``("*",)`` takes every reason."""
+    enabled: bool = True
+    managed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEvidence:
+    """What the last attempt at one target showed: the ground under a verdict."""
+
+    target: str
+    """The target's URI."""
+    state: TargetState
+    code: int | None = None
+    """Status code received on the wire; None if no answer came."""
+    failure: FailureKind | None = None
+    """None after a success."""
+    detail: str | None = None
+    """One phrase for a person, such as "Connection refused"."""
+    rtt_ms: float | None = None
+    at_ms: int | None = None
+    """When the attempt ended; None before the first."""
+    failed_attempts: int = 0
+    """Consecutive failures."""
+    last_success_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChange:
+    """A trunk left one state for another: the one fact that everything else follows from."""
+
+    event_id: str
+    """Unique, and the same over every delivery and retry."""
+    trunk_id: str
+    trunk_name: str
+    sequence: int
+    """Counts a trunk's changes from 1 without gaps."""
+    at_ms: int
+    previous_state: TrunkState
+    state: TrunkState
+    reason: Reason
+    failed_attempts: int
+    last_success_ms: int | None
+    instance_id: str
+    region: str
+    evidence: tuple[AttemptEvidence, ...] = ()

@@ -1,0 +1,284 @@
+"""What the core needs from the outside world, one Protocol each; ``adapters`` provide them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from trunkpulse.model import EventStream, FailureKind, Reason, StateChange, TargetState, TrunkState
+
+__all__ = [
+    "Address",
+    "Clock",
+    "DatagramReceiver",
+    "DatagramTransport",
+    "Delivery",
+    "DeliveryOutcome",
+    "DeliveryReport",
+    "DeliveryResult",
+    "EventLog",
+    "EventSink",
+    "HealthCommit",
+    "HealthStore",
+    "Outbox",
+    "RecordedEvent",
+    "ResolutionFailed",
+    "Resolver",
+    "SinkAnswer",
+    "StoreUnavailable",
+    "StoredHealth",
+    "StoredTarget",
+]
+
+Address = tuple[str, int] | tuple[str, int, int, int]
+"""A socket address of IPv4 or IPv6 as the ``socket`` module writes it."""
+
+
+class Clock(Protocol):
+    """Time, so that a test can drive it."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start, never backwards: for intervals."""
+
+    def wall(self) -> float:
+        """Seconds since the epoch: for what a person reads."""
+
+
+# --- the network ---------------------------------------------------------------------------
+
+
+class DatagramReceiver(Protocol):
+    """Who hears what a datagram transport received."""
+
+    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+        """``data`` arrived from ``source``; ``now`` is the monotonic moment of reception."""
+
+    def send_failed(
+        self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float
+    ) -> None:
+        """The datagram ``data`` to ``destination`` could not be sent, or was refused (ICMP)."""
+
+    def batch_finished(self) -> None:
+        """All that was waiting has been handed over; a driver re-arms its timer now."""
+
+
+class DatagramTransport(Protocol):
+    """One local socket that serves any number of targets."""
+
+    @property
+    def local_address(self) -> Address:
+        """The address that datagrams leave from."""
+
+    def send(self, data: bytes, destination: Address) -> None:
+        """Send without blocking; a failure is reported to the receiver, never raised."""
+
+    def close(self) -> None:
+        """Release the socket; safe to repeat."""
+
+
+class ResolutionFailed(Exception):
+    """A host name could not be resolved; the message is a phrase for a person."""
+
+
+class Resolver(Protocol):
+    """Turns a host and port into socket addresses."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        """The addresses of ``host``, best first, never empty; raises ResolutionFailed."""
+
+
+# --- the store -----------------------------------------------------------------------------
+
+
+class StoreUnavailable(Exception):
+    """The database cannot be reached or refused to work; nothing of the call was written.
+
+    Retryable: the caller keeps what it wanted written and tries again.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTarget:
+    """What is kept of one target so that a restart carries on where it stopped."""
+
+    uri: str
+    state: TargetState
+    last_success_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredHealth:
+    """A trunk's last recorded state."""
+
+    trunk_id: str
+    state: TrunkState
+    reason: Reason | None
+    """None until the first change."""
+    sequence: int
+    """Of the last change; 0 before the first. Also the version that compare-and-set checks."""
+    since_ms: int | None
+    admin_enabled: bool
+    """False while an administrator has the trunk disabled."""
+    targets: tuple[StoredTarget, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCommit:
+    """One trunk's part of a commit: its new health and, if its state changed, the change."""
+
+    health: StoredHealth
+    """As it shall be after the commit."""
+    change: StateChange | None
+    """None: only ``admin_enabled`` or ``targets`` are saved. Otherwise
+    ``change.sequence == health.sequence`` and the store must hold ``sequence - 1``."""
+    tell: tuple[str, ...] = ()
+    """Ids of the streams that get a delivery of this change."""
+    opened: tuple[str, ...] = ()
+    """Streams that are hereby told of trouble on this trunk: they are owed the recovery."""
+    closed: tuple[str, ...] = ()
+    """Streams that are hereby told of the recovery: they are owed nothing more."""
+
+
+class HealthStore(Protocol):
+    """Trunk states. State, event row and deliveries are written in one transaction."""
+
+    async def load(self) -> dict[str, StoredHealth]:
+        """Every trunk's last recorded state by trunk id, forgotten ones included."""
+
+    async def load_owed(self) -> set[tuple[str, str]]:
+        """(stream id, trunk id) of every recovery that is still owed."""
+
+    async def commit(self, commits: Sequence[HealthCommit]) -> frozenset[str]:
+        """Write all in one transaction, durable on return; raises StoreUnavailable.
+
+        Returns the ids of trunks whose recorded sequence was not the expected one: nothing is
+        written for these, all else is.
+        """
+
+    async def forget(self, trunk_ids: Sequence[str]) -> None:
+        """These trunks are no longer configured: state UNKNOWN, no targets, sequence kept.
+
+        Owed recoveries of these trunks are dropped; events stay.
+        """
+
+    async def close(self) -> None:
+        """Release connections; safe to repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """A row of the event log."""
+
+    position: int
+    """Grows with every event; the cursor of readers."""
+    event_id: str
+    trunk_id: str
+    at_ms: int
+    body: str
+    """The event as JSON, exactly as it is delivered."""
+
+
+class EventLog(Protocol):
+    """The recorded events, oldest first, for readers."""
+
+    async def read(
+        self, *, after: int = 0, limit: int = 100, trunk_id: str | None = None
+    ) -> list[RecordedEvent]:
+        """At most ``limit`` events with a position above ``after``, in order."""
+
+    async def latest(
+        self, *, before: int | None = None, limit: int = 100, trunk_id: str | None = None
+    ) -> list[RecordedEvent]:
+        """At most ``limit`` events, newest first, with a position below ``before``."""
+
+    async def last_position(self) -> int:
+        """The position of the newest event, 0 if there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event on its way to one stream."""
+
+    id: int
+    stream_id: str
+    trunk_id: str
+    event_id: str
+    position: int
+    body: str
+    attempts: int
+    """Attempts made before this one."""
+    created_ms: int
+    """When the event was recorded."""
+
+
+class DeliveryResult(StrEnum):
+    """How a delivery attempt ended."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    PARKED = "parked"
+    """Given up for now (dead letter), so that newer events of the trunk pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryReport:
+    """What the outbox is told after an attempt."""
+
+    delivery_id: int
+    result: DeliveryResult
+    at_ms: int
+    due_ms: int | None = None
+    """With RETRY: not before this moment."""
+    detail: str = ""
+
+
+class Outbox(Protocol):
+    """Deliveries that are due. Only the oldest pending one of a stream and trunk is ever due."""
+
+    async def sync_streams(self, streams: Sequence[EventStream]) -> None:
+        """These streams exist now: pending deliveries and owed recoveries of others go."""
+
+    async def claim(
+        self, stream_id: str, *, now_ms: int, limit: int, lease_ms: int
+    ) -> list[Delivery]:
+        """Take due deliveries, oldest first, at most one per trunk, for ``lease_ms``."""
+
+    async def settle(self, reports: Sequence[DeliveryReport]) -> None:
+        """Record how claimed deliveries ended, in one transaction."""
+
+    async def next_due_ms(self, stream_id: str) -> int | None:
+        """When the next delivery falls due (a past moment: now); None if none is pending."""
+
+    async def release(self) -> None:
+        """At start: give back every claim that an earlier life of this process held."""
+
+
+class DeliveryOutcome(StrEnum):
+    """What a destination said."""
+
+    ACCEPTED = "accepted"
+    TRY_LATER = "try_later"
+    """Time-out, connection error, 429, 5xx: the same delivery may succeed later."""
+    REFUSED = "refused"
+    """The destination will never take this delivery."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkAnswer:
+    """A destination's answer to one delivery."""
+
+    outcome: DeliveryOutcome
+    detail: str = ""
+    retry_after_seconds: float | None = None
+
+
+class EventSink(Protocol):
+    """One destination. Never raises for what the destination did; cancellation is clean."""
+
+    async def deliver(self, delivery: Delivery) -> SinkAnswer:
+        """Send it once, within a deadline of the sink's own."""
+
+    async def close(self) -> None:
+        """Release connections; safe to repeat."""
