@@ -25,6 +25,7 @@ __all__ = [
     "TargetState",
     "Trunk",
     "TrunkState",
+    "TrunkStatus",
     "WhenNoneAvailable",
 ]
 
@@ -72,6 +73,17 @@ class Reason(StrEnum):
     KEEPALIVE_RESTORED = "KEEPALIVE_RESTORED"
     ADMIN_ENABLED = "ADMIN_ENABLED"
     LICENSE_RESTORED = "LICENSE_RESTORED"
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkStatus:
+    """A trunk's present state and what brought it there, as routing and readers see it."""
+
+    state: TrunkState
+    reason: Reason | None = None
+    """Of the last change; None until the first."""
+    since_ms: int | None = None
+    """When the last change happened; None until the first."""
 
 
 class FailureKind(StrEnum):

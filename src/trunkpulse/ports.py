@@ -18,6 +18,7 @@ __all__ = [
     "DeliveryOutcome",
     "DeliveryReport",
     "DeliveryResult",
+    "DestinationInvalid",
     "EventLog",
     "EventSink",
     "HealthCommit",
@@ -272,6 +273,10 @@ class SinkAnswer:
     outcome: DeliveryOutcome
     detail: str = ""
     retry_after_seconds: float | None = None
+
+
+class DestinationInvalid(ValueError):
+    """A stream's destination can never work as it is configured; the message is for a person."""
 
 
 class EventSink(Protocol):

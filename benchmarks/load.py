@@ -1,0 +1,61 @@
+"""What is asked of every prober, and what each gives back.
+
+The far sides are addresses of 127.0.0.0/8 on one port, so that each target has an address of its
+own. macOS has 127.0.0.1 alone; there targets differ in the user part of their URI.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+__all__ = ["FULL", "QUICK", "Load", "Measurement", "target_uri"]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """So many targets, each probed once per interval."""
+
+    targets: int
+    interval_seconds: float
+    seconds: float
+    """How long to measure, after a warm-up."""
+
+    @property
+    def rate(self) -> float:
+        """Probes a second."""
+        return self.targets / self.interval_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What one prober did while it was measured."""
+
+    sent: int
+    """Probes, without retransmissions."""
+    answered: int
+    cpu_seconds: float
+    """Of all its processes, user and system."""
+    retransmissions: int = 0
+    lateness_p50_seconds: float | None = None
+    """Between the moment a probe was due and the moment it left; None if the prober cannot say."""
+    lateness_p99_seconds: float | None = None
+
+    @property
+    def lost(self) -> int:
+        return self.sent - self.answered
+
+    @property
+    def cpu_microseconds_per_probe(self) -> float:
+        return self.cpu_seconds / max(self.sent, 1) * 1e6
+
+
+QUICK = (Load(1_000, 1.0, 6.0), Load(10_000, 5.0, 10.0))
+FULL = (Load(1_000, 1.0, 20.0), Load(10_000, 5.0, 30.0), Load(100_000, 10.0, 30.0))
+
+
+def target_uri(index: int, port: int) -> str:
+    """The SIP URI of the target with this number, the same for every prober."""
+    if sys.platform == "darwin":
+        return f"sip:{index}@127.0.0.1:{port}"
+    return f"sip:127.{1 + index // 62_500}.{index // 250 % 250}.{1 + index % 250}:{port}"

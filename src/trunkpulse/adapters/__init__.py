@@ -1,0 +1,1 @@
+"""What the ports become on a real machine: sockets, databases, destinations."""

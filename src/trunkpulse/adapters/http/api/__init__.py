@@ -1,0 +1,1 @@
+"""``/api/v2``: a file per resource; ``application`` puts them together."""

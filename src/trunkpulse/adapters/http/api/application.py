@@ -1,0 +1,72 @@
+"""Puts the resources together behind the guard."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from trunkpulse.adapters.http.api import events, health, pages, routing, trunks
+from trunkpulse.adapters.http.api.context import ApiContext
+from trunkpulse.adapters.http.api.guard import Guard
+from trunkpulse.adapters.http.api.models import ProblemOut
+from trunkpulse.adapters.http.api.paging import TrunkIndex
+from trunkpulse.adapters.http.api.problems import register_problems
+
+__all__ = ["create_api"]
+
+_PROBLEM: dict[str, Any] = {
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
+}
+
+
+class _Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The document; FastAPI takes every model for ``application/json``, problems are not."""
+        document = super().openapi()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                for response in operation["responses"].values():
+                    if "application/problem+json" in response.get("content", {}):
+                        response["content"].pop("application/json", None)
+        return document
+
+
+def create_api(context: ApiContext) -> FastAPI:
+    """The whole API over ``context``, as an ASGI application without a lifespan."""
+    app = _Api(
+        title="trunkpulse",
+        description="The state of SIP trunks, the events of its changes, and which trunk "
+        "takes a call.",
+        version=context.version,
+        openapi_url="/api/v2/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        responses={
+            "4XX": {"description": "What was asked is wrong.", "model": ProblemOut, **_PROBLEM},
+            "5XX": {"description": "It cannot be done now.", "model": ProblemOut, **_PROBLEM},
+            HTTPStatus.UNPROCESSABLE_ENTITY.value: {
+                "description": "A field is wrong; `errors` says which.",
+                "model": ProblemOut,
+                **_PROBLEM,
+            },
+        },
+        # Metrics and logs are our own; nothing is to be looked up for each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.context = context
+    app.state.trunk_index = TrunkIndex(context.pipeline.records)
+    register_problems(app)
+    for resource in (trunks, events, routing, health, pages):
+        app.include_router(resource.router)
+    app.add_middleware(Guard, listen_host=context.listen_host)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The name of the function: short, and what generated clients call the operation."""
+    return route.name

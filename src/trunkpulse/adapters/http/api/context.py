@@ -1,0 +1,71 @@
+"""What the endpoints are given to answer from; the composition root builds one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from trunkpulse.adapters.http.api.feed import EventFeed
+from trunkpulse.adapters.http.api.paging import TrunkIndex
+from trunkpulse.adapters.metrics import Metrics
+from trunkpulse.board import Board
+from trunkpulse.events.delivery import DeliveryProgress
+from trunkpulse.model import EventStream, Route
+from trunkpulse.pipeline import Pipeline
+from trunkpulse.ports import Clock, EventLog
+from trunkpulse.routing.selection import RouteTable
+
+__all__ = ["ApiContext", "Context", "Index"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiContext:
+    """The live parts of one instance. Callables are asked anew for each request."""
+
+    pipeline: Pipeline
+    board: Board
+    events: EventLog
+    feed: EventFeed
+    metrics: Metrics
+    clock: Clock
+    rng: random.Random
+    instance_id: str
+    region: str
+    version: str
+    started_ms: int
+    """When this process started."""
+    listen_host: str
+    """What the API listens on, without brackets: a ``Host`` header may name it."""
+    routes: Callable[[], Sequence[Route]]
+    route_table: Callable[[], RouteTable]
+    streams: Callable[[], Sequence[EventStream]]
+    deliveries: Callable[[], Mapping[str, DeliveryProgress]]
+    """By stream id; a stream that is not delivered to is absent."""
+    readiness_problems: Callable[[], Sequence[str]]
+    """Why this instance should get no traffic, one sentence each; empty: it is ready."""
+    record_seconds: float = 5.0
+    """How long a request waits for what it did to be in the database."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        return int(self.clock.wall() * 1000)
+
+
+async def _context(request: Request) -> ApiContext:
+    context = request.app.state.context
+    assert isinstance(context, ApiContext)
+    return context
+
+
+async def _index(request: Request) -> TrunkIndex:
+    index = request.app.state.trunk_index
+    assert isinstance(index, TrunkIndex)
+    return index
+
+
+Context = Annotated[ApiContext, Depends(_context)]
+Index = Annotated[TrunkIndex, Depends(_index)]

@@ -1,0 +1,176 @@
+"""``/api/v2/events``: the log of changes, by cursor, live, and the streams that are told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlsplit, urlunsplit
+
+from fastapi import APIRouter, Header, Path, Query
+from starlette.responses import Response
+
+from trunkpulse.adapters.http.api.context import Context
+from trunkpulse.adapters.http.api.feed import LiveEvents
+from trunkpulse.adapters.http.api.models import Entities, EventOut, Out
+from trunkpulse.adapters.http.api.paging import Cursor, Limit, page_by_id, position_of
+from trunkpulse.adapters.http.api.problems import Problem
+from trunkpulse.events.delivery import DeliveryProgress
+from trunkpulse.events.envelope import EVENT_TYPE
+from trunkpulse.model import EventStream
+from trunkpulse.ports import RecordedEvent
+
+__all__ = ["event_page", "router"]
+
+router = APIRouter(prefix="/api/v2/events", tags=["events"])
+
+
+class EventType(StrEnum):
+    """The events there are."""
+
+    STATE_CHANGE = EVENT_TYPE
+
+
+class DestinationOut(Out):
+    """Where a stream's events go; credentials are left out."""
+
+    type: str
+    url: str
+
+
+class DeliveryOut(Out):
+    """What a stream's delivery did since it was started or last changed."""
+
+    delivered: int
+    retried: int
+    parked: int
+    in_flight: int
+    last_error: str | None
+
+
+class StreamOut(Out):
+    """A subscription: which events go to which destination."""
+
+    id: str
+    name: str
+    enabled: bool
+    event_types: list[str]
+    trunks: list[str]
+    reason_codes: list[str]
+    destination: DestinationOut
+    managed_by: str | None
+    delivery: DeliveryOut | None
+
+
+After = Annotated[
+    str | None, Query(max_length=32, description="A nextCursor, or the id of a live event.")
+]
+OfTrunk = Annotated[str | None, Query(alias="trunkId", max_length=256)]
+
+
+@router.get("", response_model=Entities[EventOut])
+async def list_events(
+    context: Context,
+    *,
+    after: After = None,
+    limit: Limit = 100,
+    trunk_id: OfTrunk = None,
+    _event_type: Annotated[EventType | None, Query(alias="eventType")] = None,
+) -> Response:
+    """The events as they were delivered, oldest first.
+
+    ``nextCursor`` is never null: ask with it again later for what has happened since.
+    """
+    position = 0 if after is None else position_of(after, field="query.after")
+    events = await context.events.read(after=position, limit=limit, trunk_id=trunk_id)
+    return event_page(events, str(events[-1].position if events else position))
+
+
+@router.get(
+    "/live",
+    response_class=Response,
+    responses={200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}},
+)
+async def live_events(
+    context: Context,
+    *,
+    after: After = None,
+    trunk_id: OfTrunk = None,
+    last_event_id: Annotated[str | None, Header(max_length=32)] = None,
+) -> Response:
+    """Events as they are recorded: id is the position, event the type, data the event.
+
+    Goes on after ``Last-Event-ID`` (or ``after``); without either it begins now.
+    """
+    if last_event_id:
+        position = position_of(last_event_id, field="header.last-event-id")
+    elif after is not None:
+        position = position_of(after, field="query.after")
+    else:
+        position = await context.events.last_position()
+    return LiveEvents(context.feed, position=position, trunk_id=trunk_id)
+
+
+@router.get("/streams")
+async def list_streams(
+    context: Context, *, limit: Limit = 100, cursor: Cursor = None
+) -> Entities[StreamOut]:
+    """The event streams, by id."""
+    streams = {stream.id: stream for stream in context.streams()}
+    page, next_cursor = page_by_id(streams, cursor, limit)
+    progress = context.deliveries()
+    entities = [_stream_out(stream, progress.get(stream.id)) for stream in page]
+    return Entities(entities=entities, next_cursor=next_cursor)
+
+
+@router.get("/streams/{stream_id}")
+async def get_stream(
+    context: Context, stream_id: Annotated[str, Path(description="A stream's id.")]
+) -> StreamOut:
+    """One event stream with its delivery counters."""
+    for stream in context.streams():
+        if stream.id == stream_id:
+            return _stream_out(stream, context.deliveries().get(stream_id))
+    raise Problem(HTTPStatus.NOT_FOUND, f"There is no event stream with the id {stream_id[:256]}.")
+
+
+def event_page(events: Sequence[RecordedEvent], next_cursor: str | None) -> Response:
+    """A page of events, byte for byte as they were recorded."""
+    bodies = ",".join(event.body for event in events)
+    text = f'{{"entities":[{bodies}],"nextCursor":{json.dumps(next_cursor)}}}'
+    return Response(text.encode(), media_type="application/json")
+
+
+def _stream_out(stream: EventStream, progress: DeliveryProgress | None) -> StreamOut:
+    destination = stream.destination
+    return StreamOut(
+        id=stream.id,
+        name=stream.name,
+        enabled=stream.enabled,
+        event_types=list(stream.event_types),
+        trunks=list(stream.trunks),
+        reason_codes=list(stream.reason_codes),
+        destination=DestinationOut(
+            type=destination.type, url=_without_credentials(destination.url)
+        ),
+        managed_by=stream.managed_by,
+        delivery=None
+        if progress is None
+        else DeliveryOut(
+            delivered=progress.delivered,
+            retried=progress.retried,
+            parked=progress.parked,
+            in_flight=progress.in_flight,
+            last_error=progress.last_error,
+        ),
+    )
+
+
+def _without_credentials(url: str) -> str:
+    """``url`` without user, password and query, which is where tokens are put."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    query = "…" if parts.query else ""
+    return urlunsplit((parts.scheme, host, parts.path, query, ""))

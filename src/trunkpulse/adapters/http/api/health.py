@@ -1,0 +1,80 @@
+"""How this instance is: ``/healthz``, ``/readyz``, ``/metrics``, ``/api/v2/instances``."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.responses import Response
+
+from trunkpulse.adapters.http.api.context import Context
+from trunkpulse.adapters.http.api.models import Entities, Out
+from trunkpulse.adapters.http.api.problems import Problem
+from trunkpulse.adapters.metrics import CONTENT_TYPE
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["instance"])
+
+
+class StatusOut(Out):
+    """One word on how this instance is."""
+
+    status: str
+
+
+class InstanceOut(Out):
+    """A process of trunkpulse."""
+
+    instance_id: str
+    region: str
+    version: str
+    started_at: int = Field(description="Milliseconds since the epoch.")
+    ready: bool
+    trunks: int
+    targets: int
+
+
+@router.get("/healthz")
+async def healthz() -> StatusOut:
+    """The process is alive and its event loop turns."""
+    return StatusOut(status="alive")
+
+
+@router.get("/readyz")
+async def readyz(context: Context) -> StatusOut:
+    """This instance may be given traffic; 503 says why not."""
+    problems = list(context.readiness_problems())
+    if problems:
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"This instance is not ready: {' '.join(problems)}",
+            members={"problems": problems},
+        )
+    return StatusOut(status="ready")
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"description": "Prometheus text format.", "content": {"text/plain": {}}}},
+)
+async def metrics(context: Context) -> Response:
+    """Everything that is counted, for Prometheus."""
+    return Response(await context.metrics.render(), headers={"content-type": CONTENT_TYPE})
+
+
+@router.get("/api/v2/instances")
+async def list_instances(context: Context) -> Entities[InstanceOut]:
+    """The instances that share this configuration: this one."""
+    instance = InstanceOut(
+        instance_id=context.instance_id,
+        region=context.region,
+        version=context.version,
+        started_at=context.started_ms,
+        ready=not context.readiness_problems(),
+        trunks=len(context.pipeline.records()),
+        targets=len(context.pipeline.prober),
+    )
+    return Entities(entities=[instance], next_cursor=None)

@@ -1,0 +1,181 @@
+"""What the API says about trunks, in its own words: camelCase, moments in milliseconds."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from trunkpulse.model import (
+    Direction,
+    FailureKind,
+    Reason,
+    TargetState,
+    TrunkState,
+)
+
+__all__ = [
+    "AttemptOut",
+    "Entities",
+    "EventOut",
+    "ExplainOut",
+    "ExplainTargetOut",
+    "FieldErrorOut",
+    "KeepaliveOut",
+    "ObserverOut",
+    "Out",
+    "ProbeOut",
+    "ProblemOut",
+    "TargetOut",
+    "TrunkOut",
+]
+
+EntityT = TypeVar("EntityT")
+
+Moment = Field(description="Milliseconds since the epoch.")
+
+
+class Out(BaseModel):
+    """A part of an answer: made from Python's names, written in camelCase."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+class Entities(Out, Generic[EntityT]):
+    """A page of a list."""
+
+    entities: list[EntityT]
+    next_cursor: str | None = Field(description="For the next page; null on the last one.")
+
+
+class FieldErrorOut(Out):
+    """What is wrong with one field of a request."""
+
+    field: str
+    detail: str
+
+
+class ProblemOut(Out):
+    """An RFC 9457 problem document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="One sentence for a person.")
+    instance: str
+    errors: list[FieldErrorOut] | None = Field(default=None, description="With status 422.")
+    problems: list[str] | None = Field(default=None, description="With /readyz.")
+
+
+class EventOut(BaseModel):
+    """A state change exactly as it is delivered to event streams."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    event_type: str
+    timestamp: int = Moment
+    entity_id: str
+    entity_name: str
+    state: TrunkState
+    previous_state: TrunkState
+    reason_code: Reason
+    metadata: dict[str, Any]
+
+
+class KeepaliveOut(Out):
+    """The keepalive settings in force, inherited ones included."""
+
+    enabled: bool
+    interval_seconds: float
+    max_failed_attempts: int
+    min_successful_attempts: int
+    timeout_seconds: float
+    confirm_interval_seconds: float
+    down_interval_seconds: float
+    jitter: float
+    healthy_responses: list[str]
+
+
+class TargetOut(Out):
+    """One target of a trunk and what its last attempt showed."""
+
+    uri: str
+    state: TargetState
+    address: str | None = Field(description="Where probes go; null while unresolved.")
+    rtt_ms: float | None
+    last_code: int | None = Field(description="Status code on the wire, if an answer came.")
+    failure: FailureKind | None
+    detail: str | None
+    failed_attempts: int = Field(description="Consecutive.")
+    last_successful_keepalive: int | None = Moment
+    last_attempt: int | None = Moment
+    next_attempt_in_seconds: float | None = Field(
+        description="Null while an attempt is under way or the target is not probed."
+    )
+
+
+class TrunkOut(Out):
+    """A trunk: what it is and how it fares."""
+
+    id: str
+    name: str
+    state: TrunkState
+    reason_code: Reason | None = Field(description="Of the last change; null before the first.")
+    since: int | None = Moment
+    enabled: bool = Field(description="False if the file or an administrator disables it.")
+    direction: Direction
+    region: str
+    carrier: str | None
+    targets: list[TargetOut]
+    min_available_targets: int
+    keepalive: KeepaliveOut
+    managed_by: str | None = Field(description="The file that declares it; read-only here then.")
+
+
+class ProbeOut(Out):
+    """Probes that leave now."""
+
+    targets: int
+
+
+class AttemptOut(Out):
+    """How one attempt ended."""
+
+    at: int = Moment
+    success: bool
+    code: int | None
+    failure: FailureKind | None
+    detail: str | None
+    rtt_ms: float | None
+
+
+class ExplainTargetOut(Out):
+    """The ground under one target's verdict."""
+
+    uri: str
+    state: TargetState
+    attempts: list[AttemptOut] = Field(
+        description="Oldest first. While all goes well only the last one is kept."
+    )
+
+
+class ObserverOut(Out):
+    """Who sees the trunk in which state."""
+
+    instance_id: str
+    region: str
+    state: TrunkState
+
+
+class ExplainOut(Out):
+    """Why a trunk is in its state."""
+
+    state: TrunkState
+    reason_code: Reason | None
+    since: int | None = Moment
+    summary: str = Field(description="One sentence for a person.")
+    rule: str = Field(description="The settings that decide, and how far things have come.")
+    targets: list[ExplainTargetOut]
+    next: str = Field(description="What happens next, and when.")
+    observers: list[ObserverOut]

@@ -1,0 +1,96 @@
+"""The page at ``/`` and ``/docs``: every endpoint, made from the OpenAPI document.
+
+Plain HTML made on the server: no scripts and nothing loaded from elsewhere, so that it works in
+a network without the internet and under the strictest content security policy.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse
+
+__all__ = ["render_page", "router"]
+
+router = APIRouter(include_in_schema=False)
+
+METHODS = ("get", "put", "post", "patch", "delete")
+
+STYLE = """
+:root{color-scheme:light dark;--fg:#1b2430;--dim:#5b6675;--bg:#fbfbf9;--card:#fff;--line:#e3e5e2;
+--get:#17663f;--post:#8a4b00}
+@media(prefers-color-scheme:dark){:root{--fg:#e6e9ee;--dim:#9aa5b4;--bg:#12161c;--card:#1a2028;
+--line:#2a323d;--get:#6fd3a0;--post:#f0b265}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--bg);color:var(--fg);font:16px/1.5 system-ui,sans-serif}
+main{max-width:60rem;margin:0 auto;padding:2.5rem 1.25rem 4rem}
+h1{margin:0;font-size:1.9rem}
+h2{margin:2.2rem 0 .6rem;font-size:1rem;text-transform:uppercase;letter-spacing:.08em;
+color:var(--dim)}
+p{margin:.35rem 0}
+a{color:inherit}
+article{background:var(--card);border:1px solid var(--line);border-radius:.5rem;
+padding:.7rem 1rem;margin:.5rem 0}
+h3{margin:0;font:600 .95rem ui-monospace,monospace;overflow-wrap:anywhere}
+h3 b{display:inline-block;min-width:3.2rem;color:var(--get)}
+h3 b.post{color:var(--post)}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.5rem 0 0;
+font-size:.9rem}
+dt{font-family:ui-monospace,monospace}
+dd{margin:0;color:var(--dim)}
+"""
+_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode("ascii")
+PAGE_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'"
+
+
+@router.get("/")
+@router.get("/docs")
+async def documentation(request: Request) -> HTMLResponse:
+    """The page, for a person."""
+    document = request.app.openapi()
+    return HTMLResponse(render_page(document), headers={"content-security-policy": PAGE_POLICY})
+
+
+def render_page(document: Mapping[str, Any]) -> str:
+    """The OpenAPI ``document`` as a page of HTML."""
+    info = document["info"]
+    groups: dict[str, list[str]] = {}
+    for path, operations in document["paths"].items():
+        for method in METHODS:
+            if method in operations:
+                operation = operations[method]
+                tag = operation.get("tags", ["other"])[0]
+                groups.setdefault(tag, []).append(_operation(method, path, operation))
+    sections = "".join(
+        f"<section><h2>{escape(tag)}</h2>{''.join(articles)}</section>"
+        for tag, articles in groups.items()
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(info['title'])} API</title><style>{STYLE}</style></head><body><main>"
+        f"<header><h1>{escape(info['title'])} {escape(info['version'])}</h1>"
+        f"<p>{escape(info['description'])}</p>"
+        '<p><a href="/api/v2/openapi.json">OpenAPI document</a> · '
+        '<a href="/metrics">metrics</a> · <a href="/readyz">readiness</a></p></header>'
+        f"{sections}</main></body></html>"
+    )
+
+
+def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
+    description = escape(operation.get("description", ""))
+    rows = "".join(
+        f"<dt>{escape(each['name'])}</dt>"
+        f"<dd>in {escape(each['in'])}. {escape(each.get('description', ''))}</dd>"
+        for each in operation.get("parameters", ())
+    )
+    details = f"<dl>{rows}</dl>" if rows else ""
+    return (
+        f'<article><h3><b class="{method}">{method.upper()}</b> {escape(path)}</h3>'
+        f"<p>{description}</p>{details}</article>"
+    )

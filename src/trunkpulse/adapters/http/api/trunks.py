@@ -1,0 +1,161 @@
+"""``/api/v2/telephony/trunks``: the trunks, their administrative state, their past, and why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from trunkpulse.adapters.http.api.context import ApiContext, Context, Index
+from trunkpulse.adapters.http.api.events import event_page
+from trunkpulse.adapters.http.api.models import (
+    Entities,
+    EventOut,
+    ExplainOut,
+    ProbeOut,
+    TrunkOut,
+)
+from trunkpulse.adapters.http.api.paging import Cursor, Limit, position_of
+from trunkpulse.adapters.http.api.problems import Problem
+from trunkpulse.adapters.http.api.views import explain_out, is_enabled, trunk_out
+from trunkpulse.model import Direction, TrunkState
+from trunkpulse.pipeline import UnknownTrunk
+from trunkpulse.recorder import TrunkRecord
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/v2/telephony/trunks", tags=["trunks"])
+
+TrunkId = Annotated[str, Path(description="A trunk's id.")]
+Label = Annotated[str | None, Query(max_length=256)]
+
+
+@router.get("")
+async def list_trunks(
+    context: Context,
+    index: Index,
+    *,
+    state: Annotated[TrunkState | None, Query()] = None,
+    carrier: Label = None,
+    region: Label = None,
+    direction: Annotated[
+        Direction | None, Query(description="Exactly this; a trunk for both is not inbound.")
+    ] = None,
+    q: Annotated[
+        str | None, Query(max_length=256, description="Part of the id or name, in any case.")
+    ] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Entities[TrunkOut]:
+    """The trunks, by id."""
+    tests: list[Callable[[TrunkRecord], bool]] = []
+    if state is not None:
+        tests.append(lambda record: record.state is state)
+    if carrier is not None:
+        tests.append(lambda record: record.trunk.carrier == carrier)
+    if region is not None:
+        tests.append(lambda record: (record.trunk.region or context.region) == region)
+    if direction is not None:
+        tests.append(lambda record: record.trunk.direction is direction)
+    if q:
+        part = q.casefold()
+        tests.append(
+            lambda record: (
+                part in record.trunk.id.casefold() or part in record.trunk.name.casefold()
+            )
+        )
+    wanted = (lambda record: all(test(record) for test in tests)) if tests else None
+    page, next_cursor = await index.page(cursor, limit, wanted)
+    entities = [trunk_out(context, record) for record in page]
+    return Entities(entities=entities, next_cursor=next_cursor)
+
+
+@router.get("/{trunk_id}")
+async def get_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
+    """One trunk."""
+    return trunk_out(context, _record(context, trunk_id))
+
+
+@router.post("/{trunk_id}/disable")
+async def disable_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
+    """Take a trunk out of service, at once; safe to repeat. Answers once it is recorded."""
+    _record(context, trunk_id)
+    return await _administer(context, trunk_id, enabled=False)
+
+
+@router.post("/{trunk_id}/enable")
+async def enable_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
+    """Put a trunk back in service; safe to repeat. Answers once it is recorded."""
+    trunk = _record(context, trunk_id).trunk
+    if not trunk.enabled:
+        where = trunk.managed_by or "its configuration"
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            f"Trunk {trunk_id} is disabled by {where}; set enabled = true there instead.",
+        )
+    return await _administer(context, trunk_id, enabled=True)
+
+
+@router.post("/{trunk_id}/probe", status_code=HTTPStatus.ACCEPTED)
+async def probe_trunk(context: Context, trunk_id: TrunkId) -> ProbeOut:
+    """Probe all targets of a trunk now; the verdicts follow the ordinary rules."""
+    record = _record(context, trunk_id)
+    if not is_enabled(record):
+        raise Problem(
+            HTTPStatus.CONFLICT, f"Trunk {trunk_id} is disabled; enable it before probing it."
+        )
+    if not record.trunk.keepalive.enabled:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            f"Keepalives are switched off for trunk {trunk_id}; "
+            "set keepalive.enabled = true to have it probed.",
+        )
+    return ProbeOut(targets=context.pipeline.probe_now(trunk_id))
+
+
+@router.get("/{trunk_id}/history", response_model=Entities[EventOut])
+async def trunk_history(
+    context: Context, trunk_id: TrunkId, *, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
+    """A trunk's past changes as they were delivered, newest first."""
+    _record(context, trunk_id)
+    before = None if cursor is None else position_of(cursor, field="query.cursor")
+    events = await context.events.latest(before=before, limit=limit + 1, trunk_id=trunk_id)
+    page = events[:limit]
+    more = len(events) > limit
+    return event_page(page, str(page[-1].position) if more else None)
+
+
+@router.get("/{trunk_id}/explain")
+async def explain_trunk(context: Context, trunk_id: TrunkId) -> ExplainOut:
+    """Why a trunk is in its state, and what happens next."""
+    return explain_out(context, _record(context, trunk_id))
+
+
+def _record(context: ApiContext, trunk_id: str) -> TrunkRecord:
+    try:
+        return context.pipeline.record(trunk_id)
+    except UnknownTrunk:
+        raise Problem(
+            HTTPStatus.NOT_FOUND, f"There is no trunk with the id {trunk_id[:256]}."
+        ) from None
+
+
+async def _administer(context: ApiContext, trunk_id: str, *, enabled: bool) -> TrunkOut:
+    record = context.pipeline.set_admin_enabled(trunk_id, enabled=enabled)
+    try:
+        async with asyncio.timeout(context.record_seconds):
+            await context.pipeline.recorder.written(record)
+    except TimeoutError:
+        done = "enabled" if enabled else "disabled"
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"Trunk {trunk_id} is {done} on this node already, but the database does not answer; "
+            "it will be recorded when the database is back.",
+            headers={"retry-after": "5"},
+        ) from None
+    return trunk_out(context, record)

@@ -1,0 +1,148 @@
+"""From a trunk as it runs to what the API says about it."""
+
+from __future__ import annotations
+
+from trunkpulse.adapters.http.api.context import ApiContext
+from trunkpulse.adapters.http.api.models import (
+    AttemptOut,
+    ExplainOut,
+    ExplainTargetOut,
+    KeepaliveOut,
+    ObserverOut,
+    TargetOut,
+    TrunkOut,
+)
+from trunkpulse.health.explain import TargetView, explain
+from trunkpulse.model import KeepalivePolicy, TrunkStatus
+from trunkpulse.ports import Address
+from trunkpulse.probing.target import ProbeTarget
+from trunkpulse.recorder import TrunkRecord
+
+__all__ = ["explain_out", "is_enabled", "trunk_out"]
+
+
+def is_enabled(record: TrunkRecord) -> bool:
+    """True if neither the file nor an administrator disables the trunk."""
+    return record.trunk.enabled and record.admin_enabled
+
+
+def trunk_out(context: ApiContext, record: TrunkRecord) -> TrunkOut:
+    """The trunk with its targets at this moment."""
+    trunk = record.trunk
+    return TrunkOut(
+        id=trunk.id,
+        name=trunk.name,
+        state=record.state,
+        reason_code=record.reason,
+        since=record.since_ms,
+        enabled=is_enabled(record),
+        direction=trunk.direction,
+        region=trunk.region or context.region,
+        carrier=trunk.carrier,
+        targets=[_target_out(context, target) for target in record.targets],
+        min_available_targets=trunk.min_available_targets,
+        keepalive=_keepalive_out(trunk.keepalive),
+        managed_by=trunk.managed_by,
+    )
+
+
+def explain_out(context: ApiContext, record: TrunkRecord) -> ExplainOut:
+    """Why the trunk is in its state."""
+    resting = not (is_enabled(record) and record.trunk.keepalive.enabled)
+    told = explain(
+        record.trunk,
+        TrunkStatus(record.state, record.reason, record.since_ms),
+        [
+            TargetView(
+                evidence=target.evidence(),
+                successes=target.successes,
+                next_in_seconds=_next_in_seconds(context, target),
+                resting=resting,
+            )
+            for target in record.targets
+        ],
+        admin_enabled=record.admin_enabled,
+        now_ms=context.now_ms(),
+    )
+    return ExplainOut(
+        state=record.state,
+        reason_code=record.reason,
+        since=record.since_ms,
+        summary=told.summary,
+        rule=told.rule,
+        targets=[_explain_target_out(target) for target in record.targets],
+        next=told.next,
+        observers=[
+            ObserverOut(instance_id=context.instance_id, region=context.region, state=record.state)
+        ],
+    )
+
+
+def _keepalive_out(policy: KeepalivePolicy) -> KeepaliveOut:
+    return KeepaliveOut(
+        enabled=policy.enabled,
+        interval_seconds=policy.interval_seconds,
+        max_failed_attempts=policy.max_failed_attempts,
+        min_successful_attempts=policy.min_successful_attempts,
+        timeout_seconds=policy.timeout_seconds,
+        confirm_interval_seconds=policy.confirm_interval_seconds,
+        down_interval_seconds=policy.down_interval_seconds,
+        jitter=policy.jitter,
+        healthy_responses=list(policy.healthy_responses),
+    )
+
+
+def _target_out(context: ApiContext, target: ProbeTarget) -> TargetOut:
+    evidence = target.evidence()
+    return TargetOut(
+        uri=target.uri,
+        state=evidence.state,
+        address=None if target.address is None else _address_text(target.address),
+        rtt_ms=evidence.rtt_ms,
+        last_code=evidence.code,
+        failure=evidence.failure,
+        detail=evidence.detail,
+        failed_attempts=evidence.failed_attempts,
+        last_successful_keepalive=evidence.last_success_ms,
+        last_attempt=evidence.at_ms,
+        next_attempt_in_seconds=_next_in_seconds(context, target),
+    )
+
+
+def _next_in_seconds(context: ApiContext, target: ProbeTarget) -> float | None:
+    moment = context.pipeline.prober.next_attempt(target)
+    if moment is None:
+        return None
+    return round(max(0.0, moment - context.clock.monotonic()), 3)
+
+
+def _explain_target_out(target: ProbeTarget) -> ExplainTargetOut:
+    attempts = [
+        AttemptOut(
+            at=int(attempt.at * 1000),
+            success=attempt.success,
+            code=attempt.code,
+            failure=attempt.failure,
+            detail=attempt.detail,
+            rtt_ms=None if attempt.rtt_seconds is None else round(attempt.rtt_seconds * 1000, 3),
+        )
+        for attempt in target.attempts or ()
+    ]
+    last = target.evidence()
+    if last.at_ms is not None and (not attempts or attempts[-1].at < last.at_ms):
+        attempts.append(
+            AttemptOut(
+                at=last.at_ms,
+                success=last.failure is None,
+                code=last.code,
+                failure=last.failure,
+                detail=last.detail,
+                rtt_ms=last.rtt_ms,
+            )
+        )
+    return ExplainTargetOut(uri=target.uri, state=target.state, attempts=attempts)
+
+
+def _address_text(address: Address) -> str:
+    host, port = address[0], address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

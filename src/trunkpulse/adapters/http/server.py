@@ -1,0 +1,126 @@
+"""Serves the API with uvicorn inside the event loop that probes and delivers.
+
+uvicorn is given no say over the process: no signal handlers, no logging set-up, no access log.
+Its socket is bound beforehand, so that a busy port is one plain sentence before anything starts,
+and port 0 gives a port that can be read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+__all__ = ["ListenFailed", "bind", "serve_http"]
+
+BACKLOG = 512
+CONNECTIONS = 512
+"""Beyond these uvicorn answers 503."""
+HEADERS_LIMIT_BYTES = 16 * 1024
+KEEP_ALIVE_SECONDS = 10
+UNACKNOWLEDGED_MILLISECONDS = 60_000
+"""A peer that neither reads nor acknowledges for so long is gone (TCP_USER_TIMEOUT)."""
+
+
+class ListenFailed(Exception):
+    """The API cannot listen where it was told to; the message is for a person."""
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves the signals to the process that it is a part of."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket at ``host`` (an IP address or name) and ``port`` (0: any free one).
+
+    Raises ListenFailed.
+    """
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        raise ListenFailed(
+            f"The API cannot listen on {host}: it is no address of this machine; check api.listen."
+        ) from error
+    family, kind, protocol, _, place = places[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            listener.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MILLISECONDS
+            )
+        listener.bind(place)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise ListenFailed(_sentence(error, host, port)) from error
+    return listener
+
+
+@contextlib.asynccontextmanager
+async def serve_http(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    graceful_seconds: int = 5,
+    stopping: Callable[[], None] = lambda: None,
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve ``app`` for as long as the block runs; gives the address that is listened on.
+
+    At the end ``stopping`` is called, so that endless answers come to theirs, no connection is
+    taken any more, and requests under way have ``graceful_seconds``. Raises ListenFailed.
+    """
+    with contextlib.closing(bind(host, port)) as listener:
+        server = _Uvicorn(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=CONNECTIONS,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=graceful_seconds,
+                h11_max_incomplete_event_size=HEADERS_LIMIT_BYTES,
+                backlog=BACKLOG,
+            )
+        )
+        address = listener.getsockname()
+        async with asyncio.TaskGroup() as tasks:
+            # The kernel queues connections from here on; uvicorn takes them in a moment.
+            serving = tasks.create_task(server.serve([listener]), name="serve HTTP")
+            try:
+                yield address[0], address[1]
+            finally:
+                stopping()
+                server.should_exit = True
+                # Also when the block was cancelled, which would else cut requests short.
+                await asyncio.wait([serving])
+
+
+def _sentence(error: OSError, host: str, port: int) -> str:
+    where = f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"The API cannot listen on {where} because another program does; "
+            "stop it or set api.listen to another port."
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"The API cannot listen on {where}: it is no address of this machine."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"The API may not listen on {where}; use a port from 1024 up."
+    return f"The API cannot listen on {where}: {error.strerror}."

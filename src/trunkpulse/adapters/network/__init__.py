@@ -1,0 +1,1 @@
+"""Sockets and name resolution: what carries SIP to a target and back."""

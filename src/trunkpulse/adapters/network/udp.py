@@ -1,0 +1,378 @@
+"""One UDP socket for any number of targets, with each ICMP refusal charged to its own target.
+
+Theory. A UDP socket that is not connected hears nothing of ICMP errors unless it asks for them.
+On Linux ``IP_RECVERR`` (ip(7), ipv6(7)) makes the kernel do two things with each error:
+
+1. It puts the error into the socket's *error queue*, together with the datagram that caused it
+   and that datagram's destination. This names the target.
+2. It marks the socket with a *pending error*, which makes the next call on the socket fail,
+   whatever that call is about. This names nobody: the call that fails is a bystander.
+
+So an exception from ``sendto`` that could be a pending error is not believed at first. The error
+queue is emptied, then the same datagram is sent again; only a failure that left nothing in the
+queue, twice in a row, is this destination's own (no route, too long). ``ECONNREFUSED`` never is:
+a socket that is not connected gets it from the network alone.
+
+The loop watches an epoll object that holds the socket, not the socket. libuv, which is under
+uvloop, stops watching a descriptor that reports ``POLLERR``, and every refusal does; an epoll
+object turns that into plain readability. While a refusal waits it stays readable, on any loop.
+
+Where there is no ``IP_RECVERR`` (macOS, BSD) everything else works and a refusal shows as a
+time-out of the attempt.
+
+The receiver is never called from inside ``send``: a driver that sends while it walks its own
+state is not entered again. What ``send`` found out is told on the loop's next turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import select
+import socket
+import struct
+import sys
+from collections import deque
+from typing import Final, Self
+
+from trunkpulse.model import FailureKind
+from trunkpulse.ports import Address, Clock, DatagramReceiver
+
+__all__ = ["MAX_DATAGRAM_BYTES", "UdpTransport"]
+
+MAX_DATAGRAM_BYTES: Final = 65_535
+"""What a SIP element must be able to take over UDP (RFC 3261 18.1.1)."""
+
+_BATCH: Final = 256
+"""Datagrams, and as many errors, that are read before the loop may do something else."""
+
+_BACKLOG_LIMIT: Final = 4_096
+"""Datagrams that wait for room in the kernel; more than these are refused."""
+
+_BACKLOG_RETRY_SECONDS: Final = 0.002
+"""A full network queue (ENOBUFS) never becomes "writable", so a timer serves both cases."""
+
+_SEND_TRIES: Final = 16
+"""An error of another datagram between any two of so many tries is no coincidence any more."""
+
+# Linux, <asm-generic/socket.h>, <linux/in.h>, <linux/in6.h>; the socket module lacks them.
+_SO_SNDBUFFORCE: Final = 32
+_SO_RCVBUFFORCE: Final = 33
+_IP_RECVERR: Final = 11
+_IPV6_RECVERR: Final = 25
+
+_EXTENDED_ERROR: Final = struct.Struct("=IBBBxII")
+"""``sock_extended_err`` of <linux/errqueue.h>: errno, origin, type, code, pad, info, data."""
+
+_ORIGIN_ICMP: Final = 2
+_ORIGIN_ICMP6: Final = 3
+_ICMP_ORIGINS: Final = frozenset({_ORIGIN_ICMP, _ORIGIN_ICMP6})
+_QUOTED_BYTES: Final = 2_048
+"""An ICMP error quotes at most 576 (RFC 1812) or 1,280 bytes (RFC 4443) of what caused it."""
+_ANCILLARY_BYTES: Final = 256
+
+_WAIT: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS, errno.EINTR})
+"""The kernel has no room just now; says nothing about the destination."""
+
+_OWN: Final = frozenset({errno.EPERM, errno.EINVAL, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+"""No ICMP error turns into one of these: the datagram that was being sent is to blame."""
+
+_ICMP_WORDS: Final = {
+    (_ORIGIN_ICMP, 3, 0): "network unreachable",
+    (_ORIGIN_ICMP, 3, 1): "host unreachable",
+    (_ORIGIN_ICMP, 3, 2): "protocol unreachable",
+    (_ORIGIN_ICMP, 3, 3): "port unreachable",
+    (_ORIGIN_ICMP, 3, 9): "network prohibited",
+    (_ORIGIN_ICMP, 3, 10): "host prohibited",
+    (_ORIGIN_ICMP, 3, 13): "communication prohibited",
+    (_ORIGIN_ICMP, 11, 0): "time to live exceeded",
+    (_ORIGIN_ICMP6, 1, 0): "no route to destination",
+    (_ORIGIN_ICMP6, 1, 1): "communication prohibited",
+    (_ORIGIN_ICMP6, 1, 3): "address unreachable",
+    (_ORIGIN_ICMP6, 1, 4): "port unreachable",
+    (_ORIGIN_ICMP6, 3, 0): "hop limit exceeded",
+}
+
+_ERROR_MESSAGES: Final = frozenset(
+    {(socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
+)
+
+_Failure = tuple[bytes, Address, FailureKind, str]
+"""A datagram (perhaps cut short), its destination, why it failed, and that in words."""
+
+
+class UdpTransport:
+    """A bound, non-blocking UDP socket on the running loop (``ports.DatagramTransport``).
+
+    What ``send_failed`` is given: the datagram as far as the network quoted it back (a router
+    may quote only its first bytes), and the destination as the ``socket`` module writes it, so
+    an IPv6 destination has four parts.
+    """
+
+    def __init__(self, sock: socket.socket, receiver: DatagramReceiver, clock: Clock) -> None:
+        """Take over ``sock``, which is bound; ``open`` is the usual way in."""
+        sock.setblocking(False)
+        self._socket = sock
+        self._sendto = sock.sendto
+        self._receiver = receiver
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._local_address: Address = sock.getsockname()
+        self._backlog: deque[tuple[bytes, Address]] = deque()
+        self._backlog_timer: asyncio.TimerHandle | None = None
+        self._failed: deque[_Failure] = deque()
+        self._telling_soon = False
+        self._closed = False
+        self.waited_datagrams = 0
+        """Datagrams that found the kernel's buffers full and were sent later."""
+        self.overflowed_datagrams = 0
+        """Datagrams that found the backlog full too; each was reported as failed."""
+        self._has_error_queue = _ask_for_errors(sock)
+        self._watched: socket.socket | select.epoll = sock
+        if sys.platform == "linux":
+            self._watched = select.epoll()
+            self._watched.register(sock.fileno(), select.EPOLLIN)
+        self._loop.add_reader(self._watched, self._readable)
+
+    @classmethod
+    def open(
+        cls,
+        local: tuple[str, int],
+        receiver: DatagramReceiver,
+        clock: Clock,
+        *,
+        receive_buffer_bytes: int = 8 * 1024 * 1024,
+    ) -> Self:
+        """Bind ``local`` (a literal IPv4 or IPv6 address; port 0 lets the system choose).
+
+        ``receive_buffer_bytes`` is a wish: without CAP_NET_ADMIN the system grants at most
+        ``net.core.rmem_max``; ``granted_receive_buffer_bytes`` says what came of it. Raises
+        OSError, in one sentence, if the address is not this machine's or is taken.
+        """
+        host, port = local
+        try:
+            family, _, _, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+            )[0]
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+        except OSError as error:
+            raise _cannot_bind(host, port, error) from error
+        try:
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            _enlarge(sock, socket.SO_RCVBUF, _SO_RCVBUFFORCE, receive_buffer_bytes)
+            _enlarge(sock, socket.SO_SNDBUF, _SO_SNDBUFFORCE, receive_buffer_bytes)
+            sock.bind(address)
+            return cls(sock, receiver, clock)
+        except OSError as error:
+            sock.close()
+            raise _cannot_bind(host, port, error) from error
+
+    @property
+    def local_address(self) -> Address:
+        """The address that datagrams leave from."""
+        return self._local_address
+
+    @property
+    def granted_receive_buffer_bytes(self) -> int:
+        """What the system really set aside for arriving datagrams, its own overhead included."""
+        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
+    def send(self, data: bytes, destination: Address) -> None:
+        """Send without blocking; a failure is reported to the receiver, never raised."""
+        if not self._backlog:
+            try:
+                self._sendto(data, destination)
+            except OSError as error:
+                if self._settle(data, destination, error):
+                    return
+            else:
+                return
+        self._wait_for_room(data, destination)
+
+    def close(self) -> None:
+        """Release the socket; safe to repeat. What still waited to be sent is given up."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(self._watched)
+        if self._backlog_timer is not None:
+            self._backlog_timer.cancel()
+        self._backlog.clear()
+        self._watched.close()
+        self._socket.close()
+
+    # --- receiving -------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        recvfrom = self._socket.recvfrom
+        datagram_received = self._receiver.datagram_received
+        monotonic = self._clock.monotonic
+        try:
+            for count in range(_BATCH):
+                try:
+                    data, source = recvfrom(MAX_DATAGRAM_BYTES)
+                except BlockingIOError:
+                    if count == 0:
+                        # Woken for nothing to read: only the error queue can be the cause.
+                        self._collect_errors()
+                    break
+                except OSError:
+                    # A pending error, which the call has cleared; datagrams may still wait.
+                    self._collect_errors()
+                    continue
+                # Read per datagram: a moment taken once per batch would let an answer seem to
+                # arrive before a request that was sent from within the batch.
+                datagram_received(data, source, monotonic())
+                if self._closed:
+                    break
+        finally:
+            self._tell()
+
+    def _collect_errors(self) -> int:
+        """Move what the error queue holds to ``_failed``; how many ICMP errors there were."""
+        collected = 0
+        if not self._has_error_queue:
+            return collected
+        for _ in range(_BATCH):
+            try:
+                data, ancillary, _flags, destination = self._socket.recvmsg(
+                    _QUOTED_BYTES, _ANCILLARY_BYTES, socket.MSG_ERRQUEUE
+                )
+            except OSError:
+                break  # EAGAIN: the queue is empty
+            for level, message, value in ancillary:
+                if (level, message) not in _ERROR_MESSAGES:
+                    continue
+                number, origin, icmp_type, icmp_code, _info, _data = _EXTENDED_ERROR.unpack_from(
+                    value
+                )
+                if origin not in _ICMP_ORIGINS:
+                    continue  # found on this machine: ``sendto`` has raised it as well
+                collected += 1
+                if number == errno.EMSGSIZE:
+                    continue  # the path's MTU is known now: a retransmission fits through
+                words = _ICMP_WORDS.get(
+                    (origin, icmp_type, icmp_code), f"type {icmp_type} code {icmp_code}"
+                )
+                detail = f"{os.strerror(number)} (ICMP {words})"
+                self._failed.append((data, destination, _kind(number), detail))
+        return collected
+
+    def _tell(self) -> None:
+        """Hand the failures over, then say that this batch is finished.
+
+        Those that the receiver brings about meanwhile, by sending again, are told a turn later.
+        """
+        self._telling_soon = False
+        try:
+            for _ in range(len(self._failed)):
+                data, destination, kind, detail = self._failed.popleft()
+                self._receiver.send_failed(data, destination, kind, detail, self._clock.monotonic())
+        finally:
+            if self._failed:
+                self._tell_soon()
+            self._receiver.batch_finished()
+
+    def _tell_soon(self) -> None:
+        if not self._telling_soon:
+            self._telling_soon = True
+            self._loop.call_soon(self._tell)
+
+    # --- sending, when the first try did not succeed ---------------------------------------
+
+    def _settle(self, data: bytes, destination: Address, error: OSError) -> bool:
+        """Send again or record the failure; False if the datagram has to wait for room."""
+        if self._closed:
+            self._fail(data, destination, FailureKind.UNREACHABLE, "The local socket is closed")
+            return True
+        left_nothing = False
+        for _ in range(_SEND_TRIES):
+            if error.errno in _WAIT:
+                return False
+            if error.errno in _OWN:
+                break
+            if self._collect_errors():
+                self._tell_soon()
+                left_nothing = False
+            elif left_nothing and error.errno != errno.ECONNREFUSED:
+                break
+            else:
+                left_nothing = True
+            try:
+                self._sendto(data, destination)
+            except OSError as again:
+                error = again
+            else:
+                return True
+        detail = f"{error.strerror} (this machine could not send)"
+        self._fail(data, destination, FailureKind.UNREACHABLE, detail)
+        return True
+
+    def _wait_for_room(self, data: bytes, destination: Address) -> None:
+        if len(self._backlog) >= _BACKLOG_LIMIT:
+            self.overflowed_datagrams += 1
+            detail = f"The local network is congested: {_BACKLOG_LIMIT} datagrams wait already"
+            self._fail(data, destination, FailureKind.UNREACHABLE, detail)
+            return
+        self.waited_datagrams += 1
+        self._backlog.append((data, destination))
+        if self._backlog_timer is None:
+            self._backlog_timer = self._loop.call_later(_BACKLOG_RETRY_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        """Send what waits, in its order, until the kernel is full again."""
+        self._backlog_timer = None
+        while self._backlog:
+            data, destination = self._backlog[0]
+            try:
+                self._sendto(data, destination)
+            except OSError as error:
+                if not self._settle(data, destination, error):
+                    self._backlog_timer = self._loop.call_later(_BACKLOG_RETRY_SECONDS, self._flush)
+                    return
+            self._backlog.popleft()
+
+    def _fail(self, data: bytes, destination: Address, kind: FailureKind, detail: str) -> None:
+        self._failed.append((data, destination, kind, detail))
+        self._tell_soon()
+
+
+def _kind(number: int) -> FailureKind:
+    return FailureKind.REFUSED if number == errno.ECONNREFUSED else FailureKind.UNREACHABLE
+
+
+def _ask_for_errors(sock: socket.socket) -> bool:
+    """Turn the error queue on; False where there is none."""
+    if sys.platform != "linux":
+        return False
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+    return True
+
+
+def _enlarge(sock: socket.socket, option: int, forced_option: int, size_bytes: int) -> None:
+    """Ask for a larger buffer: beyond the system's limit if we may, else up to it."""
+    if sys.platform == "linux":
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, forced_option, size_bytes)
+        except PermissionError:
+            pass
+        else:
+            return
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, option, size_bytes)
+    except OSError:
+        # macOS refuses more than kern.ipc.maxsockbuf outright; its default has to do then.
+        return
+
+
+def _cannot_bind(host: str, port: int, error: OSError) -> OSError:
+    return OSError(
+        error.errno,
+        f"cannot open UDP {host} port {port} ({error.strerror}); "
+        "give a free port of a literal address that this machine has",
+    )

@@ -1,0 +1,206 @@
+"""Connections: one that writes, a few that read, and errors turned into sentences.
+
+SQLite lets one connection write at a time; a second one would wait by polling. So writes queue
+for a single connection, fairly, and start with BEGIN IMMEDIATE: a transaction that reads first
+and writes later can otherwise be refused half way. Readers have connections of their own, and
+in WAL mode they neither wait for the writer nor hold it up. ``synchronous=FULL`` makes a
+returned commit survive a loss of power.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Insert, NullPool, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from trunkpulse.adapters.storage.errors import StorageError, cause
+from trunkpulse.adapters.storage.place import Place
+from trunkpulse.ports import Clock, StoreUnavailable
+
+__all__ = [
+    "BATCH_ROWS",
+    "Database",
+    "batches",
+    "insert_or_ignore",
+    "insert_or_update",
+    "single_connection",
+    "undisturbed",
+]
+
+BATCH_ROWS = 500
+"""Rows per statement: the event loop gets its turn in between."""
+
+_BUSY_TIMEOUT_SECONDS = 5.0
+_SLOW_WRITE_SECONDS = 2.0
+"""A write that takes longer is worth a warning: the disk, or another program's lock."""
+_READERS = 4
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-16384",  # 16 MiB: the upper levels of every index, for large logs
+    "PRAGMA journal_size_limit=67108864",
+)
+
+_Row = TypeVar("_Row")
+_Result = TypeVar("_Result")
+_Arguments = ParamSpec("_Arguments")
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def undisturbed(
+    method: Callable[_Arguments, Coroutine[Any, Any, _Result]],
+) -> Callable[_Arguments, Coroutine[Any, Any, _Result]]:
+    """Let ``method`` end before its caller is cancelled.
+
+    The driver works in a thread that a cancellation does not reach: its connection would be
+    given up in the middle of a transaction and go on holding the lock. Transactions are short.
+    """
+
+    @wraps(method)
+    async def to_its_end(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        task = asyncio.create_task(method(*args, **kwargs))
+        cancelled: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            if not task.cancelled():
+                task.exception()  # or asyncio complains that nobody looked at it
+            raise cancelled
+        return task.result()
+
+    return to_its_end
+
+
+class Database:
+    """An open database; the ports' adapters are built on its transactions."""
+
+    def __init__(self, place: Place, *, instance_id: str, clock: Clock) -> None:
+        self._place = place
+        self._instance_id = instance_id
+        self._clock = clock
+        self._write_lock = asyncio.Lock()
+        self._closed = False
+        if place.file is None:
+            self._writer = self._reader = create_async_engine(place.url)
+        else:
+            self._writer = _sqlite_engine(place, begin="BEGIN IMMEDIATE", connections=1)
+            self._reader = _sqlite_engine(place, begin="BEGIN", connections=_READERS)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        """A consistent view; raises StoreUnavailable."""
+        with self._sentences():
+            async with self._reader.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction, durable when the block ends well; raises StoreUnavailable."""
+        with self._sentences():
+            async with self._write_lock:
+                started = self._clock.monotonic()
+                async with self._writer.begin() as connection:
+                    yield connection
+                took_seconds = self._clock.monotonic() - started
+        if took_seconds > _SLOW_WRITE_SECONDS:
+            log.warning("database_slow", database=str(self._place), took_seconds=took_seconds)
+
+    @undisturbed
+    async def close(self) -> None:
+        """Release connections once a write under way has ended; safe to repeat."""
+        async with self._write_lock:
+            self._closed = True
+            await self._reader.dispose()
+            await self._writer.dispose()
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        if self._closed:
+            raise StoreUnavailable(f"The database {self._place} is closed.")
+        try:
+            yield
+        except IntegrityError as error:
+            # The same would be refused for ever: never something to try again.
+            raise StorageError(
+                f"The database {self._place} refused a row that breaks its rules: {cause(error)}."
+            ) from error
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreUnavailable(
+                f"The database {self._place} refused to work: {cause(error)}."
+            ) from error
+
+
+def single_connection(place: Place) -> AsyncEngine:
+    """An engine that keeps no connection, for migrations."""
+    if place.file is None:
+        return create_async_engine(place.url, poolclass=NullPool)
+    return _sqlite_engine(place, begin="BEGIN IMMEDIATE", connections=0)
+
+
+def insert_or_update(connection: AsyncConnection, table: Table) -> Insert:
+    """Write a row, in place of one with the same primary key if there is one."""
+    insert = _dialect_insert(connection, table)
+    return insert.on_conflict_do_update(
+        index_elements=list(table.primary_key.columns),
+        set_={c.name: insert.excluded[c.name] for c in table.columns if not c.primary_key},
+    )
+
+
+def insert_or_ignore(connection: AsyncConnection, table: Table) -> Insert:
+    """Write a row unless there is one with the same primary key."""
+    return _dialect_insert(connection, table).on_conflict_do_nothing(
+        index_elements=list(table.primary_key.columns)
+    )
+
+
+def batches(rows: Sequence[_Row], size: int = BATCH_ROWS) -> Iterator[Sequence[_Row]]:
+    """``rows`` in order, ``size`` at a time."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _dialect_insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    # The two databases spell an upsert alike; SQLAlchemy has a class for each.
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
+
+
+def _sqlite_engine(place: Place, *, begin: str, connections: int) -> AsyncEngine:
+    arguments = {"timeout": _BUSY_TIMEOUT_SECONDS, "isolation_level": None}
+    if connections:
+        engine = create_async_engine(
+            place.url, connect_args=arguments, pool_size=connections, max_overflow=0
+        )
+    else:
+        engine = create_async_engine(place.url, connect_args=arguments, poolclass=NullPool)
+    event.listen(engine.sync_engine, "connect", _set_pragmas)
+
+    # The driver would begin only before the first write, and never IMMEDIATE.
+    def start_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "begin", start_transaction)
+    return engine
+
+
+def _set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()

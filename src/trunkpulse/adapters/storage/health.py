@@ -1,0 +1,215 @@
+"""HealthStore on a database: state, event, deliveries and debts in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Row,
+    bindparam,
+    case,
+    delete,
+    exists,
+    insert,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from trunkpulse.adapters.storage.engine import (
+    Database,
+    batches,
+    insert_or_ignore,
+    insert_or_update,
+    undisturbed,
+)
+from trunkpulse.adapters.storage.rules import AT_ONCE, conflicts
+from trunkpulse.adapters.storage.tables import (
+    EVENT_POSITION,
+    counters,
+    deliveries,
+    events,
+    owed_recoveries,
+    trunk_health,
+)
+from trunkpulse.events.envelope import encode
+from trunkpulse.model import Reason, TargetState, TrunkState
+from trunkpulse.ports import HealthCommit, StoredHealth, StoredTarget
+
+__all__ = ["DatabaseHealth"]
+
+_Values = dict[str, Any]
+
+_older = deliveries.alias("older")
+_behind_an_older_one = exists().where(
+    _older.c.stream_id == bindparam("to_stream"),
+    _older.c.trunk_id == bindparam("of_trunk"),
+    _older.c.result.is_(None),
+)
+_INSERT_DELIVERY = insert(deliveries).values(
+    stream_id=bindparam("to_stream"),
+    trunk_id=bindparam("of_trunk"),
+    position=bindparam("at_position"),
+    attempts=0,
+    due_ms=case((_behind_an_older_one, null()), else_=bindparam("at_once", type_=BigInteger)),
+    detail="",
+)
+_DELETE_OWED = delete(owed_recoveries).where(
+    owed_recoveries.c.stream_id == bindparam("of_stream"),
+    owed_recoveries.c.trunk_id == bindparam("of_trunk"),
+)
+
+
+class DatabaseHealth(Database):
+    """Trunk states, compared and set by their sequence."""
+
+    @undisturbed
+    async def load(self) -> dict[str, StoredHealth]:
+        """Every trunk's last recorded state, forgotten ones included."""
+        async with self._reading() as connection:
+            rows = await connection.execute(select(trunk_health))
+            return {row.trunk_id: _health(row) for row in rows}
+
+    @undisturbed
+    async def load_owed(self) -> set[tuple[str, str]]:
+        """(stream id, trunk id) of every recovery that is still owed."""
+        async with self._reading() as connection:
+            rows = await connection.execute(select(owed_recoveries))
+            return {(row.stream_id, row.trunk_id) for row in rows}
+
+    @undisturbed
+    async def commit(self, commits: Sequence[HealthCommit]) -> frozenset[str]:
+        """Write all but the trunks that conflict, whose ids it returns; durable on return.
+
+        Raises StoreUnavailable, and then nothing is written. A call that is cancelled
+        ends its commit first.
+        """
+        if not commits:
+            return frozenset()
+        async with self._writing() as connection:
+            # Locks out other writers on PostgreSQL too; SQLite has one writer anyway.
+            position: int = (
+                await connection.execute(
+                    select(counters.c.value)
+                    .where(counters.c.name == EVENT_POSITION)
+                    .with_for_update()
+                )
+            ).scalar_one()
+            trunk_ids = {commit.health.trunk_id for commit in commits}
+            refused = conflicts(commits, await _recorded(connection, sorted(trunk_ids)))
+            accepted = [each for each in commits if each.health.trunk_id not in refused]
+            for batch in batches(accepted):
+                position = await _write(connection, batch, position)
+            await connection.execute(
+                update(counters).where(counters.c.name == EVENT_POSITION).values(value=position)
+            )
+        return refused
+
+    @undisturbed
+    async def forget(self, trunk_ids: Sequence[str]) -> None:
+        """Keep only the sequence of these trunks; what they owed is dropped."""
+        async with self._writing() as connection:
+            for batch in batches(trunk_ids):
+                await connection.execute(
+                    update(trunk_health)
+                    .where(trunk_health.c.trunk_id.in_(batch))
+                    .values(state=TrunkState.UNKNOWN, reason=None, since_ms=None, targets=[])
+                )
+                await connection.execute(
+                    delete(owed_recoveries).where(owed_recoveries.c.trunk_id.in_(batch))
+                )
+
+
+async def _recorded(connection: AsyncConnection, trunk_ids: Sequence[str]) -> dict[str, int]:
+    recorded: dict[str, int] = {}
+    for batch in batches(trunk_ids):
+        rows = await connection.execute(
+            select(trunk_health.c.trunk_id, trunk_health.c.sequence).where(
+                trunk_health.c.trunk_id.in_(batch)
+            )
+        )
+        recorded.update((row.trunk_id, row.sequence) for row in rows)
+    return recorded
+
+
+async def _write(
+    connection: AsyncConnection, commits: Iterable[HealthCommit], position: int
+) -> int:
+    """Write ``commits``, their events from ``position`` + 1 on; the last position used."""
+    healths: list[_Values] = []
+    recorded: list[_Values] = []
+    told: list[_Values] = []
+    for commit in commits:
+        healths.append(_health_row(commit.health))
+        change = commit.change
+        if change is not None:
+            position += 1
+            recorded.append(
+                {
+                    "position": position,
+                    "event_id": change.event_id,
+                    "trunk_id": change.trunk_id,
+                    "at_ms": change.at_ms,
+                    "body": encode(change),
+                }
+            )
+            told += (
+                {
+                    "to_stream": stream_id,
+                    "of_trunk": change.trunk_id,
+                    "at_position": position,
+                    "at_once": AT_ONCE,
+                }
+                for stream_id in commit.tell
+            )
+    await connection.execute(insert_or_update(connection, trunk_health), healths)
+    if recorded:
+        await connection.execute(insert(events), recorded)
+    if told:
+        await connection.execute(_INSERT_DELIVERY, told)
+    await _settle_debts(connection, commits)
+    return position
+
+
+async def _settle_debts(connection: AsyncConnection, commits: Iterable[HealthCommit]) -> None:
+    owed: dict[tuple[str, str], bool] = {}
+    for commit in commits:
+        trunk_id = commit.health.trunk_id
+        owed.update(((stream_id, trunk_id), True) for stream_id in commit.opened)
+        owed.update(((stream_id, trunk_id), False) for stream_id in commit.closed)
+    opened = [{"stream_id": s, "trunk_id": t} for (s, t), due in owed.items() if due]
+    closed = [{"of_stream": s, "of_trunk": t} for (s, t), due in owed.items() if not due]
+    if opened:
+        await connection.execute(insert_or_ignore(connection, owed_recoveries), opened)
+    if closed:
+        await connection.execute(_DELETE_OWED, closed)
+
+
+def _health_row(health: StoredHealth) -> _Values:
+    return {
+        "trunk_id": health.trunk_id,
+        "state": health.state,
+        "reason": health.reason,
+        "sequence": health.sequence,
+        "since_ms": health.since_ms,
+        "admin_enabled": health.admin_enabled,
+        "targets": [[each.uri, each.state, each.last_success_ms] for each in health.targets],
+    }
+
+
+def _health(row: Row[Any]) -> StoredHealth:
+    return StoredHealth(
+        trunk_id=row.trunk_id,
+        state=TrunkState(row.state),
+        reason=None if row.reason is None else Reason(row.reason),
+        sequence=row.sequence,
+        since_ms=row.since_ms,
+        admin_enabled=row.admin_enabled,
+        targets=tuple(
+            StoredTarget(uri, TargetState(state), last_success_ms)
+            for uri, state, last_success_ms in row.targets
+        ),
+    )

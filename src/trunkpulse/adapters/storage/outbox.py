@@ -1,0 +1,191 @@
+"""Outbox on a database: heads are claimed under a lease, settled, and the next moves up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, or_, select, update
+
+from trunkpulse.adapters.storage.engine import Database, batches, undisturbed
+from trunkpulse.adapters.storage.rules import AT_ONCE
+from trunkpulse.adapters.storage.tables import deliveries, events, owed_recoveries
+from trunkpulse.model import EventStream
+from trunkpulse.ports import Delivery, DeliveryReport, DeliveryResult
+
+__all__ = ["NEXT_DUE", "NEXT_UP", "TAKE_DUE", "DatabaseOutbox"]
+
+_MAX_DETAIL_CHARACTERS = 500
+
+_due = (
+    select(deliveries.c.id)
+    .where(
+        deliveries.c.stream_id == bindparam("of_stream"), deliveries.c.due_ms <= bindparam("now")
+    )
+    .order_by(deliveries.c.position)
+    .limit(bindparam("most"))
+    # On PostgreSQL two instances share the work; SQLite has one writer and ignores it.
+    .with_for_update(skip_locked=True)
+)
+TAKE_DUE = (
+    update(deliveries)
+    .where(deliveries.c.id.in_(_due))
+    .values(due_ms=bindparam("until"), claimed_by=bindparam("claimer"))
+    .returning(deliveries.c.id)
+)
+NEXT_DUE = select(func.min(deliveries.c.due_ms)).where(
+    deliveries.c.stream_id == bindparam("of_stream"), deliveries.c.due_ms.is_not(None)
+)
+_PENDING = (
+    deliveries.c.id == bindparam("settled_id"),
+    deliveries.c.result.is_(None),
+)
+_HELD_BY_US = deliveries.c.claimed_by == bindparam("claimer")
+
+# What another instance has claimed meanwhile is its to judge, but delivered is delivered.
+_FINISH = (
+    update(deliveries)
+    .where(*_PENDING, or_(bindparam("outcome") == DeliveryResult.DELIVERED, _HELD_BY_US))
+    .values(
+        result=bindparam("outcome"),
+        settled_ms=bindparam("at"),
+        due_ms=None,
+        claimed_by=None,
+        attempts=deliveries.c.attempts + 1,
+        detail=bindparam("said"),
+    )
+)
+_POSTPONE = (
+    update(deliveries)
+    .where(*_PENDING, _HELD_BY_US)
+    .values(
+        due_ms=bindparam("until"),
+        claimed_by=None,
+        attempts=deliveries.c.attempts + 1,
+        detail=bindparam("said"),
+    )
+)
+
+_settled = deliveries.alias("settled")
+_follower = deliveries.alias("follower")
+NEXT_UP = (
+    update(deliveries)
+    .where(
+        deliveries.c.id
+        == select(func.min(_follower.c.id))
+        .where(
+            _follower.c.stream_id == _settled.c.stream_id,
+            _follower.c.trunk_id == _settled.c.trunk_id,
+            _follower.c.result.is_(None),
+            _settled.c.id == bindparam("settled_id"),
+        )
+        .scalar_subquery(),
+        deliveries.c.due_ms.is_(None),
+    )
+    .values(due_ms=AT_ONCE)
+)
+
+
+class DatabaseOutbox(Database):
+    """Deliveries and the leases on them, shared by every instance of one database."""
+
+    @undisturbed
+    async def sync_streams(self, streams: Sequence[EventStream]) -> None:
+        """Drop the pending deliveries and owed recoveries of all other streams."""
+        known = [stream.id for stream in streams]
+        async with self._writing() as connection:
+            await connection.execute(
+                delete(deliveries).where(
+                    deliveries.c.result.is_(None), deliveries.c.stream_id.not_in(known)
+                )
+            )
+            await connection.execute(
+                delete(owed_recoveries).where(owed_recoveries.c.stream_id.not_in(known))
+            )
+
+    @undisturbed
+    async def claim(
+        self, stream_id: str, *, now_ms: int, limit: int, lease_ms: int
+    ) -> list[Delivery]:
+        """Take due deliveries, oldest first, at most one per trunk, for ``lease_ms``."""
+        values = {
+            "of_stream": stream_id,
+            "now": now_ms,
+            "most": limit,
+            "until": now_ms + lease_ms,
+            "claimer": self._instance_id,
+        }
+        async with self._writing() as connection:
+            taken = list((await connection.execute(TAKE_DUE, values)).scalars())
+            found: list[Delivery] = []
+            for batch in batches(taken):
+                query = (
+                    select(deliveries, events.c.event_id, events.c.body, events.c.at_ms)
+                    .join_from(deliveries, events, deliveries.c.position == events.c.position)
+                    .where(deliveries.c.id.in_(batch))
+                )
+                found += (
+                    Delivery(
+                        id=row.id,
+                        stream_id=row.stream_id,
+                        trunk_id=row.trunk_id,
+                        event_id=row.event_id,
+                        position=row.position,
+                        body=row.body,
+                        attempts=row.attempts,
+                        created_ms=row.at_ms,
+                    )
+                    for row in await connection.execute(query)
+                )
+        return sorted(found, key=lambda delivery: delivery.position)
+
+    @undisturbed
+    async def settle(self, reports: Sequence[DeliveryReport]) -> None:
+        """Record how claimed deliveries ended, in one transaction.
+
+        A delivery that is already settled is left alone, and so is one that another instance
+        claimed after our lease ended, unless we did deliver it.
+        """
+        finished: list[dict[str, Any]] = []
+        postponed: list[dict[str, Any]] = []
+        for report in reports:
+            row = {
+                "settled_id": report.delivery_id,
+                "claimer": self._instance_id,
+                "said": report.detail[:_MAX_DETAIL_CHARACTERS],
+            }
+            if report.result is DeliveryResult.RETRY:
+                due_ms = report.at_ms if report.due_ms is None else report.due_ms
+                postponed.append({**row, "until": due_ms})
+            else:
+                finished.append({**row, "outcome": report.result, "at": report.at_ms})
+        if not finished and not postponed:
+            return
+        async with self._writing() as connection:
+            for batch in batches(finished):
+                await connection.execute(_FINISH, batch)
+                settled = [{"settled_id": row["settled_id"]} for row in batch]
+                await connection.execute(NEXT_UP, settled)
+            for batch in batches(postponed):
+                await connection.execute(_POSTPONE, batch)
+
+    @undisturbed
+    async def next_due_ms(self, stream_id: str) -> int | None:
+        """When the next delivery falls due (claimed: its lease ends); None if none is pending."""
+        async with self._reading() as connection:
+            due = await connection.execute(NEXT_DUE, {"of_stream": stream_id})
+            moment: int | None = due.scalar()
+            return moment
+
+    @undisturbed
+    async def release(self) -> None:
+        """Give back every claim that this instance id holds."""
+        async with self._writing() as connection:
+            await connection.execute(
+                update(deliveries)
+                .where(
+                    deliveries.c.due_ms.is_not(None),
+                    deliveries.c.claimed_by == self._instance_id,
+                )
+                .values(due_ms=AT_ONCE, claimed_by=None)
+            )

@@ -1,0 +1,118 @@
+"""The tables, the same in SQLite and PostgreSQL; ``migrations`` creates them.
+
+Two rules carry the design:
+
+* ``counters`` gives every event its position. The row is locked for the whole of a commit, so
+  positions grow in the order in which commits become visible, and a reader that remembers the
+  last one it saw never misses an event. A database sequence does not promise that, and the
+  highest position in the table is lost when old events are pruned.
+* A delivery is *pending* while ``result`` is null. ``due_ms`` is set only on the oldest pending
+  delivery of a stream and trunk, its *head*; all behind it have null and become head when the
+  one before is settled. Finding due work is a walk over one small index, however many
+  deliveries are settled or queued behind.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+
+__all__ = [
+    "EVENT_POSITION",
+    "counters",
+    "deliveries",
+    "events",
+    "metadata",
+    "owed_recoveries",
+    "trunk_health",
+]
+
+metadata = MetaData()
+
+# SQLite counts rows by itself only in a column declared INTEGER.
+_row_id = BigInteger().with_variant(Integer(), "sqlite")
+
+EVENT_POSITION = "event_position"
+"""The counter that holds the position of the last event written."""
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+trunk_health = Table(
+    "trunk_health",
+    metadata,
+    Column("trunk_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("sequence", BigInteger, nullable=False),
+    Column("since_ms", BigInteger),
+    Column("admin_enabled", Boolean, nullable=False),
+    Column("targets", JSON, nullable=False),  # [[uri, state, last success in ms or null], …]
+)
+
+owed_recoveries = Table(
+    "owed_recoveries",
+    metadata,
+    Column("stream_id", Text, primary_key=True),
+    Column("trunk_id", Text, primary_key=True),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("position", _row_id, primary_key=True, autoincrement=False),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("trunk_id", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("ix_events_trunk_id_position", "trunk_id", "position"),
+    Index("ix_events_at_ms", "at_ms"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _row_id, primary_key=True),
+    Column("stream_id", Text, nullable=False),
+    Column("trunk_id", Text, nullable=False),
+    Column("position", BigInteger, ForeignKey("events.position"), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_ms", BigInteger),  # of a head; while it is claimed, the end of the lease
+    Column("claimed_by", Text),
+    Column("result", Text),
+    Column("settled_ms", BigInteger),
+    Column("detail", Text, nullable=False),
+    # An id is never used twice: a late report must not settle another delivery.
+    sqlite_autoincrement=True,
+)
+Index("ix_deliveries_position", deliveries.c.position)
+Index(
+    "ix_deliveries_heads",
+    deliveries.c.stream_id,
+    deliveries.c.due_ms,
+    deliveries.c.position,
+    sqlite_where=deliveries.c.due_ms.is_not(None),
+    postgresql_where=deliveries.c.due_ms.is_not(None),
+)
+Index(
+    "ix_deliveries_pending",
+    deliveries.c.stream_id,
+    deliveries.c.trunk_id,
+    deliveries.c.id,
+    sqlite_where=deliveries.c.result.is_(None),
+    postgresql_where=deliveries.c.result.is_(None),
+)

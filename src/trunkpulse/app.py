@@ -1,0 +1,296 @@
+"""The composition root: the one module that knows every adapter by name, and starts and ends all.
+
+``running`` is a whole trunkpulse for as long as its block runs; ``run_service`` is the process
+around it: configuration file, lock, signals, exit code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import gc
+import os
+import random
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from trunkpulse import __version__
+from trunkpulse.adapters.clock import SystemClock
+from trunkpulse.adapters.http.api.application import create_api
+from trunkpulse.adapters.http.api.context import ApiContext
+from trunkpulse.adapters.http.api.feed import EventFeed
+from trunkpulse.adapters.http.server import ListenFailed, serve_http
+from trunkpulse.adapters.metrics import Metrics
+from trunkpulse.adapters.network.local import LocalAddresses
+from trunkpulse.adapters.network.resolver import SystemResolver
+from trunkpulse.adapters.network.responder import OptionsResponder, ResponderSettings
+from trunkpulse.adapters.network.udp import UdpTransport
+from trunkpulse.adapters.sinks import make_sink
+from trunkpulse.adapters.storage.database import DatabaseStore
+from trunkpulse.adapters.storage.errors import StorageError
+from trunkpulse.config import Config, ConfigError, load_config
+from trunkpulse.node import Node, Outside
+from trunkpulse.ports import StoreUnavailable
+from trunkpulse.sip.grammar import host_and_port
+from trunkpulse.sip.server import AnswerSettings
+
+__all__ = ["CannotStart", "Running", "run_service", "running"]
+
+log = structlog.get_logger(__name__)
+
+HTTP_GRACE_SECONDS = 1
+STOP_SECONDS = 3.0
+"""Together under the five seconds within which SIGTERM ends the process."""
+OPTIONS_PER_SECOND = 50.0
+"""Of one source that asks our own OPTIONS responder; a keepalive needs far less."""
+
+
+class CannotStart(Exception):
+    """Something that the service needs is not to be had; the message is for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A trunkpulse that is up."""
+
+    node: Node
+    store: DatabaseStore
+    url: str
+    """Where its API listens."""
+
+
+@contextlib.asynccontextmanager
+async def running(config: Config, data: Path) -> AsyncIterator[Running]:
+    """Everything of ``config`` up and running; ends in order, within five seconds.
+
+    ``data`` is the folder of the database if the configuration names none. Raises CannotStart,
+    in an ExceptionGroup once tasks have been started.
+    """
+    database = config.storage.database(data)
+    clock = SystemClock()
+    rng = random.Random(secrets.randbits(128))
+    with _alone_with(database):
+        store = await _open(database, config.instance.id, clock)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                outside = Outside(
+                    clock=clock,
+                    store=store,
+                    resolver=SystemResolver(),
+                    open_transport=lambda local, ear: UdpTransport.open(local, ear, clock),
+                    address_towards=LocalAddresses().towards,
+                    sink_for=make_sink,
+                    rng=rng,
+                )
+                node = Node(config, outside, tasks)
+                feed = EventFeed(store)
+                node.listen(lambda _: feed.wake())
+                await _start(node)
+                with _responders(config, clock, rng) as responders:
+                    async with _api(node, store, feed, clock, rng) as url:
+                        yield Running(node, store, url)
+                        for responder in responders:
+                            responder.draining = True
+                    await node.stop(STOP_SECONDS)
+        finally:
+            await store.close()
+
+
+async def _open(database: Path, instance_id: str, clock: SystemClock) -> DatabaseStore:
+    try:
+        return await DatabaseStore.open(
+            f"sqlite:///{database}", instance_id=instance_id, clock=clock
+        )
+    except StorageError as problem:
+        raise CannotStart(str(problem)) from problem
+
+
+async def _start(node: Node) -> None:
+    try:
+        await node.start()
+    except (OSError, StoreUnavailable) as problem:
+        raise CannotStart(str(problem)) from problem
+
+
+@contextlib.asynccontextmanager
+async def _api(
+    node: Node, store: DatabaseStore, feed: EventFeed, clock: SystemClock, rng: random.Random
+) -> AsyncIterator[str]:
+    """The REST API, listening; gives its URL."""
+    instance = node.config.instance
+    host, port = node.config.api.listen
+    context = ApiContext(
+        pipeline=node.pipeline,
+        board=node.board,
+        events=store,
+        feed=feed,
+        metrics=Metrics(
+            pipeline=node.pipeline,
+            board=node.board,
+            deliveries=node.deliveries.progress,
+            instance_id=instance.id,
+            region=instance.region,
+            version=__version__,
+        ),
+        clock=clock,
+        rng=rng,
+        instance_id=instance.id,
+        region=instance.region,
+        version=__version__,
+        started_ms=int(clock.wall() * 1000),
+        listen_host=host,
+        routes=lambda: node.config.routes,
+        route_table=lambda: node.routes,
+        streams=lambda: node.config.event_streams,
+        deliveries=node.deliveries.progress,
+        readiness_problems=node.problems,
+    )
+    try:
+        async with serve_http(
+            create_api(context),
+            host,
+            port,
+            graceful_seconds=HTTP_GRACE_SECONDS,
+            stopping=feed.close,
+        ) as (bound, bound_port):
+            yield f"http://{host_and_port(bound, bound_port)}"
+    except ListenFailed as problem:
+        raise CannotStart(str(problem)) from problem
+
+
+@contextlib.contextmanager
+def _responders(
+    config: Config, clock: SystemClock, rng: random.Random
+) -> Iterator[list[OptionsResponder]]:
+    """Our own answers to OPTIONS, on every address of ``[sip] listen``."""
+    settings = ResponderSettings(
+        answer=AnswerSettings(tag_key=secrets.token_bytes(16), server=config.sip.user_agent),
+        allow=config.sip.allow,
+        requests_per_second=OPTIONS_PER_SECOND,
+    )
+    with contextlib.ExitStack() as open_ones:
+        responders: list[OptionsResponder] = []
+        for local in config.sip.listen:
+            try:
+                responder = OptionsResponder.listen(local, settings, clock=clock, rng=rng)
+            except OSError as problem:
+                raise CannotStart(f"{problem} Check sip.listen.") from problem
+            open_ones.callback(responder.close)
+            responders.append(responder)
+        yield responders
+
+
+@contextlib.contextmanager
+def _alone_with(database: Path) -> Iterator[None]:
+    """Two processes that probe for one database would announce every change twice."""
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with Path(f"{database}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotStart(
+                f"Another trunkpulse runs on {database}; stop it, or give this one a database of "
+                "its own with storage.url or --data."
+            ) from None
+        yield
+
+
+# --- the process -------------------------------------------------------------------------------
+
+
+def run_service(config_path: Path, data: Path | None) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP reads the file again. Returns the exit code.
+
+    Raises ConfigError for a bad file and CannotStart for what is missing around it.
+    """
+    config = load_config(config_path, os.environ)
+    _set_up_logging()
+    service = _serve(config, config_path, data or config_path.parent)
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(service)
+    except ExceptionGroup as group:
+        unable = _first(group, CannotStart)
+        if unable is None:
+            raise
+        raise unable from None
+    return 0
+
+
+def _first(group: BaseExceptionGroup[Exception], kind: type[CannotStart]) -> CannotStart | None:
+    for problem in group.exceptions:
+        if isinstance(problem, kind):
+            return problem
+        if isinstance(problem, BaseExceptionGroup) and (found := _first(problem, kind)):
+            return found
+    return None
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The fastest event loop there is here; None: Python's own."""
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(config: Config, config_path: Path, data: Path) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    again = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    async with running(config, data) as instance:
+        # What was loaded stays; the collector need not look at it over and over.
+        gc.collect()
+        gc.freeze()
+        log.info(
+            "ready", api=instance.url, trunks=len(instance.node.config.trunks), pid=os.getpid()
+        )
+        reloading = asyncio.create_task(_reload_on(again, instance.node, config_path))
+        try:
+            await stop.wait()
+            log.info("stopping")
+        finally:
+            reloading.cancel()
+            await asyncio.wait([reloading])
+    log.info("stopped")
+
+
+async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> None:
+    while True:
+        await again.wait()
+        again.clear()
+        try:
+            config = await asyncio.to_thread(load_config, config_path, os.environ)
+            await node.apply(config)
+        except ConfigError as refused:
+            for problem in refused.problems:
+                log.error("configuration.refused", problem=problem)
+        except (OSError, StoreUnavailable) as problem:
+            log.error("configuration.refused", problem=str(problem))
+
+
+def _set_up_logging() -> None:
+    """One line per event on standard error: coloured for a person, logfmt for a machine."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer()
+            if sys.stderr.isatty()
+            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(20),  # INFO and above
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

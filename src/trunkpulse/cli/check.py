@@ -1,0 +1,79 @@
+"""``trunkpulse check``: a configuration file, before it is used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trunkpulse.cli.errors import CommandFailed
+from trunkpulse.cli.output import amount, paint, print_json, print_line, print_table
+from trunkpulse.config import Config, ConfigError, load_config
+from trunkpulse.config.advice import Advice, advise
+
+__all__ = ["check"]
+
+_SEVERITY_STYLES = {"warning": "yellow", "info": "cyan"}
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration file.")],
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document instead of text.")
+    ] = False,
+) -> None:
+    """Validate a configuration file and give advice; secrets are looked up, never printed.
+
+    Ends with 0 if the file can be used, whatever the advice, otherwise with 1.
+    """
+    try:
+        config = load_config(file, os.environ)
+    except ConfigError as error:
+        if as_json:
+            print_json({"valid": False, "problems": list(error.problems), "advice": []})
+            raise typer.Exit(1) from error
+        raise CommandFailed(str(error)) from error
+    advice = advise(config)
+    if as_json:
+        print_json(_document(config, advice))
+        return
+    if advice:
+        print_table(
+            ("severity", "where", "advice"),
+            (
+                (paint(each.severity, _SEVERITY_STYLES[each.severity]), each.where, each.message)
+                for each in advice
+            ),
+            none="",
+        )
+    print_line(_summary(config), ": ", paint("valid", "green"))
+
+
+def _summary(config: Config) -> str:
+    return ", ".join((
+        amount(len(config.trunks), "trunk"),
+        amount(len(config.routes), "route"),
+        amount(len(config.event_streams), "event stream"),
+    ))  # fmt: skip
+
+
+def _document(config: Config, advice: list[Advice]) -> dict[str, object]:
+    return {
+        "valid": True,
+        "problems": [],
+        "advice": [
+            {
+                "code": each.code,
+                "severity": each.severity,
+                "where": each.where,
+                "message": each.message,
+            }
+            for each in advice
+        ],
+        "trunks": len(config.trunks),
+        "routes": len(config.routes),
+        "eventStreams": len(config.event_streams),
+    }

@@ -1,0 +1,86 @@
+"""What no single entry shows: ids that are given twice or lead nowhere, numbers that disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from trunkpulse.config.report import Report
+from trunkpulse.config.schema import Document, TrunkEntry
+from trunkpulse.config.wording import shown
+
+__all__ = ["check_ids", "check_references"]
+
+_IDENTIFIED = ("trunks", "routes", "event_streams")
+
+
+def _ids(raw: Mapping[str, object], section: str) -> list[str | None]:
+    """The ids of a section's entries, faulty entries included; None for one without."""
+    entries = raw.get(section)
+    if not isinstance(entries, list):
+        return []
+    found = [entry.get("id") if isinstance(entry, dict) else None for entry in entries]
+    return [name if isinstance(name, str) else None for name in found]
+
+
+def check_ids(raw: Mapping[str, object], report: Report) -> None:
+    """Within trunks, routes and event streams, each id is given once."""
+    for section in _IDENTIFIED:
+        first: dict[str, int] = {}
+        for position, name in enumerate(_ids(raw, section)):
+            if name is not None and first.setdefault(name, position) != position:
+                report.add(
+                    (section, position, "id"),
+                    f"must be unique, but {section}[{first[name]}] has the same",
+                )
+
+
+def check_references(
+    document: Document,
+    positions: Mapping[str, Sequence[int]],
+    raw: Mapping[str, object],
+    report: Report,
+) -> None:
+    """Entries agree with themselves, and every trunk that they name is declared.
+
+    ``positions`` tells where in ``raw`` the entries of ``document`` stand.
+    """
+    for position, trunk in zip(positions["trunks"], document.trunks, strict=True):
+        _check_targets(position, trunk, report)
+    declared = frozenset(_ids(raw, "trunks"))
+    # A list of trunks that cannot be read at all is one problem, not one for each reference.
+    readable = isinstance(raw.get("trunks", []), list)
+    for position, route in zip(positions["routes"], document.routes, strict=True):
+        seen: set[str] = set()
+        for place, member in enumerate(route.trunks):
+            location = ("routes", position, "trunks", place, "id")
+            if readable and member.id not in declared:
+                report.add(location, _dangling(member.id))
+            if member.id in seen:
+                report.add(
+                    location, f"must be listed once in a route, not {shown(member.id)} twice"
+                )
+            seen.add(member.id)
+    for position, stream in zip(positions["event_streams"], document.event_streams, strict=True):
+        for place, name in enumerate(stream.trunks):
+            if readable and name not in declared:
+                report.add(("event_streams", position, "trunks", place), _dangling(name))
+
+
+def _dangling(name: str) -> str:
+    return f"must be the id of a trunk in this file, but there is no trunk {shown(name)}"
+
+
+def _check_targets(position: int, trunk: TrunkEntry, report: Report) -> None:
+    count = len(trunk.targets)
+    if trunk.min_available_targets > count:
+        report.add(
+            ("trunks", position, "min_available_targets"),
+            f"must be at most the number of targets, {count}, not {trunk.min_available_targets}",
+        )
+    if count > len(set(trunk.targets)):
+        for place, target in enumerate(trunk.targets):
+            if target in trunk.targets[:place]:
+                report.add(
+                    ("trunks", position, "targets", place),
+                    f"must not repeat a target of this trunk, {shown(target)}",
+                )

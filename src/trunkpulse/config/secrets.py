@@ -1,0 +1,98 @@
+"""Secrets stand outside the configuration: in the environment or in a file of their own.
+
+Nothing here puts a secret, or a text that may be one, into a message.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trunkpulse.config.wording import printable
+
+__all__ = ["Secrets", "webhook_secret"]
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
+_PREFIX = "whsec_"
+_LARGEST_FILE_BYTES = 64 * 1024
+_HOW_TO_WRITE_IT = (
+    'must be written "env:NAME" (an environment variable) or "file:PATH" '
+    "(a file that holds nothing else), never as the secret itself"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Finds the secrets that a configuration points at."""
+
+    folder: Path
+    """Of the configuration file; ``file:`` paths start here."""
+    environ: Mapping[str, str] = field(repr=False)
+
+    def resolve(self, pointer: str) -> str:
+        """The secret that ``env:NAME`` or ``file:PATH`` stands for, without white space around.
+
+        Raises ValueError with what is wrong, to be read after the key's name.
+        """
+        kind, _, place = pointer.partition(":")
+        # A pasted secret may by chance, or by mistake, begin like a pointer.
+        if place and not place.startswith(_PREFIX):
+            if kind == "env" and _VARIABLE.fullmatch(place):
+                return self._from_environment(place)
+            if kind == "file":
+                return self._from_file(place)
+        raise ValueError(_HOW_TO_WRITE_IT)
+
+    def _from_environment(self, name: str) -> str:
+        value = self.environ.get(name)
+        if value is None:
+            raise ValueError(
+                f"points at the environment variable {name}, which is not set; "
+                "set it for this process"
+            )
+        if not value.strip():
+            raise ValueError(
+                f"points at the environment variable {name}, which is empty; give it the secret"
+            )
+        return value.strip()
+
+    def _from_file(self, name: str) -> str:
+        file = printable(name)
+        try:
+            with (self.folder / name).open("rb") as stream:
+                content = stream.read(_LARGEST_FILE_BYTES + 1)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else None
+            raise ValueError(
+                f"points at the file {file}, which cannot be read ({reason or 'not a path'}); "
+                "check that it exists and that this user may read it"
+            ) from None
+        if len(content) > _LARGEST_FILE_BYTES:
+            raise ValueError(f"points at the file {file}, which is too large to be a secret")
+        try:
+            value = content.decode().strip()
+        except UnicodeDecodeError:
+            raise ValueError(
+                f"points at the file {file}, which is not text; write the secret as text"
+            ) from None
+        if not value:
+            raise ValueError(f"points at the file {file}, which is empty; write the secret into it")
+        return value
+
+
+def webhook_secret(secret: str) -> str:
+    """``secret`` itself if it is one of Standard Webhooks 1.0; raises ValueError otherwise."""
+    try:
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not secret.startswith(_PREFIX) or not 24 <= len(key) <= 64:
+        raise ValueError(
+            "points at a secret that is not one of Standard Webhooks; make one of "
+            f'"{_PREFIX}" followed by 24 to 64 random bytes in base64'
+        )
+    return secret

@@ -1,0 +1,79 @@
+"""A configuration as the rest of the program sees it: checked, complete, frozen."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trunkpulse.model import EventStream, KeepalivePolicy, Route, Trunk
+
+__all__ = [
+    "ApiSettings",
+    "Config",
+    "InstanceSettings",
+    "IpNetwork",
+    "ListenAddress",
+    "SipSettings",
+    "StorageSettings",
+]
+
+ListenAddress = tuple[str, int]
+"""An IP address without brackets and a port; port 0 lets the system choose."""
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_DATABASE_NAME = "trunkpulse.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSettings:
+    """Who this process is, among others like it."""
+
+    id: str
+    region: str = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSettings:
+    """Where states and events are kept."""
+
+    path: Path | None = None
+    """The SQLite file; None if the configuration does not say."""
+
+    def database(self, data: Path) -> Path:
+        """The SQLite file, in the folder ``data`` if the configuration does not say."""
+        return self.path or data / _DATABASE_NAME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """Where the REST API and the console listen."""
+
+    listen: ListenAddress = ("127.0.0.1", 8080)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipSettings:
+    """The part of us that answers SIP requests."""
+
+    listen: tuple[ListenAddress, ...] = (("127.0.0.1", 5080),)
+    """UDP only; empty: off."""
+    allow: tuple[IpNetwork, ...] = (ipaddress.ip_network("127.0.0.0/8"),)
+    """Who may ask."""
+    user_agent: str = "trunkpulse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One configuration file. Ids are unique, and every trunk that is referred to exists."""
+
+    instance: InstanceSettings
+    storage: StorageSettings = StorageSettings()
+    api: ApiSettings = ApiSettings()
+    sip: SipSettings = SipSettings()
+    keepalive: KeepalivePolicy = field(default_factory=KeepalivePolicy)
+    """What a trunk inherits; trunks with equal settings share one object."""
+    trunks: tuple[Trunk, ...] = ()
+    routes: tuple[Route, ...] = ()
+    event_streams: tuple[EventStream, ...] = ()

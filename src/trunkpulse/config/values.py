@@ -1,0 +1,294 @@
+"""The texts of a configuration file that mean more than themselves: addresses, URIs, numbers.
+
+Each function takes one text and gives the value it stands for, or raises ValueError with what is
+allowed, phrased to be read after the key's name: "must be …, not …". A text that may hold a
+secret (a URL, a URI with a password) is not repeated.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from trunkpulse.config.settings import IpNetwork, ListenAddress
+from trunkpulse.config.wording import either, shown
+from trunkpulse.model import NumberRange, Reason
+from trunkpulse.sip.request import check_extra_header
+from trunkpulse.sip.uri import SipUri
+
+__all__ = [
+    "api_address",
+    "destination_type",
+    "event_type",
+    "extra_headers",
+    "healthy_codes",
+    "healthy_response",
+    "network",
+    "number_range",
+    "probe_target",
+    "reason_code",
+    "sip_address",
+    "sip_uri",
+    "source_address",
+    "sqlite_path",
+    "webhook_url",
+]
+
+_EVENT_TYPES = ("telephony.trunks.stateChange",)
+_DESTINATION_TYPES = ("webhook",)
+_LATER_DESTINATION_TYPES = frozenset(
+    {"pagerduty", "servicenow", "amqp", "kafka", "nats", "redis", "apprise"}
+)
+_HEALTHY = re.compile(r"[2-6](?:xx|[0-9]{2})")
+_PROVISIONAL = re.compile(r"1(?:xx|[0-9]{2})")
+_NUMBERS = re.compile(r"(\+[0-9]{1,15})(?:-(\+[0-9]{1,15}))?")
+_ADDRESS_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
+_PASSWORD = re.compile(r"(?:sips?:|(?!sips?:))[^@]*:.*@", re.DOTALL | re.IGNORECASE)
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+# What most targets are. With 100,000 of them, parsing each would take as long as all the rest.
+_CANONICAL_TARGET = re.compile(
+    rf"sip:(?:{_OCTET}\.){{3}}{_OCTET}:(?:[1-5][0-9]{{4}}|[1-9][0-9]{{0,3}})"
+)
+_URL = re.compile(r"[\x21-\x7e]{1,2048}")
+_MOST_HEADERS = 32
+
+
+def _address_and_port(text: str) -> ListenAddress | None:
+    """``127.0.0.1:8080`` or ``[::1]:8080``; None if it is neither."""
+    found = _ADDRESS_AND_PORT.fullmatch(text)
+    if found is None or int(found[3]) > 65535:
+        return None
+    try:
+        address = ipaddress.IPv6Address(found[1]) if found[1] else ipaddress.IPv4Address(found[2])
+    except ValueError:
+        return None
+    return str(address), int(found[3])
+
+
+def api_address(text: str) -> ListenAddress:
+    """Where the API listens: on this machine only, because it asks nobody who they are."""
+    address = _address_and_port(text)
+    if address is None:
+        raise ValueError(
+            'must be an IP address and a port such as "127.0.0.1:8080" or "[::1]:8080", '
+            f"not {shown(text)}"
+        )
+    if not ipaddress.ip_address(address[0]).is_loopback:
+        raise ValueError(
+            "must be a loopback address such as 127.0.0.1 or [::1] until access control exists, "
+            f"not {shown(text)}; put a proxy that authenticates in front to reach it from outside"
+        )
+    return address
+
+
+def sip_address(text: str) -> ListenAddress:
+    """``udp:HOST:PORT``."""
+    transport, _, place = text.partition(":")
+    if transport.lower() in {"tcp", "tls", "ws", "wss"}:
+        raise ValueError(
+            f'must begin with "udp:", not {shown(transport + ":")}, because this version speaks '
+            "UDP only"
+        )
+    address = _address_and_port(place)
+    if transport.lower() != "udp" or address is None:
+        raise ValueError(
+            'must be "udp:", an IP address and a port, such as "udp:127.0.0.1:5080" or '
+            f'"udp:[::1]:5080", not {shown(text)}'
+        )
+    return address
+
+
+def source_address(text: str) -> ListenAddress:
+    """``IP:PORT``, or ``IP`` alone for any port."""
+    address = _address_and_port(text)
+    if address is not None:
+        return address
+    try:
+        # A scoped address would need the scope kept; probes have no use for one yet.
+        if "%" not in text:
+            return str(ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))), 0
+    except ValueError:
+        pass
+    raise ValueError(
+        'must be a local IP address with or without a port, such as "192.0.2.7", '
+        f'"192.0.2.7:5070" or "[2001:db8::7]:5070", not {shown(text)}'
+    )
+
+
+def network(text: str) -> IpNetwork:
+    """An IPv4 or IPv6 network, or a single address."""
+    try:
+        loose = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            f'must be an IP network such as "127.0.0.0/8" or "::1/128", not {shown(text)}'
+        ) from None
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError(
+            f"must be a network without host bits, not {shown(text)}; "
+            f'write "{loose}" for all of that network'
+        ) from None
+
+
+def sip_uri(text: str) -> str:
+    """The canonical form of a SIP or SIPS URI (RFC 3261 section 19.1)."""
+    return str(_parsed(text))
+
+
+def probe_target(text: str) -> str:
+    """The canonical form of a SIP URI that can be probed over UDP."""
+    if _CANONICAL_TARGET.fullmatch(text):
+        return text
+    uri = _parsed(text)
+    if uri.scheme == "sips" or uri.transport != "udp":
+        raise ValueError(
+            'must be a "sip:" URI without another transport, because this version probes over '
+            f"UDP only, not {shown(text)}"
+        )
+    return str(uri)
+
+
+def _parsed(text: str) -> SipUri:
+    if _PASSWORD.match(text):
+        raise ValueError("must be a SIP URI without a password, because it is sent for all to read")
+    try:
+        return SipUri.parse(text)
+    except ValueError as error:
+        raise ValueError(f'must be a SIP URI such as "sip:192.0.2.1:5060", but {error}') from None
+
+
+def extra_headers(headers: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """Headers that each OPTIONS of a trunk carries on top of those it must have."""
+    checked: list[tuple[str, str]] = []
+    if len(headers) > _MOST_HEADERS:
+        raise ValueError(f"must hold at most {_MOST_HEADERS} headers, not {len(headers)}")
+    seen: set[str] = set()
+    for name, value in headers.items():
+        if not isinstance(value, str) or not value.isprintable():
+            # The value may be a credential: it is never repeated.
+            raise ValueError(
+                f"must hold printable texts in quotes, but the value of {shown(name)} is not one"
+            )
+        try:
+            check_extra_header(name, value)
+        except ValueError as error:
+            raise ValueError(
+                f"must hold only headers that an OPTIONS may carry, but {error}"
+            ) from None
+        if name.lower() in seen:
+            raise ValueError(f"must hold each header once, but {shown(name)} is there twice")
+        seen.add(name.lower())
+        checked.append((name, value))
+    return tuple(checked)
+
+
+def healthy_response(text: str) -> str:
+    """A final status code, or a class of them: ``"404"``, ``"2xx"``."""
+    pattern = text.lower()
+    if _PROVISIONAL.fullmatch(pattern):
+        raise ValueError(
+            f"must be a final status code, not {shown(text)}: "
+            "a provisional response is never a success"
+        )
+    if not _HEALTHY.fullmatch(pattern):
+        raise ValueError(
+            'must be a status code or a class of them, from "200" to "699" or "2xx" to "6xx", '
+            f"not {shown(text)}"
+        )
+    return pattern
+
+
+def healthy_codes(responses: tuple[str, ...]) -> frozenset[int]:
+    """Every status code that ``responses``, each a ``healthy_response``, stand for."""
+    codes: set[int] = set()
+    for response in responses:
+        if response.endswith("xx"):
+            first = int(response[0]) * 100
+            codes.update(range(first, first + 100))
+        else:
+            codes.add(int(response))
+    return frozenset(codes)
+
+
+def number_range(text: str) -> NumberRange:
+    """A prefix of E.164 numbers, or all from a first to a last: ``+1``, ``+4930100-+4930199``."""
+    found = _NUMBERS.fullmatch(text)
+    if found is None:
+        raise ValueError(
+            'must be an E.164 prefix ("+" and 1 to 15 digits) or a range such as '
+            f'"+15551230000-+15551239999", not {shown(text)}'
+        )
+    first, last = found[1], found[2]
+    if last is None:
+        return NumberRange(first)
+    if len(first) != len(last):
+        raise ValueError(
+            f"must be a range between numbers with equally many digits, not {shown(text)}"
+        )
+    if first > last:
+        raise ValueError(f"must be a range from the lower number to the higher, not {shown(text)}")
+    return NumberRange(first, last)
+
+
+def reason_code(text: str) -> str:
+    """A reason of a state change, or ``*`` for all."""
+    known = ["*", *(reason.value for reason in Reason)]
+    if text not in known:
+        raise ValueError(f"must be {either(known)}, not {shown(text)}")
+    return text
+
+
+def event_type(text: str) -> str:
+    """The name of an event that exists."""
+    if text not in _EVENT_TYPES:
+        raise ValueError(f"must be {either(_EVENT_TYPES)}, not {shown(text)}")
+    return text
+
+
+def destination_type(text: str) -> str:
+    """The name of a destination that this version can deliver to."""
+    if text in _LATER_DESTINATION_TYPES:
+        raise ValueError(f'is {shown(text)}, not supported by this version yet; use "webhook"')
+    if text not in _DESTINATION_TYPES:
+        raise ValueError(f"must be {either(_DESTINATION_TYPES)}, not {shown(text)}")
+    return text
+
+
+def sqlite_path(url: str) -> str:
+    """The path within ``sqlite:///PATH``; a URL may hold a password, so it is never repeated."""
+    how = "write sqlite:///PATH (four slashes begin an absolute path)"
+    scheme, separator, path = url.partition("://")
+    if not separator or scheme.lower() != "sqlite":
+        raise ValueError(f"must be an SQLite URL, because this version stores in SQLite: {how}")
+    name = path.removeprefix("/")
+    if name in {"", ":memory:"} or name == path:
+        raise ValueError(f"must name a file, because a database in memory forgets: {how}")
+    if not name.isprintable() or any(mark in name for mark in "?#") or name.endswith("/"):
+        raise ValueError(f"must end in the path of a file, without options: {how}")
+    return str(PurePosixPath(name))
+
+
+def webhook_url(url: str) -> str:
+    """An http or https URL; it may hold a token, so it is never repeated."""
+    allowed = 'must be a URL such as "https://example.com/hook"'
+    if not _URL.fullmatch(url):
+        raise ValueError(f"{allowed}, of at most 2048 ASCII characters and no white space")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"{allowed}, with a legal host and port") from None
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(f"{allowed}, that begins with http:// or https://")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"{allowed}, without a user name or password; sign with a secret instead")
+    if not host or port == 0:
+        raise ValueError(f"{allowed}, with a legal host and port")
+    if parts.fragment:
+        raise ValueError(f"{allowed}, without a fragment (#…)")
+    return url

@@ -1,0 +1,1 @@
+"""From a recorded change to everyone who asked to be told."""

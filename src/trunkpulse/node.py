@@ -1,0 +1,191 @@
+"""One running trunkpulse without its doors: probes, states, events and routes, put together.
+
+``app`` gives it the real world and opens the doors (API, console, SIP); a simulation gives it a
+network and a clock of its own. What it is given is all it knows of the outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from trunkpulse.board import Board
+from trunkpulse.config import Config
+from trunkpulse.events.delivery import Deliveries
+from trunkpulse.model import EventStream, StateChange
+from trunkpulse.pipeline import Applied, Pipeline
+from trunkpulse.ports import (
+    Clock,
+    EventLog,
+    EventSink,
+    HealthStore,
+    Outbox,
+    Resolver,
+)
+from trunkpulse.probing.locating import Locator
+from trunkpulse.probing.sockets import AddressTowards, OpenTransport, ProbeSockets
+from trunkpulse.routing.selection import CallRequest, Decision, RouteTable
+
+__all__ = ["Node", "Outside", "Store"]
+
+log = structlog.get_logger(__name__)
+
+
+class Store(HealthStore, EventLog, Outbox, Protocol):
+    """What a node keeps: one database that is all three, so that they commit together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """Everything through which a node touches the world."""
+
+    clock: Clock
+    store: Store
+    resolver: Resolver
+    open_transport: OpenTransport
+    address_towards: AddressTowards
+    sink_for: Callable[[EventStream], EventSink]
+    rng: random.Random
+
+
+class Node:
+    """See the module's opening. Lives inside the TaskGroup that it is given."""
+
+    def __init__(self, config: Config, outside: Outside, tasks: asyncio.TaskGroup) -> None:
+        self.config = config
+        self.board = Board()
+        self._outside = outside
+        self._tasks = tasks
+        self._locator = Locator(outside.resolver)
+        self._sockets = ProbeSockets(
+            outside.open_transport, outside.address_towards, config.sip.user_agent
+        )
+        self.pipeline = Pipeline(
+            clock=outside.clock,
+            store=outside.store,
+            board=self.board,
+            instance_id=config.instance.id,
+            region=config.instance.region,
+            settings_of=self._sockets.settings_of,
+            locator=self._locator,
+            recorded=self._recorded,
+            rng=outside.rng,
+        )
+        self.deliveries = Deliveries(
+            tasks,
+            outbox=outside.store,
+            sink_for=outside.sink_for,
+            clock=outside.clock,
+            rng=outside.rng,
+        )
+        self.routes = RouteTable((), {}, config.instance.region)
+        self._listeners: list[Callable[[Sequence[StateChange]], None]] = []
+        self._applying = asyncio.Lock()
+        self._background: list[asyncio.Task[None]] = []
+
+    # --- life --------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Restore the recorded states, then probe, record and deliver."""
+        store = self._outside.store
+        await store.release()
+        self.pipeline.restore(await self.pipeline.recorder.start(self.config.event_streams))
+        self._background = [
+            self._tasks.create_task(self.pipeline.recorder.run(), name="recorder"),
+            self._tasks.create_task(self._locator.run(), name="locator"),
+        ]
+        await self.apply(self.config)
+
+    async def apply(self, config: Config) -> Applied:
+        """From now on run this configuration; what did not change in it is not touched.
+
+        Raises OSError if a source address cannot be used and StoreUnavailable if the database
+        is away; then nothing is changed.
+        """
+        async with self._applying:
+            self._sockets.prepare(config.trunks, self.pipeline.prober)
+            await self._outside.store.sync_streams(config.event_streams)
+            await self.deliveries.apply(config.event_streams)
+            self.pipeline.recorder.set_streams(config.event_streams)
+            self._name_what_needs_a_restart(config)
+            applied = await self.pipeline.apply(config.trunks)
+            trunks = {trunk.id: trunk for trunk in config.trunks}
+            self.routes = RouteTable(config.routes, trunks, config.instance.region)
+            self.config = config
+            self._sockets.close_unused(self.pipeline.settings_in_use())
+            log.info(
+                "configuration.applied",
+                trunks=len(config.trunks),
+                added=len(applied.added),
+                changed=len(applied.changed),
+                removed=len(applied.removed),
+                routes=len(config.routes),
+                streams=len(config.event_streams),
+            )
+            return applied
+
+    def _name_what_needs_a_restart(self, config: Config) -> None:
+        for section in ("instance", "storage", "api", "sip"):
+            if getattr(config, section) != getattr(self.config, section):
+                log.warning("configuration.needs_restart", section=f"[{section}]")
+
+    def problems(self) -> list[str]:
+        """Why this node should get no traffic, one sentence each; empty: it is ready."""
+        recorder = self.pipeline.recorder
+        if recorder.available:
+            return []
+        problem = (
+            f"The database does not take what is decided, and {len(recorder)} trunks wait to be "
+            "recorded; check that its disk is there and not full."
+        )
+        return [problem]
+
+    async def stop(self, deadline_seconds: float) -> None:
+        """Probe no more, write what is decided, finish deliveries under way; then end.
+
+        What cannot be finished by the deadline is not lost: it is in the outbox, or, if the
+        database is away, will be found again by the probes of the next start.
+        """
+        self.pipeline.prober.close()
+        recorder = self.pipeline.recorder
+        for record in self.pipeline.records().values():
+            recorder.enqueue(record)  # with the moment of its last good answer
+        try:
+            async with asyncio.timeout(deadline_seconds / 2):
+                await recorder.flushed()
+        except TimeoutError:
+            log.warning("stop.unwritten", trunks=len(recorder))
+        await self.deliveries.drain(deadline_seconds / 2)
+        for task in self._background:
+            task.cancel()
+        self._sockets.close()
+
+    # --- calls -------------------------------------------------------------------------------
+
+    def decide(self, request: CallRequest) -> Decision:
+        """Which trunks shall take this call, in order, as things stand."""
+        return self.routes.decide(request, self.board.status, self._outside.rng)
+
+    def listen(self, listener: Callable[[Sequence[StateChange]], None]) -> None:
+        """Have ``listener`` called with every batch of changes once it is recorded."""
+        self._listeners.append(listener)
+
+    def _recorded(self, changes: Sequence[StateChange], told: frozenset[str]) -> None:
+        self.deliveries.wake(told)
+        for change in changes:
+            log.info(
+                "trunk.changed",
+                trunk=change.trunk_id,
+                state=change.state.value,
+                previous=change.previous_state.value,
+                reason=change.reason.value,
+                failed_attempts=change.failed_attempts,
+            )
+        if changes:
+            for listener in self._listeners:
+                listener(changes)

@@ -1,0 +1,347 @@
+"""The spine: what became of an attempt, what that makes of the target, and of the trunk.
+
+    attempt -> hysteresis (target) -> roll-up (trunk) -> a change? -> board -> recorder
+
+Every change of a trunk's state is made in one place, ``_change``, whatever brought it about:
+probes, an administrator, a new configuration. Nothing here waits, so that a probe is never late
+because of a database.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from trunkpulse.board import Board
+from trunkpulse.health.hysteresis import advance, pace_seconds
+from trunkpulse.health.rollup import failure_reason, roll_up
+from trunkpulse.model import (
+    FailureKind,
+    Reason,
+    StateChange,
+    TargetState,
+    Trunk,
+    TrunkState,
+    TrunkStatus,
+)
+from trunkpulse.ports import Clock, HealthStore, StoredHealth
+from trunkpulse.probing.locating import Locator
+from trunkpulse.probing.prober import Prober
+from trunkpulse.probing.target import Attempt, ProbeSettings, ProbeTarget
+from trunkpulse.recorder import Recorder, TrunkRecord
+
+__all__ = ["Applied", "Pipeline", "UnknownTrunk"]
+
+EVIDENCE_TARGETS = 64
+
+
+class UnknownTrunk(KeyError):
+    """There is no trunk of this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a configuration changed, by trunk id."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class Pipeline:
+    """Judges attempts (it is the prober's sink) and keeps the trunks' states."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: HealthStore,
+        board: Board,
+        instance_id: str,
+        region: str,
+        recorded: Callable[[Sequence[StateChange], frozenset[str]], None],
+        settings_of: Callable[[Trunk], Iterable[tuple[str, ProbeSettings]]],
+        locator: Locator,
+        rng: random.Random,
+    ) -> None:
+        """Probe nothing yet.
+
+        ``settings_of`` gives a trunk's target URIs with how to probe each; ``recorded`` hears of
+        committed changes and of the streams to be told.
+        """
+        self._clock = clock
+        self._board = board
+        self._instance_id = instance_id
+        self._region = region
+        self._rng = rng
+        self._settings_of = settings_of
+        self._locator = locator
+        self._records: dict[str, TrunkRecord] = {}
+        self._retired: dict[str, TrunkRecord] = {}
+        """Trunks that are no longer configured; one that comes back goes on counting."""
+        self.recorder = Recorder(store, recorded=recorded, conflicted=self._conflicted)
+        self.prober = Prober(clock=clock, sink=self)
+        self._stored: dict[str, StoredHealth] = {}
+
+    # --- attempts (AttemptSink) ------------------------------------------------------------
+
+    def answered(self, target: ProbeTarget, code: int, rtt_seconds: float) -> float:
+        """Judge a final answer; returns seconds from the attempt's start to the next one."""
+        policy = target.settings.policy
+        if code not in policy.healthy_codes:
+            return self._failed(
+                target, code, FailureKind.UNHEALTHY_RESPONSE, f"answered {code}", rtt_seconds
+            )
+        target.last_success = now = self._clock.wall()
+        target.rtt_seconds = rtt_seconds
+        target.code = code
+        if target.state is TargetState.AVAILABLE and not target.failures:
+            luck = self._rng.random()  # the common path: nothing is in doubt
+            return policy.interval_seconds * (1.0 + policy.jitter * (2.0 * luck - 1.0))
+        target.remember(Attempt(now, code, None, None, rtt_seconds))
+        return self._judge(target, success=True)
+
+    def failed(self, target: ProbeTarget, kind: FailureKind, detail: str) -> float:
+        """Judge an attempt without an answer; returns seconds to the next one, as above."""
+        return self._failed(target, None, kind, detail, None)
+
+    def _failed(
+        self,
+        target: ProbeTarget,
+        code: int | None,
+        kind: FailureKind,
+        detail: str,
+        rtt_seconds: float | None,
+    ) -> float:
+        target.remember(Attempt(self._clock.wall(), code, kind, detail, rtt_seconds))
+        return self._judge(target, success=False)
+
+    def _judge(self, target: ProbeTarget, *, success: bool) -> float:
+        policy = target.settings.policy
+        before = target.state
+        target.run = run = advance(target.run, success=success, policy=policy)
+        if run.state is not before:
+            record = self._records[target.owner]
+            self._decide(record, trigger=target)
+            self.recorder.enqueue(record)  # the target's own state is kept even if no trunk's is
+        return pace_seconds(run, policy, self._rng.random())
+
+    # --- decisions -------------------------------------------------------------------------
+
+    def _decide(self, record: TrunkRecord, trigger: ProbeTarget | None = None) -> None:
+        """Bring the trunk's state in line with its targets and its administrative state."""
+        trunk = record.trunk
+        if not (trunk.enabled and record.admin_enabled):
+            if record.reason is not Reason.ADMIN_DISABLED:
+                self._change(record, TrunkState.DOWN, Reason.ADMIN_DISABLED)
+            return
+        if record.reason is Reason.ADMIN_DISABLED or (
+            not trunk.keepalive.enabled and record.state is not TrunkState.UNKNOWN
+        ):
+            # Back in service, or no longer probed: what was seen before says nothing now.
+            for target in record.targets:
+                target.forget()
+            self._change(record, TrunkState.UNKNOWN, Reason.ADMIN_ENABLED)
+            return
+        states = [target.state for target in record.targets]
+        state = roll_up(states, min_available=trunk.min_available_targets, previous=record.state)
+        if state is record.state:
+            return
+        if state is TrunkState.AVAILABLE:
+            reason = Reason.KEEPALIVE_RESTORED
+        else:
+            reason = failure_reason(
+                target.attempts[-1].failure or FailureKind.TIMEOUT
+                for target in record.targets
+                if target.state is TargetState.DOWN and target.attempts
+            )
+        self._change(record, state, reason, trigger)
+
+    def _change(
+        self,
+        record: TrunkRecord,
+        state: TrunkState,
+        reason: Reason,
+        trigger: ProbeTarget | None = None,
+    ) -> None:
+        trunk = record.trunk
+        evidence = tuple(target.evidence() for target in record.targets[:EVIDENCE_TARGETS])
+        successes = [target.last_success for target in record.targets if target.last_success]
+        change = StateChange(
+            event_id=str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),
+            trunk_id=trunk.id,
+            trunk_name=trunk.name,
+            sequence=0,  # given by the record
+            at_ms=int(self._clock.wall() * 1000),
+            previous_state=record.state,
+            state=state,
+            reason=reason,
+            failed_attempts=trigger.failures if trigger else 0,
+            last_success_ms=int(max(successes) * 1000) if successes else None,
+            instance_id=self._instance_id,
+            region=trunk.region or self._region,
+            evidence=evidence,
+        )
+        record.add(change)
+        self._board.publish(trunk.id, TrunkStatus(state, reason, change.at_ms))
+        self.recorder.enqueue(record)
+
+    def _conflicted(self, record: TrunkRecord, stored: StoredHealth | None) -> None:
+        if stored is None:
+            record.sequence = 0
+        else:
+            record.adopt(stored)
+        self._decide(record)
+        self._publish(record)
+        self._set_going(record)
+
+    def _publish(self, record: TrunkRecord) -> None:
+        status = TrunkStatus(record.state, record.reason, record.since_ms)
+        self._board.publish(record.trunk.id, status)
+
+    # --- which trunks there are ------------------------------------------------------------
+
+    def restore(self, stored: Mapping[str, StoredHealth]) -> None:
+        """Before the first ``apply``: the states that trunks had when last recorded."""
+        self._stored = dict(stored)
+
+    async def apply(self, trunks: Sequence[Trunk]) -> Applied:
+        """From now on these are the trunks. One that did not change is not touched.
+
+        A target that a changed trunk keeps goes on with its state and its next probe as planned.
+        """
+        wanted = {trunk.id for trunk in trunks}
+        removed = [record for key, record in self._records.items() if key not in wanted]
+        for record in removed:
+            self._retire(record)
+        added: list[str] = []
+        changed: list[str] = []
+        fresh: list[ProbeTarget] = []
+        for trunk in trunks:
+            known = self._records.get(trunk.id)
+            if known is not None and known.trunk == trunk:
+                continue
+            record = known or self._admit(trunk)
+            record.trunk = trunk
+            (changed if known else added).append(trunk.id)
+            fresh += self._retarget(record)
+            self._decide(record)
+            self._publish(record)
+        self.prober.add(fresh)
+        await self._locator.locate(fresh)
+        self.prober.spread([target for target in fresh if self._is_probed(target)])
+        for trunk_id in changed:
+            if trunk_id in self._records:
+                self._set_going(self._records[trunk_id])
+        return Applied(tuple(added), tuple(changed), tuple(record.trunk.id for record in removed))
+
+    def _admit(self, trunk: Trunk) -> TrunkRecord:
+        record = self._retired.pop(trunk.id, None)
+        if record is None:
+            record = TrunkRecord(trunk, self._stored.get(trunk.id))
+        else:
+            self.recorder.keep(record)
+        self._records[trunk.id] = record
+        return record
+
+    def _retire(self, record: TrunkRecord) -> None:
+        trunk_id = record.trunk.id
+        self._drop(record.targets)
+        record.retire()
+        del self._records[trunk_id]
+        self._retired[trunk_id] = record
+        self._stored.pop(trunk_id, None)
+        self._board.remove(trunk_id)
+        self.recorder.forget(record)
+
+    def _drop(self, targets: Sequence[ProbeTarget]) -> None:
+        self._locator.drop(targets)
+        for target in targets:
+            if target.index >= 0:
+                self.prober.remove(target)
+
+    def _retarget(self, record: TrunkRecord) -> list[ProbeTarget]:
+        """Give the record the targets its trunk has now; returns those that are new."""
+        trunk = record.trunk
+        known = {target.uri: target for target in record.targets}
+        stored = self._stored.pop(trunk.id, None)
+        remembered = {target.uri: target for target in stored.targets} if stored else {}
+        targets: list[ProbeTarget] = []
+        fresh: list[ProbeTarget] = []
+        for uri, settings in self._settings_of(trunk):
+            target = known.get(uri)
+            if target is not None and target.settings.transport is settings.transport:
+                del known[uri]
+                target.settings = settings
+            else:
+                target = ProbeTarget(uri, trunk.id, settings)
+                if (memory := remembered.get(uri)) is not None:
+                    target.state = memory.state
+                    if memory.last_success_ms is not None:
+                        target.last_success = memory.last_success_ms / 1000
+                fresh.append(target)
+            targets.append(target)
+        self._drop(list(known.values()))
+        record.targets = tuple(targets)
+        return fresh
+
+    # --- what an administrator does ----------------------------------------------------------
+
+    def record(self, trunk_id: str) -> TrunkRecord:
+        """The trunk as it runs, to read; raises UnknownTrunk."""
+        try:
+            return self._records[trunk_id]
+        except KeyError:
+            raise UnknownTrunk(trunk_id) from None
+
+    def records(self) -> Mapping[str, TrunkRecord]:
+        """All trunks as they run, by id, to read."""
+        return self._records
+
+    def settings_in_use(self) -> Iterator[ProbeSettings]:
+        """The settings of every target."""
+        return (target.settings for record in self._records.values() for target in record.targets)
+
+    def set_admin_enabled(self, trunk_id: str, *, enabled: bool) -> TrunkRecord:
+        """Disable or enable a trunk, at once; ``recorder.written`` tells when it is durable."""
+        record = self.record(trunk_id)
+        if record.admin_enabled != enabled:
+            record.admin_enabled = enabled
+            self._decide(record)
+            self._set_going(record)
+            self.recorder.enqueue(record)
+        return record
+
+    def probe_now(self, trunk_id: str) -> int:
+        """Probe the trunk's targets at once; returns how many (0: it is not being probed)."""
+        record = self.record(trunk_id)
+        if not self._is_active(record):
+            return 0
+        now = self._clock.monotonic()
+        for target in record.targets:
+            self.prober.probe_at(target, now)
+        return len(record.targets)
+
+    def _is_active(self, record: TrunkRecord) -> bool:
+        trunk = record.trunk
+        return trunk.enabled and record.admin_enabled and trunk.keepalive.enabled
+
+    def _is_probed(self, target: ProbeTarget) -> bool:
+        record = self._records.get(target.owner)
+        return record is not None and self._is_active(record) and target.index >= 0
+
+    def _set_going(self, record: TrunkRecord) -> None:
+        """Start the probes of an active trunk that rest, stop those of any other."""
+        now = self._clock.monotonic()
+        for target in record.targets:
+            if not self._is_active(record):
+                self.prober.pause(target)
+                continue
+            latest = now + pace_seconds(target.run, target.settings.policy, self._rng.random())
+            planned = self.prober.next_attempt(target)
+            if planned is None:
+                self.prober.probe_at(target, now)
+            elif planned > latest:
+                self.prober.probe_at(target, latest)

@@ -1,0 +1,1 @@
+"""Sends every target its OPTIONS on time and hands on what came back."""

@@ -1,0 +1,279 @@
+"""Writes what was decided: state, event and deliveries of a trunk in one commit.
+
+The pipeline never waits for the database. It notes a change on the trunk's record and queues the
+record here; one writer takes queued records in batches and commits them. While the database is
+away the queue is what is owed to it: each trunk keeps its changes in order, and only if a trunk
+goes back and forth many times meanwhile are its newest ones merged, so that memory stays bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from trunkpulse.events.filters import StreamIndex, subscribers
+from trunkpulse.model import EventStream, Reason, StateChange, Trunk, TrunkState
+from trunkpulse.ports import HealthCommit, HealthStore, StoredHealth, StoredTarget, StoreUnavailable
+from trunkpulse.probing.target import ProbeTarget
+
+__all__ = ["Recorder", "TrunkRecord"]
+
+log = structlog.get_logger(__name__)
+
+BATCH = 1000
+"""Trunks per transaction."""
+PENDING_LIMIT = 16
+"""Changes of one trunk that wait for the database before the newest are merged."""
+RETRY_SECONDS = (0.1, 5.0)
+"""First and longest pause while the database is away."""
+
+
+class TrunkRecord:
+    """A trunk as it runs: its configuration, its targets, and the state decided last."""
+
+    __slots__ = (
+        "admin_enabled",
+        "pending",
+        "queued",
+        "reason",
+        "sequence",
+        "since_ms",
+        "state",
+        "targets",
+        "trunk",
+        "unsaved",
+        "waiters",
+    )
+
+    def __init__(self, trunk: Trunk, stored: StoredHealth | None) -> None:
+        self.trunk = trunk
+        self.targets: tuple[ProbeTarget, ...] = ()
+        self.state = TrunkState.UNKNOWN
+        self.reason: Reason | None = None
+        self.since_ms: int | None = None
+        self.sequence = 0
+        self.admin_enabled = True
+        self.pending: list[StateChange] = []
+        """Decided and not yet recorded, oldest first."""
+        self.queued = False
+        """True while the recorder holds it."""
+        self.unsaved = False
+        """True if something changed since the last commit was put together."""
+        self.waiters: list[asyncio.Future[None]] = []
+        if stored is not None:
+            self.adopt(stored)
+
+    def adopt(self, stored: StoredHealth) -> None:
+        """Believe what the store holds."""
+        self.state = stored.state
+        self.reason = stored.reason
+        self.since_ms = stored.since_ms
+        self.sequence = stored.sequence
+        self.admin_enabled = stored.admin_enabled
+
+    def retire(self) -> None:
+        """The trunk is no longer configured; only its count of changes goes on."""
+        self.targets = ()
+        self.state, self.reason, self.since_ms = TrunkState.UNKNOWN, None, None
+        self.admin_enabled = True
+
+    def add(self, change: StateChange) -> None:
+        """Take on a decided change; it is given the next sequence number."""
+        self.state, self.reason, self.since_ms = change.state, change.reason, change.at_ms
+        self.sequence += 1
+        self.pending.append(replace(change, sequence=self.sequence))
+        if len(self.pending) > PENDING_LIMIT:
+            self._merge_newest()
+
+    def _merge_newest(self) -> None:
+        newer, older = self.pending.pop(), self.pending.pop()
+        self.sequence = older.sequence - 1
+        if older.previous_state is not newer.state:
+            self.sequence = older.sequence
+            self.pending.append(
+                replace(newer, previous_state=older.previous_state, sequence=older.sequence)
+            )
+
+    def health(self) -> StoredHealth:
+        """What shall be stored once the oldest pending change is recorded."""
+        targets = tuple(
+            StoredTarget(
+                target.uri,
+                target.state,
+                None if target.last_success is None else int(target.last_success * 1000),
+            )
+            for target in self.targets
+        )
+        first = self.pending[0] if self.pending else None
+        return StoredHealth(
+            trunk_id=self.trunk.id,
+            state=first.state if first else self.state,
+            reason=first.reason if first else self.reason,
+            sequence=first.sequence if first else self.sequence,
+            since_ms=first.at_ms if first else self.since_ms,
+            admin_enabled=self.admin_enabled,
+            targets=targets,
+        )
+
+
+class Recorder:
+    """See the module's opening."""
+
+    def __init__(
+        self,
+        store: HealthStore,
+        *,
+        recorded: Callable[[Sequence[StateChange], frozenset[str]], None],
+        conflicted: Callable[[TrunkRecord, StoredHealth | None], None],
+    ) -> None:
+        """Write to ``store``.
+
+        ``recorded`` hears of committed changes and of the streams to be told of them,
+        ``conflicted`` of a trunk that somebody else wrote to, with what the store holds.
+        """
+        self._store = store
+        self._recorded = recorded
+        self._conflicted = conflicted
+        self._queue: dict[str, TrunkRecord] = {}
+        self._leaving: dict[str, TrunkRecord] = {}
+        self._work = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._streams = StreamIndex(())
+        self._owed: set[tuple[str, str]] = set()
+        self.available = True
+        """False while the store does not take what it is given."""
+
+    async def start(self, streams: Sequence[EventStream]) -> dict[str, StoredHealth]:
+        """Load what was recorded before; call once, before anything is enqueued."""
+        self._streams = StreamIndex(streams)
+        self._owed = await self._store.load_owed()
+        return await self._store.load()
+
+    def set_streams(self, streams: Sequence[EventStream]) -> None:
+        """From now on these streams are told."""
+        self._streams = StreamIndex(streams)
+        kept = {stream.id for stream in streams}
+        self._owed = {owed for owed in self._owed if owed[0] in kept}
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def enqueue(self, record: TrunkRecord) -> None:
+        """Have the record written soon."""
+        record.unsaved = True
+        if not record.queued:
+            record.queued = True
+            self._queue[record.trunk.id] = record
+            self._idle.clear()
+            self._work.set()
+
+    async def written(self, record: TrunkRecord) -> None:
+        """Return once all that was decided about this trunk is in the store."""
+        if record.queued:
+            waiter = asyncio.get_running_loop().create_future()
+            record.waiters.append(waiter)
+            await waiter
+
+    async def flushed(self) -> None:
+        """Return once nothing is waiting to be written."""
+        await self._idle.wait()
+
+    def forget(self, record: TrunkRecord) -> None:
+        """This trunk is no longer configured; what is pending about it is written first."""
+        self._leaving[record.trunk.id] = record
+        self._idle.clear()
+        self._work.set()
+
+    def keep(self, record: TrunkRecord) -> None:
+        """This trunk is configured again before it was forgotten, or after."""
+        self._leaving.pop(record.trunk.id, None)
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        pause, longest = RETRY_SECONDS
+        while True:
+            await self._work.wait()
+            batch = list(self._queue.values())[:BATCH]
+            try:
+                if batch:
+                    await self._write(batch)
+                await self._forget_leaving()
+            except StoreUnavailable as problem:
+                if self.available:
+                    log.error("store.unavailable", problem=str(problem), waiting=len(self._queue))
+                self.available = False
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, longest)
+                continue
+            if not self.available:
+                log.info("store.available", waiting=len(self._queue))
+            self.available = True
+            pause = RETRY_SECONDS[0]
+            if not self._queue and not self._leaving:
+                self._work.clear()
+                self._idle.set()
+
+    async def _write(self, batch: Sequence[TrunkRecord]) -> None:
+        commits = [self._commit_of(record) for record in batch]
+        conflicts = await self._store.commit(commits)
+        changes: list[StateChange] = []
+        told: set[str] = set()
+        for record, commit in zip(batch, commits, strict=True):
+            trunk_id = record.trunk.id
+            if trunk_id in conflicts:
+                continue
+            if commit.change is not None:
+                changes.append(commit.change)
+                told.update(commit.tell)
+                self._owed.update((stream, trunk_id) for stream in commit.opened)
+                self._owed.difference_update((stream, trunk_id) for stream in commit.closed)
+                record.pending.pop(0)
+            if not record.pending and not record.unsaved:
+                self._finish(record)
+        self._recorded(changes, frozenset(told))
+        if conflicts:
+            stored = await self._store.load()
+            for record in batch:
+                if record.trunk.id in conflicts:
+                    self._yield_to(record, stored.get(record.trunk.id))
+
+    async def _forget_leaving(self) -> None:
+        gone = [key for key, record in self._leaving.items() if not record.queued]
+        if gone:
+            await self._store.forget(gone)
+            for trunk_id in gone:
+                self._leaving.pop(trunk_id, None)
+            self._owed = {owed for owed in self._owed if owed[1] not in set(gone)}
+
+    def _yield_to(self, record: TrunkRecord, stored: StoredHealth | None) -> None:
+        """Somebody else wrote: what they wrote is the past, what we decided is decided anew."""
+        log.error("store.conflict", trunk=record.trunk.id, expected=record.pending[0].sequence - 1)
+        record.pending.clear()
+        self._finish(record)
+        self._conflicted(record, stored)
+
+    def _commit_of(self, record: TrunkRecord) -> HealthCommit:
+        record.unsaved = False
+        if not record.pending:
+            return HealthCommit(health=record.health(), change=None)
+        change = record.pending[0]
+        telling = subscribers(change, self._streams.covering(change.trunk_id), self._owed)
+        return HealthCommit(
+            health=record.health(),
+            change=change,
+            tell=telling.tell,
+            opened=telling.opened,
+            closed=telling.closed,
+        )
+
+    def _finish(self, record: TrunkRecord) -> None:
+        record.queued = False
+        del self._queue[record.trunk.id]
+        waiters, record.waiters = record.waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,1 @@
+"""Which trunks take a call, in which order: numbers to routes, routes to candidates. Pure."""

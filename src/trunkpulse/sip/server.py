@@ -1,0 +1,223 @@
+"""What a request that reaches us is answered with, without keeping any state.
+
+An OPTIONS gets what an INVITE would get (RFC 3261 §11.2). The answer is a pure function of the
+request, its source and the settings, and so is its To tag: a retransmission gets the same bytes
+again (§8.2.7), and no transaction needs to be remembered. The answer goes back to where the
+request really came from (§18.2.2, RFC 3581): a ``maddr`` that asks otherwise is ignored, for it
+would let anybody aim our answers at a third party.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
+
+from trunkpulse.sip.errors import MalformedMessage, SipError, shown
+from trunkpulse.sip.grammar import BLANK, Parameters, write_parameters
+from trunkpulse.sip.headers import CSeq, NameAddr, Via
+from trunkpulse.sip.message import Headers, Request, Response, parse_envelope, parse_message
+
+__all__ = ["REASON_PHRASES", "Answer", "AnswerSettings", "answer_request", "reply"]
+
+REASON_PHRASES = {
+    200: "OK",
+    302: "Moved Temporarily",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    420: "Bad Extension",
+    480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist",
+    483: "Too Many Hops",
+    486: "Busy Here",
+    500: "Server Internal Error",
+    503: "Service Unavailable",
+    603: "Decline",
+}
+"""Phrases of RFC 3261 §21 for the codes that an OPTIONS or INVITE is likely to get."""
+
+_UNNAMED_CLASSES = {2: "OK", 3: "Redirection", 4: "Request Failure", 5: "Server Failure"}
+
+
+class Answer(NamedTuple):
+    """A datagram and where it goes."""
+
+    data: bytes
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSettings:
+    """What OPTIONS are answered with. Making illegal settings raises ``SipError``."""
+
+    tag_key: bytes
+    """Up to 64 secret bytes that make our To tags unguessable; keep them while the process runs."""
+    code: int = 200
+    """200 to 699: what an INVITE would get now."""
+    reason: str | None = None
+    """None: the usual phrase."""
+    retry_after_seconds: int | None = None
+    """Sent with codes that allow it: 404, 413, 480, 486, 500, 503, 600, 603 (§20.33)."""
+    allow: tuple[str, ...] = ("OPTIONS",)
+    """Methods that are answered with anything but 405; say INVITE only if somebody takes them."""
+    accept: str = "application/sdp"
+    accept_encoding: str = "identity"
+    accept_language: str = "en"
+    supported: tuple[str, ...] = ()
+    """Option tags; a request that requires any other is answered 420."""
+    server: str = "trunkpulse"
+
+    def __post_init__(self) -> None:
+        if not 200 <= self.code <= 699:
+            raise SipError(f"answer code {self.code} is not between 200 and 699")
+        if len(self.tag_key) > 64:
+            raise SipError(f"a tag key of {len(self.tag_key)} bytes is longer than 64")
+        headers = Headers([*_capabilities(self), ("Server", self.server)])
+        Response(self.code, self.reason or "", headers)
+
+
+_RETRY_AFTER_CODES = frozenset({404, 413, 480, 486, 500, 503, 600, 603})
+
+
+def answer_request(
+    data: bytes, source_host: str, source_port: int, *, settings: AnswerSettings
+) -> Answer | None:
+    """The answer to a datagram that came from ``source_host`` and ``source_port``.
+
+    None for what must not or cannot be answered: an ACK, a response, bytes that are no message or
+    that lack the headers an answer copies. Never raises.
+    """
+    source = (source_host, source_port)
+    try:
+        request = parse_message(data)
+        if isinstance(request, Response) or request.method == "ACK":
+            return None
+        code, reason, headers = _verdict(request, settings)
+        return reply(request, source, code, reason, headers, settings=settings)
+    except MalformedMessage as problem:
+        return _refuse_malformed(data, source, problem, settings)
+
+
+def _verdict(
+    request: Request, settings: AnswerSettings
+) -> tuple[int, str | None, list[tuple[str, str]]]:
+    """Code, phrase and headers, checked in the order of RFC 3261 §8.2."""
+    NameAddr.parse(request.headers.single("From"))
+    cseq = CSeq.parse(request.headers.single("CSeq"))
+    if cseq.method != request.method:
+        raise MalformedMessage(
+            f"CSeq {shown(str(cseq))} belongs to another method than {request.method}"
+        )
+    if request.method == "CANCEL":
+        # Whatever it would cancel was answered at once (§9.2).
+        return 481, None, []
+    if request.method != "OPTIONS":
+        return 405, None, [("Allow", ", ".join(settings.allow))]
+    known = {tag.lower() for tag in settings.supported}
+    required = request.headers.members("Require")
+    unknown = [tag for tag in required if tag and tag.lower() not in known]
+    if unknown:
+        return 420, None, [("Unsupported", ", ".join(unknown))]
+    return settings.code, settings.reason, _capabilities(settings)
+
+
+def _capabilities(settings: AnswerSettings) -> list[tuple[str, str]]:
+    """The headers of an answer to OPTIONS (§11.2); an empty list is a legal value of each."""
+    headers = [
+        ("Allow", ", ".join(settings.allow)),
+        ("Accept", settings.accept),
+        ("Accept-Encoding", settings.accept_encoding),
+        ("Accept-Language", settings.accept_language),
+        ("Supported", ", ".join(settings.supported)),
+    ]
+    if settings.retry_after_seconds is not None and settings.code in _RETRY_AFTER_CODES:
+        headers.append(("Retry-After", str(settings.retry_after_seconds)))
+    return headers
+
+
+def _refuse_malformed(
+    data: bytes, source: tuple[str, int], problem: MalformedMessage, settings: AnswerSettings
+) -> Answer | None:
+    """400 if the start line and what an answer copies can be read, otherwise nothing."""
+    try:
+        request = parse_envelope(data)
+        if isinstance(request, Response) or request.method == "ACK":
+            return None
+        return reply(request, source, 400, f"Bad Request: {problem}", settings=settings)
+    except MalformedMessage:
+        return None
+
+
+def reply(
+    request: Request,
+    source: tuple[str, int],
+    code: int,
+    reason: str | None = None,
+    headers: Sequence[tuple[str, str]] = (),
+    *,
+    settings: AnswerSettings,
+) -> Answer:
+    """Any response to any request: what it copies (§8.2.6.2), ``headers``, Server and length 0.
+
+    ``reason`` None is the usual phrase. Raises ``MalformedMessage`` if the request lacks a
+    header that a response copies, or if its top Via or its To cannot be read.
+    """
+    top, *others = request.headers.members("Via") or [""]
+    via = Via.parse(top)
+    sender, recipient, call_id, cseq = (
+        request.headers.single(name) for name in ("From", "To", "Call-ID", "CSeq")
+    )
+    if NameAddr.parse(recipient).tag is None:
+        recipient += f";tag={_tag(settings.tag_key, top, sender, call_id)}"
+        NameAddr.parse(recipient)
+    copied = [
+        ("Via", _with_source(top, via, source)),
+        *(("Via", other) for other in others),
+        ("From", sender),
+        ("To", recipient),
+        ("Call-ID", call_id),
+        ("CSeq", cseq),
+        *headers,
+        ("Server", settings.server),
+        ("Content-Length", "0"),
+    ]
+    response = Response(code, reason or _phrase(code), Headers(copied))
+    host, port = source
+    # Without rport the sender wants its answer at the port of its sent-by (§18.2.2).
+    return Answer(response.encode(), host, port if via.rport is not None else via.port or 5060)
+
+
+def _with_source(top: str, via: Via, source: tuple[str, int]) -> str:
+    """The top Via as it came, with ``received`` and the value of ``rport`` (RFC 3581 §4)."""
+    host, port = source[0].partition("%")[0], source[1]
+    parameters: Parameters = tuple(
+        (name, str(port) if name.lower() == "rport" else value)
+        for name, value in via.parameters
+        if name.lower() != "received"
+    )
+    if via.rport is not None or not _same_host(via.host, host):
+        parameters = (*parameters, ("received", host))
+    return top.partition(";")[0].rstrip(BLANK) + write_parameters(parameters)
+
+
+def _same_host(sent_by: str, source: str) -> bool:
+    try:
+        return ipaddress.ip_address(sent_by) == ipaddress.ip_address(source)
+    except ValueError:
+        return False
+
+
+def _tag(key: bytes, *parts: str) -> str:
+    """The To tag of an answer: the same for a retransmission, unguessable without the key."""
+    text = "\0".join(parts).encode("utf-8", "surrogateescape")
+    return blake2b(text, key=key, digest_size=8).hexdigest()
+
+
+def _phrase(code: int) -> str:
+    return REASON_PHRASES.get(code) or _UNNAMED_CLASSES.get(code // 100, "Failure")

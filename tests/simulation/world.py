@@ -1,0 +1,265 @@
+"""A whole trunkpulse on a clock and a network of the test's own.
+
+The network loses, repeats, delays and reorders datagrams as a seeded generator says; far ends
+answer with the real server side of ``sip``, or do not. What arrived where is recorded, so that a
+checker can hold the event log against what really happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from trunkpulse.adapters.storage.memory import MemoryStore
+from trunkpulse.config.settings import Config
+from trunkpulse.model import EventStream, FailureKind
+from trunkpulse.node import Node, Outside
+from trunkpulse.ports import (
+    Address,
+    DatagramReceiver,
+    Delivery,
+    DeliveryOutcome,
+    DeliveryReport,
+    DeliveryResult,
+    HealthCommit,
+    ResolutionFailed,
+    SinkAnswer,
+    StoreUnavailable,
+)
+from trunkpulse.sip.server import AnswerSettings, answer_request
+from virtual_time import VirtualClock
+
+HEALTHY = AnswerSettings(tag_key=b"simulation")
+
+
+@dataclass
+class FarEnd:
+    """The other side of a trunk."""
+
+    mode: str = "up"
+    """up, silent, refused, or a status code such as "503"."""
+    delay_seconds: float = 0.02
+    healthy_arrivals_ms: list[int] = field(default_factory=list)
+    """When healthy answers of this far end reached us."""
+    requests: int = 0
+
+
+@dataclass
+class Weather:
+    """What the network does to datagrams, each as a probability."""
+
+    loss: float = 0.0
+    repetition: float = 0.0
+    straggling: float = 0.0
+    """A datagram takes up to five seconds: it overtakes and is overtaken."""
+
+
+class Network:
+    def __init__(self, rng: random.Random, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.weather = Weather()
+        self._rng = rng
+        self._far_ends: dict[Address, FarEnd] = {}
+        self._wires: list[Wire] = []
+
+    def far_end(self, host: str) -> FarEnd:
+        return self._far_ends.setdefault((host, 5060), FarEnd())
+
+    def open(self, local: tuple[str, int], receiver: DatagramReceiver) -> Wire:
+        wire = Wire(self, (local[0], local[1] or 40_000), receiver)
+        self._wires.append(wire)
+        return wire
+
+    def unplug(self) -> None:
+        """The process that these sockets belonged to is gone."""
+        for wire in self._wires:
+            wire.close()
+        self._wires.clear()
+
+    def carry(self, deliver: Callable[[], None]) -> None:
+        """Bring one datagram to its end, late, twice or not at all."""
+        rng, weather = self._rng, self.weather
+        for _ in range(1 + (rng.random() < weather.repetition)):
+            if rng.random() < weather.loss:
+                continue
+            slow = rng.random() < weather.straggling
+            delay = rng.uniform(0.01, 5.0) if slow else rng.uniform(0.001, 0.01)
+            asyncio.get_running_loop().call_later(delay, deliver)
+
+    def arrive(self, wire: Wire, data: bytes, destination: Address) -> None:
+        """A request of ours is at the far end."""
+        far = self._far_ends.get(destination)
+        if far is None or far.mode == "silent":
+            return
+        far.requests += 1
+        if far.mode == "refused":
+            self.carry(partial(wire.refuse, data, destination))
+            return
+        settings = HEALTHY
+        if far.mode != "up":
+            settings = AnswerSettings(tag_key=b"simulation", code=int(far.mode))
+        answer = answer_request(data, *wire.local_address[:2], settings=settings)
+        assert answer is not None, data
+        give_back = partial(wire.receive, answer.data, destination, far, healthy=far.mode == "up")
+        asyncio.get_running_loop().call_later(far.delay_seconds, self.carry, give_back)
+
+
+class Wire:
+    """The ``DatagramTransport`` of the simulated network."""
+
+    def __init__(self, network: Network, local: Address, receiver: DatagramReceiver) -> None:
+        self._network = network
+        self._local = local
+        self._receiver = receiver
+        self._closed = False
+
+    @property
+    def local_address(self) -> Address:
+        return self._local
+
+    def send(self, data: bytes, destination: Address) -> None:
+        if not self._closed:
+            self._network.carry(partial(self._network.arrive, self, data, destination))
+
+    def close(self) -> None:
+        self._closed = True
+
+    def receive(self, data: bytes, source: Address, far: FarEnd, *, healthy: bool) -> None:
+        if self._closed:
+            return
+        if healthy:
+            far.healthy_arrivals_ms.append(int(self._network.clock.wall() * 1000))
+        self._receiver.datagram_received(data, source, self._network.clock.monotonic())
+        self._receiver.batch_finished()
+
+    def refuse(self, data: bytes, destination: Address) -> None:
+        if self._closed:
+            return
+        now = self._network.clock.monotonic()
+        kind, detail = FailureKind.REFUSED, "Connection refused"
+        self._receiver.send_failed(data, destination, kind, detail, now)
+        self._receiver.batch_finished()
+
+
+class NoNames:
+    """The ``Resolver`` of a world without DNS."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        raise ResolutionFailed(f"there is no DNS here, so {host} has no address")
+
+
+class FragileStore(MemoryStore):
+    """A database that can go away; what it holds survives the node that wrote it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away = False
+        self.parked: set[tuple[str, str]] = set()
+        """(stream id, event id) of deliveries that were given up for now."""
+        self._claimed: dict[int, Delivery] = {}
+
+    async def commit(self, commits: Sequence[HealthCommit]) -> frozenset[str]:
+        self._check()
+        await asyncio.sleep(0.002)  # a commit takes its time; the world goes on meanwhile
+        self._check()
+        return await super().commit(commits)
+
+    async def claim(
+        self, stream_id: str, *, now_ms: int, limit: int, lease_ms: int
+    ) -> list[Delivery]:
+        self._check()
+        claimed = await super().claim(stream_id, now_ms=now_ms, limit=limit, lease_ms=lease_ms)
+        self._claimed.update((delivery.id, delivery) for delivery in claimed)
+        return claimed
+
+    async def settle(self, reports: Sequence[DeliveryReport]) -> None:
+        self._check()
+        await super().settle(reports)
+        for report in reports:
+            if report.result is DeliveryResult.PARKED:
+                delivery = self._claimed[report.delivery_id]
+                self.parked.add((delivery.stream_id, delivery.event_id))
+
+    def _check(self) -> None:
+        if self.away:
+            raise StoreUnavailable("the database does not answer; check that it runs")
+
+
+class Receivers:
+    """Where event streams lead: keeps what it accepted, and fails as often as it is told."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self.failure = 0.0
+        self.accepted: defaultdict[str, list[Delivery]] = defaultdict(list)
+
+    def sink_for(self, stream: EventStream) -> Sink:
+        return Sink(self, stream.id, self._rng)
+
+
+class Sink:
+    """The ``EventSink`` of the simulated receivers."""
+
+    def __init__(self, receivers: Receivers, stream_id: str, rng: random.Random) -> None:
+        self._receivers = receivers
+        self._stream_id = stream_id
+        self._rng = rng
+
+    async def deliver(self, delivery: Delivery) -> SinkAnswer:
+        await asyncio.sleep(self._rng.uniform(0.001, 0.3))
+        if self._rng.random() < self._receivers.failure / 2:
+            return SinkAnswer(outcome=DeliveryOutcome.TRY_LATER, detail="answered 503")
+        self._receivers.accepted[self._stream_id].append(delivery)
+        if self._rng.random() < self._receivers.failure / 2:
+            return SinkAnswer(outcome=DeliveryOutcome.TRY_LATER, detail="the answer was lost")
+        return SinkAnswer(outcome=DeliveryOutcome.ACCEPTED)
+
+    async def close(self) -> None:
+        return
+
+
+class World:
+    """Clock, network, database and receivers; nodes come and go in it."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.clock = VirtualClock()
+        self.network = Network(random.Random(seed + 1), self.clock)
+        self.store = FragileStore()
+        self.receivers = Receivers(random.Random(seed + 2))
+
+    def outside(self) -> Outside:
+        return Outside(
+            clock=self.clock,
+            store=self.store,
+            resolver=NoNames(),
+            open_transport=self.network.open,
+            address_towards=lambda _: "127.0.0.1",
+            sink_for=self.receivers.sink_for,
+            rng=random.Random(self.rng.random()),
+        )
+
+    @asynccontextmanager
+    async def node(self, config: Config, *, crash: bool = False) -> AsyncIterator[Node]:
+        """A node that runs within the block, and ends as after SIGTERM, or as after SIGKILL."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                node = Node(config, self.outside(), tasks)
+                await node.start()
+                yield node
+                if crash:
+                    node.pipeline.prober.close()
+                    self.network.unplug()
+                    raise Crash  # noqa: TRY301 - a TaskGroup ends early by an exception only
+                await node.stop(5.0)
+        except* Crash:
+            pass
+
+
+class Crash(Exception):
+    """The process is gone between two steps of the event loop."""

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from trunkpulse.adapters.network.responder import OptionsResponder, ResponderSettings
+from trunkpulse.cli.clock import SystemClock
+from trunkpulse.ports import Address
+from trunkpulse.sip.message import Request, parse_message
+from trunkpulse.sip.server import AnswerSettings, answer_request
+from unit.cli.command_line import command, line_of, process
+
+
+@contextmanager
+def endpoint(code: int = 200, reason: str | None = None) -> Iterator[str]:
+    """A responder on this loop; gives its URI."""
+    settings = ResponderSettings(answer=AnswerSettings(tag_key=b"k", code=code, reason=reason))
+    responder = OptionsResponder.listen(
+        ("127.0.0.1", 0), settings, clock=SystemClock(), rng=random.Random(1)
+    )
+    with closing(responder):
+        yield f"sip:127.0.0.1:{responder.local_address[1]}"
+
+
+@contextmanager
+def silent_socket() -> Iterator[str]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield f"sip:127.0.0.1:{sock.getsockname()[1]}"
+
+
+class Peer(asyncio.DatagramProtocol):
+    """Answers 200, the first request of all only once it comes again."""
+
+    def __init__(self, *, deaf_to: int = 0) -> None:
+        self.requests: list[Request] = []
+        self._deaf_to = deaf_to
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        request = parse_message(data)
+        assert isinstance(request, Request)
+        self.requests.append(request)
+        if len(self.requests) > self._deaf_to:
+            answer = answer_request(
+                data, addr[0], addr[1], settings=AnswerSettings(tag_key=b"k", server="carrier/1")
+            )
+            assert answer is not None
+            assert self._transport is not None
+            self._transport.sendto(answer.data, (answer.host, answer.port))
+
+
+async def test_a_healthy_endpoint_is_told_so_with_settings_to_paste() -> None:
+    with endpoint() as uri:
+        outcome = await command("probe", uri, "--count", "3", "--interval", "0.05")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "3 sent, 3 answered, 0 % lost, round trip min / avg / p95 / max: " in outcome.out
+    assert "Healthy: every attempt was answered 2xx." in outcome.out
+    rows = [line for line in outcome.out.splitlines() if line.endswith("healthy")]
+    assert [row.split()[:3] for row in rows] == [[str(n), "200", "OK"] for n in (1, 2, 3)]
+    assert outcome.out.endswith(
+        '[keepalive]\ninterval_seconds = 30\ntimeout_seconds = 4\nhealthy_responses = ["2xx"]\n'
+    )
+
+
+async def test_a_silent_endpoint_is_not_healthy_and_no_settings_are_recommended() -> None:
+    with silent_socket() as uri:
+        outcome = await command(
+            "probe", uri, "--count", "2", "--interval", "0.05", "--timeout", "0.2"
+        )
+    assert (outcome.code, outcome.err) == (1, "")
+    assert "2 sent, 0 answered, 100 % lost\n" in outcome.out
+    assert "Not healthy: nothing ever came back." in outcome.out
+    assert "a firewall may drop the probe" in outcome.out
+    assert "no final answer within 0.2 s" in outcome.out
+    assert "[keepalive]" not in outcome.out
+
+
+async def test_a_closed_port_is_told_from_silence() -> None:
+    with silent_socket() as uri:
+        pass
+    outcome = await command("probe", uri, "--count", "1", "--timeout", "5")
+    assert outcome.code == 1
+    assert "Not healthy: the port is closed." in outcome.out
+    assert f"Nothing listens on {uri.removeprefix('sip:')}" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "advice", "healthy_responses"),
+    [
+        (404, "Not Found", "many carriers answer OPTIONS so", '["2xx", "404"]'),
+        (401, "Unauthorized", "it wants credentials", '["2xx", "401"]'),
+        (403, "Forbidden", "another From or Contact (--from, --contact)", '["2xx", "403"]'),
+        (503, "Service Unavailable", "overloaded or under maintenance", None),
+        (599, "Odd", "it has a fault of its own", None),
+    ],
+)
+async def test_an_unhealthy_answer_is_explained(
+    code: int, reason: str, advice: str, healthy_responses: str | None
+) -> None:
+    with endpoint(code, reason) as uri:
+        outcome = await command("probe", uri, "--count", "2", "--interval", "0.05")
+    assert (outcome.code, outcome.err) == (1, "")
+    assert f"{code} {reason}" in outcome.out
+    assert "Not healthy: it answers, but never 2xx." in outcome.out
+    assert advice in outcome.out
+    if healthy_responses is None:
+        assert "[keepalive]" not in outcome.out
+    else:
+        assert f"healthy_responses = {healthy_responses}" in outcome.out
+
+
+async def test_json_is_one_document_with_every_attempt() -> None:
+    with endpoint(404) as uri:
+        before = time.time() * 1000
+        outcome = await command("probe", uri, "--count", "2", "--interval", "0.05", "--json")
+        after = time.time() * 1000
+    document = json.loads(outcome.out)
+    assert (outcome.code, outcome.err) == (1, "")
+    attempts = document.pop("attempts")
+    assert [attempt["number"] for attempt in attempts] == [1, 2]
+    for attempt in attempts:
+        assert set(attempt) == {
+            "number", "at", "healthy", "code", "reasonPhrase", "rttMs", "retransmissions",
+            "failure", "detail", "answeredFrom", "software", "retryAfter",
+        }  # fmt: skip
+        assert (attempt["code"], attempt["reasonPhrase"]) == (404, "Not Found")
+        assert attempt["answeredFrom"] == uri.removeprefix("sip:")
+        assert before - 1 <= attempt["at"] <= after + 1
+        assert attempt["rttMs"] > 0
+    trips = document.pop("rttMs")
+    assert 0 < trips["min"] <= trips["average"] <= trips["max"]
+    assert trips["p95"] == trips["max"]
+    assert document.pop("source").startswith("127.0.0.1:")
+    assert document.pop("diagnosis")[0].startswith("It answers 404 Not Found: ")
+    assert document.pop("recommendedKeepalive") == {
+        "intervalSeconds": 30,
+        "timeoutSeconds": 4,
+        "healthyResponses": ["2xx", "404"],
+    }
+    assert document == {
+        "target": uri,
+        "address": uri.removeprefix("sip:"),
+        "healthy": False,
+        "verdict": "rejected",
+        "sent": 2,
+        "answered": 2,
+        "lossPercent": 0,
+        "retransmissions": 0,
+        "lateAnswers": 0,
+    }
+
+
+async def test_json_of_a_silent_endpoint_has_nulls_where_nothing_is_known() -> None:
+    with silent_socket() as uri:
+        outcome = await command("probe", uri, "--count", "1", "--timeout", "0.2", "--json")
+    document = json.loads(outcome.out)
+    assert (document["rttMs"], document["recommendedKeepalive"]) == (None, None)
+    assert (document["verdict"], document["lossPercent"]) == ("silent", 100)
+    assert (document["attempts"][0]["failure"], document["attempts"][0]["code"]) == (
+        "timeout",
+        None,
+    )
+
+
+async def test_the_options_carry_what_was_asked_for() -> None:
+    peer = Peer()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: peer, ("127.0.0.1", 0))
+    with closing(transport):
+        port = transport.get_extra_info("sockname")[1]
+        outcome = await command(
+            "probe", f"sip:ping@127.0.0.1:{port};lr", "--count", "1",
+            "--from", "sip:me@pbx.example.com", "--contact", "sip:pbx.example.com:5070",
+            "--header", "X-Account: 42", "--header", "User-Agent:  mine",
+            "--source", "127.0.0.1",
+        )  # fmt: skip
+    assert outcome.code == 0
+    assert "The far side calls itself carrier/1." in outcome.out
+    (request,) = peer.requests
+    assert request.method == "OPTIONS"
+    assert request.uri == f"sip:ping@127.0.0.1:{port};lr"
+    assert (request.headers.first("From") or "").startswith("<sip:me@pbx.example.com>;tag=")
+    assert request.headers.first("Contact") == "<sip:pbx.example.com:5070>"
+    assert request.headers.first("X-Account") == "42"
+    assert request.headers.every("User-Agent") == ["mine"]
+
+
+async def test_a_lost_packet_shows_as_a_retransmission_of_a_healthy_attempt() -> None:
+    peer = Peer(deaf_to=1)
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: peer, ("127.0.0.1", 0))
+    with closing(transport):
+        port = transport.get_extra_info("sockname")[1]
+        outcome = await command(
+            "probe", f"sip:127.0.0.1:{port}", "--count", "2", "--timeout", "30", "--json"
+        )
+    document = json.loads(outcome.out)
+    assert outcome.code == 0
+    assert document["attempts"][0]["retransmissions"] >= 1
+    assert document["attempts"][1]["retransmissions"] == 0
+    assert "had to be sent again first" in document["diagnosis"][0]
+
+
+async def test_a_trace_shows_both_messages_on_stderr_and_leaves_json_whole() -> None:
+    with endpoint() as uri:
+        outcome = await command("probe", uri, "--count", "1", "--trace", "--json")
+    assert json.loads(outcome.out)["healthy"] is True
+    sent, received = outcome.err.split(" received from ")
+    assert f" sent to {uri.removeprefix('sip:')} (" in sent
+    assert f"OPTIONS {uri} SIP/2.0\n" in sent
+    assert "SIP/2.0 200 OK\n" in received
+
+
+async def test_what_a_peer_sends_cannot_steer_the_terminal() -> None:
+    with endpoint(404, "\x1b[2J[red]gone[/red]".replace("\x1b", "\u009b")) as uri:
+        outcome = await command("probe", uri, "--count", "1", "--trace")
+    assert "\u009b" not in outcome.out + outcome.err
+    assert "[red]gone" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (["127.0.0.1"], "must be a SIP URI"),
+        (["sip:127.0.0.1;transport=tls"], "over UDP only"),
+        (["sips:127.0.0.1"], "over UDP only"),
+        (["sip:127.0.0.1:70000"], "70000"),
+        (["sip:127.0.0.1", "--from", "bob"], "--from must be a SIP URI"),
+        (["sip:127.0.0.1", "--contact", "tel:1"], "--contact must be a SIP URI"),
+        (["sip:127.0.0.1", "--header", "no colon"], 'written as "Name: value"'),
+        (["sip:127.0.0.1", "--header", "Via: x"], "--header must hold only headers"),
+        (["sip:127.0.0.1", "--source", "here"], "--source must be a local IP address"),
+        (["sip:127.0.0.1", "--source", "192.0.2.1"], "cannot open UDP 192.0.2.1"),
+        (["sip:127.0.0.1", "--timeout", "nan"], "--timeout"),
+        (["sip:127.0.0.1", "--count", "0"], "--count"),
+        (["sip:127.0.0.1", "--interval", "soon"], "--interval"),
+        (["sip:127.0.0.1", "--frequency", "1"], "No such option: --frequency"),
+        ([], "Missing argument 'SIP-URI'"),
+    ],
+)
+async def test_a_probe_that_cannot_be_made_is_one_sentence_and_exit_2(
+    arguments: list[str], fragment: str
+) -> None:
+    outcome = await command("probe", *arguments)
+    assert outcome.code == 2
+    assert fragment in outcome.complaint
+
+
+async def test_a_target_without_an_address_of_the_sources_family_is_exit_1() -> None:
+    outcome = await command("probe", "sip:127.0.0.1", "--source", "::1")
+    assert outcome.code == 1
+    assert "no IPv6 address" in outcome.complaint
+
+
+async def test_ctrl_c_sums_up_what_is_known_and_exits_130() -> None:
+    with endpoint() as uri:
+        async with process("probe", uri, "--count", "1000", "--interval", "60") as child:
+            while not (await line_of(child.stdout)).endswith("healthy"):
+                pass
+            child.send_signal(signal.SIGINT)
+            out, err = await child.communicate()
+    assert (child.returncode, err) == (130, b"")
+    assert b"1 sent, 1 answered, 0 % lost" in out

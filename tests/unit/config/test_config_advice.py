@@ -1,0 +1,180 @@
+"""Advice on configurations that are valid and yet may be regretted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from trunkpulse.config.advice import Advice, advise
+from trunkpulse.config.settings import Config, InstanceSettings
+from trunkpulse.model import (
+    Destination,
+    EventStream,
+    KeepalivePolicy,
+    Route,
+    RouteTrunk,
+    Trunk,
+)
+
+POLICY = KeepalivePolicy()
+FAR = ("sip:192.0.2.1:5060",)
+FARTHER = ("sip:192.0.2.2:5060",)
+NEAR = ("sip:127.0.0.1:5060", "sip:[::1]:5060", "sip:localhost")
+SECRET = "whsec_of no matter here"
+
+
+def trunk(name: str, targets: tuple[str, ...] = FAR, policy: KeepalivePolicy = POLICY) -> Trunk:
+    return Trunk(id=name, name=name, targets=targets, keepalive=policy)
+
+
+def config(
+    *trunks: Trunk, routes: tuple[Route, ...] = (), streams: tuple[EventStream, ...] = ()
+) -> Config:
+    return Config(
+        instance=InstanceSettings(id="edge"),
+        keepalive=POLICY,
+        trunks=trunks,
+        routes=routes,
+        event_streams=streams,
+    )
+
+
+def route(*names: str) -> Route:
+    return Route(id="r", trunks=tuple(RouteTrunk(id=name) for name in names))
+
+
+def stream(url: str, secret: str | None = SECRET) -> EventStream:
+    return EventStream(
+        id="s", name="s", destination=Destination(type="webhook", url=url, secret=secret)
+    )
+
+
+def codes(advice: list[Advice]) -> list[str]:
+    for item in advice:
+        assert item.message.isprintable()
+        assert item.message.endswith(".")
+        assert ". " not in item.message
+        assert "; " in item.message, "the fix follows the why"
+        assert item.where
+    return [item.code for item in advice]
+
+
+def test_a_sound_configuration_gets_no_advice() -> None:
+    sound = config(
+        trunk("a"),
+        trunk("b", FARTHER),
+        routes=(route("a", "b"),),
+        streams=(stream("https://noc.example.com/hook"),),
+    )
+    assert advise(sound) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (replace(POLICY, interval_seconds=14.9), ["interval_short"]),
+        (replace(POLICY, interval_seconds=15), []),
+        (replace(POLICY, interval_seconds=60), []),
+        (replace(POLICY, interval_seconds=61), ["interval_long"]),
+        (replace(POLICY, max_failed_attempts=1), ["single_failure"]),
+        (replace(POLICY, min_successful_attempts=1), ["single_success"]),
+        (replace(POLICY, enabled=False, interval_seconds=1), ["keepalive_disabled"]),
+        (
+            replace(POLICY, interval_seconds=20, timeout_seconds=20),
+            ["timeout_not_below_interval"],
+        ),
+        (replace(POLICY, interval_seconds=20, timeout_seconds=19.9), []),
+    ],
+)
+def test_keepalive_settings_are_judged_where_packets_travel(
+    policy: KeepalivePolicy, expected: list[str]
+) -> None:
+    found = advise(config(trunk("a", policy=policy)))
+    assert codes(found) == expected
+    assert {(item.severity, item.where) for item in found} <= {("warning", 'trunk "a"')}
+
+
+def test_fast_probes_over_loopback_are_nobodys_business() -> None:
+    policy = replace(
+        POLICY,
+        interval_seconds=0.5,
+        timeout_seconds=0.2,
+        max_failed_attempts=1,
+        min_successful_attempts=1,
+    )
+    assert advise(config(trunk("a", NEAR, policy))) == []
+    assert codes(advise(config(trunk("a", NEAR + FAR, policy)))) == [
+        "interval_short",
+        "single_failure",
+        "single_success",
+    ]
+
+
+def test_one_far_trunk_is_enough_to_judge_the_settings_it_shares() -> None:
+    policy = replace(POLICY, interval_seconds=5)
+    shared = config(trunk("near", NEAR, policy), trunk("far", FAR, policy))
+    assert codes(advise(shared)) == ["interval_short"]
+
+
+def test_settings_that_many_trunks_share_are_advised_on_once() -> None:
+    policy = replace(POLICY, interval_seconds=5)
+    trunks = [trunk(f"t{number}", policy=policy) for number in range(5)]
+    (advice,) = advise(config(*trunks))
+    assert advice.where == 'trunks "t0", "t1", "t2" and 2 more'
+    (inherited,) = advise(replace(config(*trunks), keepalive=policy))
+    assert inherited.where == "[keepalive]"
+
+
+def test_a_disabled_trunk_is_not_advised_on() -> None:
+    policy = replace(POLICY, interval_seconds=5)
+    assert advise(config(replace(trunk("a", policy=policy), enabled=False))) == []
+
+
+def test_a_route_with_a_single_trunk_has_nowhere_to_turn() -> None:
+    (advice,) = advise(config(trunk("a"), routes=(route("a"),)))
+    assert (advice.code, advice.severity, advice.where) == (
+        "route_single_trunk",
+        "warning",
+        'route "r"',
+    )
+    assert '"a"' in advice.message
+
+
+def test_trunks_that_end_at_the_same_targets_back_nobody_up() -> None:
+    same = config(trunk("a", FAR + FARTHER), trunk("b", FARTHER + FAR), routes=(route("a", "b"),))
+    assert codes(advise(same)) == ["route_shared_targets"]
+    different = config(trunk("a", FAR + FARTHER), trunk("b"), routes=(route("a", "b"),))
+    assert advise(different) == []
+
+
+def test_trunks_in_no_route_are_mentioned_once_there_are_routes() -> None:
+    trunks = (trunk("a"), trunk("b", FARTHER), trunk("c"), trunk("d"))
+    assert advise(config(*trunks)) == []
+    (advice,) = advise(config(*trunks, routes=(route("a", "b"),)))
+    assert (advice.code, advice.severity, advice.where) == (
+        "trunk_unrouted",
+        "info",
+        'trunks "c", "d"',
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "secret", "expected"),
+    [
+        ("https://noc.example.com/", SECRET, []),
+        ("http://noc.example.com/", SECRET, ["webhook_plain_http"]),
+        ("https://noc.example.com/", None, ["webhook_unsigned"]),
+        ("http://192.0.2.9/", None, ["webhook_plain_http", "webhook_unsigned"]),
+        ("http://127.0.0.1:9000/", None, []),
+        ("http://[::1]:9000/", None, []),
+        ("http://localhost:9000/", None, []),
+        ("http://127.0.0.1.example.com/", SECRET, ["webhook_plain_http"]),
+    ],
+)
+def test_webhooks_that_leave_the_machine_are_encrypted_and_signed(
+    url: str, secret: str | None, expected: list[str]
+) -> None:
+    found = advise(config(streams=(stream(url, secret),)))
+    assert codes(found) == expected
+    assert all(SECRET not in item.message for item in found)

@@ -1,0 +1,338 @@
+"""Valid files: the documented example, the defaults, and what each notation turns into."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import ipaddress
+from pathlib import Path
+
+import pytest
+
+from trunkpulse.config import Config, load_config
+from trunkpulse.config.values import probe_target
+from trunkpulse.model import (
+    Destination,
+    Direction,
+    EventStream,
+    KeepalivePolicy,
+    NumberRange,
+    ProbeIdentity,
+    Route,
+    RouteTrunk,
+    Trunk,
+    WhenNoneAvailable,
+)
+from trunkpulse.sip.uri import SipUri
+
+SECRET = "whsec_" + base64.b64encode(b"0123456789" * 3).decode()
+
+EXAMPLE = """
+[instance]
+id = "edge-1"
+region = "us-east"
+
+[storage]
+url = "sqlite:///trunkpulse.db"
+
+[api]
+listen = "127.0.0.1:8080"
+
+[sip]
+listen = ["udp:127.0.0.1:5080"]
+allow = ["127.0.0.0/8"]
+user_agent = "trunkpulse"
+
+[keepalive]
+enabled = true
+interval_seconds = 30
+max_failed_attempts = 3
+min_successful_attempts = 2
+timeout_seconds = 4
+confirm_interval_seconds = 5
+down_interval_seconds = 15
+jitter = 0.05
+healthy_responses = ["2xx"]
+
+[[trunks]]
+id = "carrier-a"
+name = "Primary-PSTN-Trunk"
+direction = "both"
+region = "us-east"
+carrier = "acme"
+profile = "generic"
+targets = ["sip:127.0.0.1:5061", "sip:SBC.example.com"]
+min_available_targets = 1
+enabled = true
+[trunks.keepalive]
+interval_seconds = 20
+[trunks.advanced]
+from_uri = "sip:ping@pbx.example.com"
+contact_uri = "sip:pbx.example.com:5060"
+request_uri = "sip:ping@sbc.example.com"
+headers = { "X-Account" = "42" }
+source = "127.0.0.1:5070"
+
+[[trunks]]
+id = "carrier-b"
+targets = ["sip:127.0.0.1:5062"]
+
+[[routes]]
+id = "us-outbound"
+direction = "outbound"
+numbers = ["+1", "+15551230000-+15551239999"]
+regions = ["us-east"]
+trunks = [ { id = "carrier-a", priority = 1, weight = 100 }, { id = "carrier-b", priority = 2 } ]
+when_none_available = "fail"
+
+[[event_streams]]
+id = "noc"
+name = "Network operations"
+event_types = ["telephony.trunks.stateChange"]
+trunks = []
+reason_codes = ["KEEPALIVE_FAILURE", "NETWORK_ERROR"]
+[event_streams.destination]
+type = "webhook"
+url = "http://127.0.0.1:9000/hook"
+secret = "env:NOC_WEBHOOK_SECRET"
+"""
+
+
+def load(folder: Path, toml: str, **environ: str) -> Config:
+    path = folder / "edge.toml"
+    path.write_text(toml, "utf-8")
+    return load_config(path, environ)
+
+
+def only_trunk(folder: Path, rest: str) -> Trunk:
+    toml = f'[[trunks]]\nid = "a"\ntargets = ["sip:127.0.0.1:5061"]\n{rest}'
+    (trunk,) = load(folder, toml).trunks
+    return trunk
+
+
+def only_stream(folder: Path, secret: str, **environ: str) -> EventStream:
+    toml = (
+        '[[event_streams]]\nid = "s"\n[event_streams.destination]\ntype = "webhook"\n'
+        f'url = "https://noc.example.com/hook"\nsecret = "{secret}"\n'
+    )
+    (stream,) = load(folder, toml, **environ).event_streams
+    return stream
+
+
+def test_the_documented_example_means_what_it_says(tmp_path: Path) -> None:
+    config = load(tmp_path, EXAMPLE, NOC_WEBHOOK_SECRET=SECRET)
+    assert config.instance.id == "edge-1"
+    assert config.instance.region == "us-east"
+    assert config.storage.path == tmp_path / "trunkpulse.db"
+    assert config.api.listen == ("127.0.0.1", 8080)
+    assert config.sip.listen == (("127.0.0.1", 5080),)
+    assert config.keepalive == KeepalivePolicy()
+    assert config.trunks == (
+        Trunk(
+            id="carrier-a",
+            name="Primary-PSTN-Trunk",
+            direction=Direction.BOTH,
+            region="us-east",
+            carrier="acme",
+            targets=("sip:127.0.0.1:5061", "sip:sbc.example.com"),
+            keepalive=KeepalivePolicy(interval_seconds=20),
+            identity=ProbeIdentity(
+                from_uri="sip:ping@pbx.example.com",
+                contact_uri="sip:pbx.example.com:5060",
+                request_uri="sip:ping@sbc.example.com",
+                headers=(("X-Account", "42"),),
+                source=("127.0.0.1", 5070),
+            ),
+            managed_by="edge.toml",
+        ),
+        Trunk(
+            id="carrier-b",
+            name="carrier-b",
+            targets=("sip:127.0.0.1:5062",),
+            managed_by="edge.toml",
+        ),
+    )
+    assert config.routes == (
+        Route(
+            id="us-outbound",
+            direction=Direction.OUTBOUND,
+            numbers=(NumberRange("+1"), NumberRange("+15551230000", "+15551239999")),
+            regions=("us-east",),
+            trunks=(
+                RouteTrunk(id="carrier-a", priority=1, weight=100),
+                RouteTrunk(id="carrier-b", priority=2, weight=100),
+            ),
+            when_none_available=WhenNoneAvailable.FAIL,
+            managed_by="edge.toml",
+        ),
+    )
+    assert config.event_streams == (
+        EventStream(
+            id="noc",
+            name="Network operations",
+            destination=Destination(
+                type="webhook", url="http://127.0.0.1:9000/hook", secret=SECRET
+            ),
+            managed_by="edge.toml",
+        ),
+    )
+
+
+def test_the_example_states_the_defaults(tmp_path: Path) -> None:
+    said = load(tmp_path, EXAMPLE, NOC_WEBHOOK_SECRET=SECRET)
+    silent = load(tmp_path, "")
+    assert silent.api == said.api
+    assert silent.sip == said.sip
+    assert silent.keepalive == said.keepalive
+    assert silent.storage.database(tmp_path) == said.storage.database(Path("elsewhere"))
+    assert (silent.trunks, silent.routes, silent.event_streams) == ((), (), ())
+
+
+def test_an_empty_file_is_a_configuration(tmp_path: Path) -> None:
+    config = load(tmp_path, "")
+    assert config.instance.region == "default"
+    assert config.instance.id
+    assert config.storage.path is None
+    assert config.sip.allow == (ipaddress.ip_network("127.0.0.0/8"),)
+    assert config.keepalive == KeepalivePolicy(
+        enabled=True,
+        interval_seconds=30,
+        max_failed_attempts=3,
+        min_successful_attempts=2,
+        timeout_seconds=4,
+        confirm_interval_seconds=5,
+        down_interval_seconds=15,
+        jitter=0.05,
+        healthy_responses=("2xx",),
+        healthy_codes=frozenset(range(200, 300)),
+    )
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    assert load(tmp_path, '\ufeff[instance]\nid = "x"').instance.id == "x"
+
+
+def test_what_the_storage_url_says_wins_over_the_data_folder(tmp_path: Path) -> None:
+    relative = load(tmp_path, '[storage]\nurl = "sqlite:///var/t.db"').storage
+    assert relative.database(Path("/data")) == tmp_path / "var" / "t.db"
+    absolute = load(tmp_path, '[storage]\nurl = "sqlite:////srv/t.db"').storage
+    assert absolute.database(Path("/data")) == Path("/srv/t.db")
+    assert load(tmp_path, "").storage.database(Path("/data")) == Path("/data/trunkpulse.db")
+
+
+def test_addresses_may_be_ipv6_and_sip_may_be_off(tmp_path: Path) -> None:
+    config = load(tmp_path, '[api]\nlisten = "[::1]:0"\n[sip]\nlisten = []\nallow = ["::1/128"]')
+    assert config.api.listen == ("::1", 0)
+    assert config.sip.listen == ()
+    assert config.sip.allow == (ipaddress.ip_network("::1/128"),)
+    sip = load(tmp_path, '[sip]\nlisten = ["udp:[0:0::1]:5060", "udp:127.0.0.1:5060"]').sip
+    assert sip.listen == (("::1", 5060), ("127.0.0.1", 5060))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("127.0.0.1", ("127.0.0.1", 0)),
+        ("127.0.0.1:5070", ("127.0.0.1", 5070)),
+        ("::1", ("::1", 0)),
+        ("[::1]", ("::1", 0)),
+        ("[::1]:5070", ("::1", 5070)),
+    ],
+)
+def test_a_source_is_an_address_with_or_without_a_port(
+    written: str, meant: tuple[str, int], tmp_path: Path
+) -> None:
+    trunk = only_trunk(tmp_path, f'[trunks.advanced]\nsource = "{written}"')
+    assert trunk.identity.source == meant
+
+
+def test_healthy_responses_are_expanded_to_codes(tmp_path: Path) -> None:
+    policy = load(tmp_path, '[keepalive]\nhealthy_responses = ["2XX", "404"]').keepalive
+    assert policy.healthy_responses == ("2xx", "404")
+    assert policy.healthy_codes == {*range(200, 300), 404}
+
+
+def test_a_trunk_inherits_what_it_does_not_override(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        '[keepalive]\ninterval_seconds = 20\nhealthy_responses = ["404"]\n'
+        '[[trunks]]\nid = "a"\ntargets = ["sip:127.0.0.1"]\n'
+        # The built-in default, said again, is an override all the same.
+        "[trunks.keepalive]\ninterval_seconds = 30\n",
+    )
+    (trunk,) = config.trunks
+    assert trunk.keepalive.interval_seconds == 30
+    assert trunk.keepalive.healthy_codes == {404}
+
+
+def test_trunks_with_equal_settings_share_one_policy(tmp_path: Path) -> None:
+    overrides = (
+        "",
+        "[trunks.keepalive]\ninterval_seconds = 30\n",
+        "[trunks.keepalive]\njitter = 0.1\n",
+        "[trunks.keepalive]\njitter = 0.1\ninterval_seconds = 30.0\n",
+        '[trunks.keepalive]\nhealthy_responses = ["2xx", "404"]\n',
+        '[trunks.keepalive]\nhealthy_responses = ["2xx", "404"]\n',
+    )
+    config = load(
+        tmp_path,
+        "".join(
+            f'[[trunks]]\nid = "t{number}"\ntargets = ["sip:127.0.0.1"]\n{override}'
+            for number, override in enumerate(overrides)
+        ),
+    )
+    plain, same, jitter, jitter_too, codes, codes_too = (trunk.keepalive for trunk in config.trunks)
+    assert plain is same is config.keepalive
+    assert jitter is jitter_too is not plain
+    assert codes is codes_too
+
+
+def test_a_number_may_be_a_prefix_or_a_range_of_one(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        '[[trunks]]\nid = "a"\ntargets = ["sip:127.0.0.1"]\n[[routes]]\nid = "r"\n'
+        'numbers = ["+49301234567890", "+10-+10"]\ntrunks = [{ id = "a" }]\n',
+    )
+    assert config.routes[0].numbers == (NumberRange("+49301234567890"), NumberRange("+10", "+10"))
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["sip:127.0.0.1:5061", "sip:255.199.9.0:59999", "sip:10.0.0.1:9", "sip:10.0.0.1:65535"],
+)
+def test_an_ordinary_target_is_canonical_as_it_stands(target: str) -> None:
+    assert probe_target(target) == str(SipUri.parse(target)) == target
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["sip:127.0.0.01:5061", "sip:256.0.0.1:5060", "sip:10.0.0.1:0", "sip:10.0.0.1:65536"],
+)
+def test_what_only_looks_like_an_ordinary_target_is_refused(target: str) -> None:
+    with pytest.raises(ValueError, match="must be a SIP URI"):
+        probe_target(target)
+
+
+def test_a_secret_comes_from_the_environment(tmp_path: Path) -> None:
+    stream = only_stream(tmp_path, "env:HOOK", HOOK=f"{SECRET}\n")
+    assert stream.destination.secret == SECRET
+
+
+def test_a_secret_comes_from_a_file_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "hook").write_text(f"{SECRET}\r\n")
+    assert only_stream(tmp_path, "file:keys/hook").destination.secret == SECRET
+    absolute = tmp_path / "keys" / "hook"
+    assert only_stream(tmp_path, f"file:{absolute}").destination.secret == SECRET
+
+
+def test_a_secret_is_in_no_representation(tmp_path: Path) -> None:
+    config = load(tmp_path, EXAMPLE, NOC_WEBHOOK_SECRET=SECRET)
+    assert SECRET not in repr(config)
+    assert SECRET.removeprefix("whsec_") not in str(config)
+
+
+def test_loading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
+    assert gc.isenabled()
+    load(tmp_path, EXAMPLE, NOC_WEBHOOK_SECRET=SECRET)
+    assert gc.isenabled()

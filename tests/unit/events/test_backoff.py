@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkpulse.events.backoff import RetrySchedule
+from trunkpulse.ports import (
+    Delivery,
+    DeliveryOutcome,
+    DeliveryReport,
+    DeliveryResult,
+    SinkAnswer,
+)
+
+CREATED_MS = 1_700_000_000_000
+GIVES_UP_MS = CREATED_MS + 300_000
+SCHEDULE = RetrySchedule()
+BUSY = SinkAnswer(outcome=DeliveryOutcome.TRY_LATER, detail="503 Service Unavailable")
+
+
+def delivery(attempts: int = 0) -> Delivery:
+    return Delivery(
+        id=7,
+        stream_id="noc",
+        trunk_id="a",
+        event_id="e",
+        position=1,
+        body="{}",
+        attempts=attempts,
+        created_ms=CREATED_MS,
+    )
+
+
+def report(answer: SinkAnswer, *, at_ms: int, attempts: int = 0, seed: int = 1) -> DeliveryReport:
+    return SCHEDULE.report(delivery(attempts), answer, now_ms=at_ms, rng=Random(seed))
+
+
+def asking(seconds: float) -> SinkAnswer:
+    return SinkAnswer(outcome=DeliveryOutcome.TRY_LATER, retry_after_seconds=seconds)
+
+
+def test_an_accepted_delivery_is_done_however_old_it_is() -> None:
+    accepted = SinkAnswer(outcome=DeliveryOutcome.ACCEPTED, detail="200 OK")
+    late_ms = GIVES_UP_MS + 1
+    assert report(accepted, at_ms=late_ms) == DeliveryReport(
+        delivery_id=7, result=DeliveryResult.DELIVERED, at_ms=late_ms, detail="200 OK"
+    )
+
+
+def test_a_refusal_parks_at_once() -> None:
+    gone = SinkAnswer(outcome=DeliveryOutcome.REFUSED, detail="410 Gone", retry_after_seconds=1)
+    assert report(gone, at_ms=CREATED_MS) == DeliveryReport(
+        delivery_id=7, result=DeliveryResult.PARKED, at_ms=CREATED_MS, detail="410 Gone"
+    )
+
+
+def test_a_failure_is_retried_until_five_minutes_are_over_and_then_parked() -> None:
+    last_chance = report(BUSY, at_ms=GIVES_UP_MS - 1)
+    assert last_chance.result is DeliveryResult.RETRY
+    assert last_chance.due_ms == GIVES_UP_MS
+    over = report(BUSY, at_ms=GIVES_UP_MS)
+    assert (over.result, over.due_ms) == (DeliveryResult.PARKED, None)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "longest"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 30), (5000, 30)]
+)
+def test_delays_fill_the_whole_span_up_to_a_ceiling_that_doubles(
+    attempts: int, longest: float
+) -> None:
+    rng = Random(3)
+    delays = [SCHEDULE.delay_seconds(attempts, rng) for _ in range(2000)]
+    span = longest - 0.5
+    assert 0.5 <= min(delays) < 0.5 + span * 0.05
+    assert longest - span * 0.05 < max(delays) <= longest
+
+
+def test_deliveries_that_failed_together_do_not_come_back_together() -> None:
+    due = {report(BUSY, at_ms=CREATED_MS, attempts=9, seed=seed).due_ms for seed in range(100)}
+    assert len(due) > 90
+
+
+def test_the_receivers_wish_outlasts_a_shorter_backoff() -> None:
+    assert report(asking(90), at_ms=CREATED_MS).due_ms == CREATED_MS + 90_000
+
+
+def test_the_receivers_wish_is_honoured_past_the_five_minutes() -> None:
+    answer = report(asking(1200), at_ms=CREATED_MS)
+    assert (answer.result, answer.due_ms) == (DeliveryResult.RETRY, CREATED_MS + 1_200_000)
+
+
+@pytest.mark.parametrize("seconds", [3600.0, 3601.0, 1e12, float("inf")])
+def test_the_receivers_wish_is_bounded_to_an_hour(seconds: float) -> None:
+    assert report(asking(seconds), at_ms=CREATED_MS).due_ms == CREATED_MS + 3_600_000
+
+
+def test_a_wish_to_come_back_at_once_does_not_shorten_the_backoff() -> None:
+    due_ms = report(asking(0), at_ms=CREATED_MS).due_ms
+    assert due_ms is not None
+    assert due_ms >= CREATED_MS + 500
+
+
+@given(
+    age_ms=st.integers(0, 299_999),
+    attempts=st.integers(0, 10_000),
+    wish=st.none() | st.floats(0, 1e9),
+    seed=st.integers(),
+)
+def test_a_retry_is_always_due_later_and_never_much_later(
+    age_ms: int, attempts: int, wish: float | None, seed: int
+) -> None:
+    now_ms = CREATED_MS + age_ms
+    answer = SinkAnswer(outcome=DeliveryOutcome.TRY_LATER, retry_after_seconds=wish)
+    outcome = report(answer, at_ms=now_ms, attempts=attempts, seed=seed)
+    assert outcome.result is DeliveryResult.RETRY
+    assert outcome.due_ms is not None
+    longest_seconds = max(30.0, min(wish or 0.0, 3600.0))
+    assert now_ms < outcome.due_ms <= now_ms + longest_seconds * 1000 + 1

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkpulse.health.explain import TargetView, explain
+from trunkpulse.model import (
+    AttemptEvidence,
+    FailureKind,
+    KeepalivePolicy,
+    Reason,
+    TargetState,
+    Trunk,
+    TrunkState,
+    TrunkStatus,
+)
+
+NOW = 1_700_000_000_000
+ONE = Trunk(id="a", name="Alpha", targets=("sip:a.example",), managed_by="trunkpulse.toml")
+THREE = replace(ONE, targets=("sip:a.example", "sip:b.example", "sip:c.example"))
+HEALTHY = TargetView(
+    evidence=AttemptEvidence(
+        target="sip:a.example", state=TargetState.AVAILABLE, code=200, last_success_ms=NOW - 4000
+    ),
+    next_in_seconds=12.4,
+)
+SILENT = TargetView(
+    evidence=AttemptEvidence(
+        target="sip:b.example",
+        state=TargetState.DOWN,
+        failure=FailureKind.TIMEOUT,
+        failed_attempts=5,
+        last_success_ms=NOW - 95_000,
+    ),
+    next_in_seconds=3.0,
+)
+DOWN = TrunkStatus(TrunkState.DOWN, Reason.KEEPALIVE_FAILURE, NOW - 65_000)
+
+
+def test_an_outage_names_the_target_what_it_does_and_since_when() -> None:
+    told = explain(ONE, DOWN, [SILENT], admin_enabled=True, now_ms=NOW)
+    assert told.summary == (
+        "Alpha is DOWN for 65 s: sip:b.example does not answer and last answered well 95 s ago."
+    )
+    assert told.rule == (
+        "AVAILABLE after 2 consecutive successes; 0 so far; "
+        "an attempt may take 4 s and succeeds with 2xx."
+    )
+    assert told.next == (
+        "The next probe leaves in 3 s; "
+        "2 more successes in a row would make sip:b.example AVAILABLE."
+    )
+
+
+def test_a_recovery_under_way_says_how_far_it_has_come() -> None:
+    evidence = replace(SILENT.evidence, failure=None, code=200, failed_attempts=0)
+    rising = TargetView(evidence=evidence, successes=1)
+    told = explain(ONE, DOWN, [rising], admin_enabled=True, now_ms=NOW)
+    assert "answers again" in told.summary
+    assert "AVAILABLE after 2 consecutive successes; 1 so far" in told.rule
+    assert told.next == (
+        "A probe is under way; 1 more success in a row would make sip:b.example AVAILABLE."
+    )
+
+
+def test_all_is_well_in_one_sentence() -> None:
+    status = TrunkStatus(TrunkState.AVAILABLE, Reason.KEEPALIVE_RESTORED, NOW - 3_600_000 * 5)
+    told = explain(ONE, status, [HEALTHY], admin_enabled=True, now_ms=NOW)
+    assert told.summary == "Alpha is AVAILABLE for 5 h: 1 of 1 target healthy."
+    assert "DOWN after 3 consecutive failures; 0 so far" in told.rule
+    assert told.next == "The next probe leaves in 12 s."
+
+
+def test_doubt_is_told_before_it_is_an_outage() -> None:
+    evidence = replace(HEALTHY.evidence, failure=FailureKind.TIMEOUT, failed_attempts=2)
+    status = TrunkStatus(TrunkState.AVAILABLE, Reason.KEEPALIVE_RESTORED, NOW)
+    told = explain(
+        ONE, status, [replace(HEALTHY, evidence=evidence)], admin_enabled=True, now_ms=NOW
+    )
+    assert told.summary.startswith("Alpha is AVAILABLE for less than 1 s, but in doubt: ")
+    assert "2 so far" in told.rule
+    assert "1 more failure in a row would make sip:a.example DOWN" in told.next
+
+
+def test_a_degraded_trunk_counts_its_targets() -> None:
+    status = TrunkStatus(TrunkState.DEGRADED, Reason.KEEPALIVE_FAILURE, NOW - 500_000)
+    told = explain(THREE, status, [HEALTHY, SILENT, HEALTHY], admin_enabled=True, now_ms=NOW)
+    assert told.summary.startswith(
+        "Alpha is DEGRADED for 8 min 20 s: 1 of 3 targets down, 1 needed;"
+    )
+    assert "fewer than 1 of its 3 targets" in told.rule
+    assert told.next.startswith("The next probe leaves in 3 s")
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "detail", "phrase"),
+    [
+        (FailureKind.REFUSED, None, "Connection refused", "refuses (Connection refused)"),
+        (FailureKind.UNREACHABLE, None, "No route to host", "cannot be reached (No route to host)"),
+        (FailureKind.DNS, None, None, "cannot be found in the DNS and"),
+        (FailureKind.UNHEALTHY_RESPONSE, 503, None, "answers 503, which does not count"),
+    ],
+)
+def test_each_failure_has_its_own_words(
+    failure: FailureKind, code: int | None, detail: str | None, phrase: str
+) -> None:
+    evidence = replace(
+        SILENT.evidence, failure=failure, code=code, detail=detail, last_success_ms=None
+    )
+    told = explain(ONE, DOWN, [replace(SILENT, evidence=evidence)], admin_enabled=True, now_ms=NOW)
+    assert phrase in told.summary
+    assert told.summary.endswith("and has never answered.")
+
+
+def test_of_many_dead_targets_only_a_few_are_named() -> None:
+    told = explain(ONE, DOWN, [SILENT] * 10, admin_enabled=True, now_ms=NOW)
+    assert told.summary.count("sip:b.example") == 3
+    assert "and 7 more" in told.summary
+
+
+def test_a_disabled_trunk_says_who_did_it_and_what_to_do() -> None:
+    status = TrunkStatus(TrunkState.DOWN, Reason.ADMIN_DISABLED, NOW)
+    by_hand = explain(ONE, status, [SILENT], admin_enabled=False, now_ms=NOW)
+    assert "disabled by an administrator; this is not an outage" in by_hand.summary
+    assert by_hand.next.startswith("Enable a ")
+    off = replace(ONE, enabled=False)
+    by_file = explain(off, status, [SILENT], admin_enabled=True, now_ms=NOW)
+    assert "disabled by the configuration (trunkpulse.toml)" in by_file.summary
+    assert "by hand" not in by_file.next
+    by_both = explain(off, status, [SILENT], admin_enabled=False, now_ms=NOW)
+    assert "must also be enabled by hand" in by_both.next
+
+
+def test_a_trunk_without_keepalives_says_that_nothing_is_known() -> None:
+    quiet = replace(ONE, keepalive=KeepalivePolicy(enabled=False))
+    status = TrunkStatus(TrunkState.UNKNOWN)
+    told = explain(quiet, status, [HEALTHY], admin_enabled=True, now_ms=NOW)
+    assert "keepalives are switched off" in told.summary
+
+
+def test_a_trunk_that_was_put_back_is_undecided() -> None:
+    view = TargetView(evidence=AttemptEvidence(target="sip:a.example", state=TargetState.UNKNOWN))
+    status = TrunkStatus(TrunkState.UNKNOWN, Reason.ADMIN_ENABLED, NOW)
+    told = explain(ONE, status, [view], admin_enabled=True, now_ms=NOW)
+    assert "put back in service" in told.summary
+    told = explain(ONE, TrunkStatus(TrunkState.UNKNOWN), [view], admin_enabled=True, now_ms=NOW)
+    assert told.summary == "Alpha is UNKNOWN: too few attempts have been made to decide."
+
+
+views = st.builds(
+    TargetView,
+    evidence=st.builds(
+        AttemptEvidence,
+        target=st.just("sip:x.example"),
+        state=st.sampled_from(TargetState),
+        code=st.none() | st.integers(200, 699),
+        failure=st.none() | st.sampled_from(FailureKind),
+        detail=st.none() | st.just("a detail"),
+        failed_attempts=st.integers(0, 9),
+        last_success_ms=st.none() | st.integers(0, 2 * NOW),
+    ),
+    successes=st.integers(0, 3),
+    next_in_seconds=st.none() | st.floats(0, 1e6),
+    resting=st.booleans(),
+)
+
+
+@given(
+    targets=st.lists(views, max_size=6),
+    state=st.sampled_from(TrunkState),
+    reason=st.none() | st.sampled_from(Reason),
+    since_ms=st.none() | st.integers(0, 2 * NOW),
+    enabled=st.booleans(),
+)
+def test_there_is_always_something_to_say(
+    targets: list[TargetView],
+    state: TrunkState,
+    reason: Reason | None,
+    since_ms: int | None,
+    *,
+    enabled: bool,
+) -> None:
+    status = TrunkStatus(state, reason, since_ms)
+    told = explain(THREE, status, targets, admin_enabled=enabled, now_ms=NOW)
+    assert state in told.summary
+    for sentence in (told.summary, told.rule, told.next):
+        assert sentence.endswith(".")
+        assert "None" not in sentence
+        assert "\n" not in sentence

@@ -1,0 +1,316 @@
+"""The real API over a real pipeline and the in-memory store, on a clock that a test sets."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import httpx2
+from fastapi import FastAPI
+
+from trunkpulse.adapters.http.api.application import create_api
+from trunkpulse.adapters.http.api.context import ApiContext
+from trunkpulse.adapters.http.api.feed import EventFeed, FeedLimits
+from trunkpulse.adapters.metrics import Metrics
+from trunkpulse.adapters.storage.memory import MemoryStore
+from trunkpulse.board import Board
+from trunkpulse.events.delivery import DeliveryProgress
+from trunkpulse.model import (
+    Destination,
+    Direction,
+    EventStream,
+    FailureKind,
+    KeepalivePolicy,
+    NumberRange,
+    Route,
+    RouteTrunk,
+    StateChange,
+    Trunk,
+)
+from trunkpulse.pipeline import Pipeline
+from trunkpulse.ports import (
+    Address,
+    HealthCommit,
+    RecordedEvent,
+    ResolutionFailed,
+    StoreUnavailable,
+)
+from trunkpulse.probing.locating import Locator
+from trunkpulse.probing.target import ProbeSettings, ProbeTarget
+from trunkpulse.routing.selection import RouteTable
+from trunkpulse.sip.request import SharedOptions
+
+WALL = 1_700_000_000.0
+NOW_MS = 1_700_000_000_000
+FILE = "trunkpulse.toml"
+BASE = "http://127.0.0.1:8080"
+
+TRUNKS = (
+    Trunk(
+        id="carrier-a",
+        name="Primary-PSTN-Trunk",
+        targets=("sip:127.0.0.1:5061", "sip:127.0.0.1:5062"),
+        carrier="acme",
+        region="us-east",
+        managed_by=FILE,
+    ),
+    Trunk(
+        id="carrier-b",
+        name="Second Söurce",
+        targets=("sip:[::1]:5063",),
+        direction=Direction.OUTBOUND,
+        carrier="umbrella",
+        managed_by=FILE,
+    ),
+    Trunk(
+        id="off-by-file",
+        name="Off",
+        targets=("sip:127.0.0.1:5064",),
+        enabled=False,
+        managed_by=FILE,
+    ),
+    Trunk(
+        id="unprobed",
+        name="Unprobed",
+        targets=("sip:127.0.0.1:5065",),
+        direction=Direction.INBOUND,
+        keepalive=KeepalivePolicy(enabled=False),
+    ),
+)
+ROUTES = (
+    Route(
+        id="us",
+        numbers=(NumberRange("+1"), NumberRange("+4930000000", "+4930999999")),
+        trunks=(RouteTrunk(id="carrier-a"), RouteTrunk(id="carrier-b", priority=2)),
+        managed_by=FILE,
+    ),
+    Route(id="eu", numbers=(NumberRange("+44"),), regions=("eu",)),
+)
+STREAMS = (
+    EventStream(
+        id="noc",
+        name="Network operations",
+        destination=Destination(
+            type="webhook",
+            url="http://bob:hunter2@127.0.0.1:9000/hook?token=tops3cret",
+            secret="whsec_do_not_tell",
+        ),
+    ),
+    EventStream(
+        id="audit",
+        name="Audit",
+        destination=Destination(type="webhook", url="http://127.0.0.1:9001/"),
+        reason_codes=("*",),
+        enabled=False,
+    ),
+)
+
+
+class SetClock:
+    """Time stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return 1000.0 + self.seconds
+
+    def wall(self) -> float:
+        return WALL + self.seconds
+
+
+class Sent:
+    """A transport that tells where datagrams go."""
+
+    def __init__(self) -> None:
+        self.destinations: asyncio.Queue[Address] = asyncio.Queue()
+
+    @property
+    def local_address(self) -> Address:
+        return ("127.0.0.1", 40000)
+
+    def send(self, data: bytes, destination: Address) -> None:
+        self.destinations.put_nowait(destination)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class NoNames:
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        raise ResolutionFailed(f"{host} does not exist")
+
+
+class SwitchedStore(MemoryStore):
+    """The in-memory store, with a plug to pull."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plugged = True
+        self.missed = asyncio.Event()
+        """Somebody asked while the plug was pulled."""
+
+    def _reach(self) -> None:
+        if not self.plugged:
+            self.missed.set()
+            raise StoreUnavailable("the plug is pulled")
+
+    async def commit(self, commits: Sequence[HealthCommit]) -> frozenset[str]:
+        self._reach()
+        return await super().commit(commits)
+
+    async def read(
+        self, *, after: int = 0, limit: int = 100, trunk_id: str | None = None
+    ) -> list[RecordedEvent]:
+        self._reach()
+        return await super().read(after=after, limit=limit, trunk_id=trunk_id)
+
+    async def latest(
+        self, *, before: int | None = None, limit: int = 100, trunk_id: str | None = None
+    ) -> list[RecordedEvent]:
+        self._reach()
+        return await super().latest(before=before, limit=limit, trunk_id=trunk_id)
+
+    async def last_position(self) -> int:
+        self._reach()
+        return await super().last_position()
+
+
+@dataclass
+class World:
+    """One instance, without its network and its composition root."""
+
+    limits: FeedLimits = field(default_factory=FeedLimits)
+    listen_host: str = "127.0.0.1"
+    record_seconds: float = 5.0
+    clock: SetClock = field(default_factory=SetClock)
+    store: SwitchedStore = field(default_factory=SwitchedStore)
+    board: Board = field(default_factory=Board)
+    transport: Sent = field(default_factory=Sent)
+    problems: list[str] = field(default_factory=list)
+    routes: tuple[Route, ...] = ROUTES
+    progress: dict[str, DeliveryProgress] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.feed = EventFeed(self.store, self.limits)
+        options = SharedOptions(sent_by="127.0.0.1:40000")
+
+        def settings_of(trunk: Trunk) -> Iterable[tuple[str, ProbeSettings]]:
+            settings = ProbeSettings(trunk.keepalive, options, self.transport)
+            return [(uri, settings) for uri in trunk.targets]
+
+        self.pipeline = Pipeline(
+            clock=self.clock,
+            store=self.store,
+            board=self.board,
+            instance_id="edge-1",
+            region="default",
+            recorded=self._recorded,
+            settings_of=settings_of,
+            locator=Locator(NoNames()),
+            rng=random.Random(1),
+        )
+        self.progress["noc"] = DeliveryProgress(
+            delivered=7, retried=2, parked=1, in_flight=3, last_error="answered 500"
+        )
+
+    def _recorded(self, changes: Sequence[StateChange], streams: frozenset[str]) -> None:
+        if changes:
+            self.feed.wake()
+
+    @cached_property
+    def context(self) -> ApiContext:
+        trunks = {trunk.id: trunk for trunk in TRUNKS}
+        return ApiContext(
+            pipeline=self.pipeline,
+            board=self.board,
+            events=self.store,
+            feed=self.feed,
+            metrics=Metrics(
+                pipeline=self.pipeline,
+                board=self.board,
+                deliveries=lambda: self.progress,
+                instance_id="edge-1",
+                region="default",
+                version="9.9.9",
+            ),
+            clock=self.clock,
+            rng=random.Random(2),
+            instance_id="edge-1",
+            region="default",
+            version="9.9.9",
+            started_ms=NOW_MS,
+            listen_host=self.listen_host,
+            routes=lambda: self.routes,
+            route_table=lambda: RouteTable(self.routes, trunks, "default"),
+            streams=lambda: STREAMS,
+            deliveries=lambda: self.progress,
+            readiness_problems=lambda: self.problems,
+            record_seconds=self.record_seconds,
+        )
+
+    @cached_property
+    def app(self) -> FastAPI:
+        return create_api(self.context)
+
+    def client(self, base: str = BASE) -> httpx2.AsyncClient:
+        transport = httpx2.ASGITransport(app=self.app)  # raises what would be a 500
+        return httpx2.AsyncClient(transport=transport, base_url=base)
+
+    def target(self, trunk_id: str, place: int = 0) -> ProbeTarget:
+        return self.pipeline.record(trunk_id).targets[place]
+
+    def succeed(self, trunk_id: str, *, place: int = 0, times: int = 2) -> None:
+        for _ in range(times):
+            self.pipeline.answered(self.target(trunk_id, place), 200, 0.0125)
+
+    def fail(
+        self,
+        trunk_id: str,
+        *,
+        place: int = 0,
+        times: int = 3,
+        kind: FailureKind = FailureKind.TIMEOUT,
+        detail: str = "no final answer within 4 s",
+    ) -> None:
+        for _ in range(times):
+            self.pipeline.failed(self.target(trunk_id, place), kind, detail)
+
+    async def flap(self, trunk_id: str, times: int) -> None:
+        """Record ``times`` changes of an AVAILABLE trunk with one target."""
+        for turn in range(times):
+            self.clock.seconds += 1
+            if turn % 2:
+                self.succeed(trunk_id)
+            else:
+                self.fail(trunk_id)
+            await self.pipeline.recorder.flushed()
+
+
+@asynccontextmanager
+async def running(
+    *, trunks: Sequence[Trunk] = TRUNKS, world: World | None = None
+) -> AsyncIterator[World]:
+    """A world whose trunks are applied and whose recorder runs."""
+    world = world or World()
+    async with asyncio.TaskGroup() as tasks:
+        recorder = tasks.create_task(world.pipeline.recorder.run())
+        try:
+            await world.pipeline.apply(trunks)
+            await world.pipeline.recorder.flushed()
+            yield world
+        finally:
+            world.pipeline.prober.close()
+            recorder.cancel()
+
+
+def many(count: int) -> tuple[Trunk, ...]:
+    """Trunks ``t-0`` up, one target each."""
+    return tuple(
+        replace(TRUNKS[1], id=f"t-{n}", name=f"Trunk {n}", targets=(f"sip:127.0.0.1:{10000 + n}",))
+        for n in range(count)
+    )

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from trunkpulse.events.envelope import decode
+from unit.http.api_world import World, running
+
+EVENTS = "/api/v2/events"
+
+
+async def test_events_are_listed_exactly_as_recorded_oldest_first() -> None:
+    async with running() as world, world.client() as http:
+        world.succeed("carrier-b")
+        await world.flap("carrier-b", 3)
+        answer = await http.get(EVENTS)
+        recorded = await world.store.read()
+        assert len(recorded) == 5  # one is that of the trunk which the file disables
+        bodies = ",".join(event.body for event in recorded)
+        assert answer.text == f'{{"entities":[{bodies}],"nextCursor":"{recorded[-1].position}"}}'
+        assert answer.headers["content-type"] == "application/json"
+
+
+async def test_the_cursor_leads_through_all_and_then_waits_at_the_end() -> None:
+    async with running() as world, world.client() as http:
+        world.succeed("carrier-b")
+        await world.flap("carrier-b", 4)
+        seen: list[int] = []
+        cursor = "0"
+        while True:
+            url = f"{EVENTS}?after={cursor}&limit=2&trunkId=carrier-b"
+            page = (await http.get(url)).json()
+            seen += [decode(json.dumps(event)).sequence for event in page["entities"]]
+            cursor = page["nextCursor"]
+            if not page["entities"]:
+                break
+        assert seen == [1, 2, 3, 4, 5]
+        await world.flap("carrier-b", 1)
+        page = (await http.get(f"{EVENTS}?after={cursor}")).json()
+        assert [event["metadata"]["sequence"] for event in page["entities"]] == [6]
+
+
+async def test_events_are_filtered_by_trunk_and_type() -> None:
+    async with running() as world, world.client() as http:
+        world.succeed("carrier-b")
+        await world.pipeline.recorder.flushed()
+        url = f"{EVENTS}?trunkId=off-by-file&eventType=telephony.trunks.stateChange"
+        events = (await http.get(url)).json()["entities"]
+        assert [event["entityId"] for event in events] == ["off-by-file"]
+        assert (await http.get(f"{EVENTS}?trunkId=nobody")).json() == {
+            "entities": [],
+            "nextCursor": "0",
+        }
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("after=x", "query.after"),
+        ("after=-1", "query.after"),
+        ("after=9223372036854775808", "query.after"),
+        ("after=%D9%A3", "query.after"),
+        ("after=", "query.after"),
+        ("limit=0", "query.limit"),
+        ("eventType=nothing.of.ours", "query.eventType"),
+    ],
+)
+async def test_a_bad_parameter_is_a_422_that_names_it(query: str, field: str) -> None:
+    async with running() as world, world.client() as http:
+        answer = await http.get(f"{EVENTS}?{query}")
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    "path", [EVENTS, f"{EVENTS}/live", "/api/v2/telephony/trunks/carrier-a/history"]
+)
+async def test_without_a_database_the_log_is_a_503_that_says_when_to_ask_again(path: str) -> None:
+    async with running() as world, world.client() as http:
+        world.store.plugged = False
+        answer = await http.get(path)
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert int(answer.headers["retry-after"]) > 0
+        world.store.plugged = True
+
+
+async def test_streams_show_their_counters_and_never_their_secrets() -> None:
+    async with running() as world, world.client() as http:
+        answer = await http.get(f"{EVENTS}/streams")
+        audit, noc = answer.json()["entities"]
+        assert (audit["id"], audit["enabled"], audit["delivery"]) == ("audit", False, None)
+        assert noc == {
+            "id": "noc",
+            "name": "Network operations",
+            "enabled": True,
+            "eventTypes": ["telephony.trunks.stateChange"],
+            "trunks": [],
+            "reasonCodes": ["KEEPALIVE_FAILURE", "NETWORK_ERROR"],
+            "destination": {"type": "webhook", "url": "http://127.0.0.1:9000/hook?…"},
+            "managedBy": None,
+            "delivery": {
+                "delivered": 7,
+                "retried": 2,
+                "parked": 1,
+                "inFlight": 3,
+                "lastError": "answered 500",
+            },
+        }
+        one = await http.get(f"{EVENTS}/streams/noc")
+        assert one.json() == noc
+        for secret in ("hunter2", "tops3cret", "whsec_do_not_tell"):
+            assert secret not in answer.text + one.text
+
+
+async def test_streams_are_paged_and_an_unknown_one_is_a_404() -> None:
+    async with running(world=World()) as world, world.client() as http:
+        first = (await http.get(f"{EVENTS}/streams?limit=1")).json()
+        second = (await http.get(f"{EVENTS}/streams?limit=1&cursor={first['nextCursor']}")).json()
+        assert [page["entities"][0]["id"] for page in (first, second)] == ["audit", "noc"]
+        assert second["nextCursor"] is None
+        assert (await http.get(f"{EVENTS}/streams/nobody")).status_code == 404

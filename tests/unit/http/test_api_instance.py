@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from unit.http.api_world import NOW_MS, World, many, running
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+async def scrape(world: World) -> Samples:
+    async with world.client() as http:
+        answer = await http.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def of_trunk(samples: Samples, trunk_id: str) -> list[tuple[str, str]]:
+    """The (state, reason) series of one trunk."""
+    return [
+        (dict(labels)["state"], dict(labels)["reason"])
+        for name, labels in samples
+        if name == "trunkpulse_trunk_state" and dict(labels)["trunk"] == trunk_id
+    ]
+
+
+async def test_the_process_is_alive() -> None:
+    async with running() as world, world.client() as http:
+        answer = await http.get("/healthz")
+        assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+
+
+async def test_readiness_follows_its_reasons() -> None:
+    async with running() as world, world.client() as http:
+        answer = await http.get("/readyz")
+        assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+        world.problems += ["The database is not available.", "It is shutting down."]
+        answer = await http.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["problems"] == world.problems
+
+
+async def test_the_instance_introduces_itself() -> None:
+    async with running() as world, world.client() as http:
+        assert (await http.get("/api/v2/instances")).json() == {
+            "entities": [
+                {
+                    "instanceId": "edge-1",
+                    "region": "default",
+                    "version": "9.9.9",
+                    "startedAt": NOW_MS,
+                    "ready": True,
+                    "trunks": 4,
+                    "targets": 5,
+                }
+            ],
+            "nextCursor": None,
+        }
+
+
+async def test_metrics_count_trunks_probes_and_deliveries() -> None:
+    async with running() as world:
+        world.succeed("carrier-a")
+        world.fail("carrier-a", place=1)
+        world.pipeline.prober.counts.timeouts = 3
+        samples = await scrape(world)
+        assert samples["trunkpulse_trunks", (("state", "DEGRADED"),)] == 1
+        assert samples["trunkpulse_trunks", (("state", "AVAILABLE"),)] == 0
+        assert samples["trunkpulse_trunks", (("state", "DOWN"),)] == 1
+        assert samples["trunkpulse_probe_timeouts_total", ()] == 3
+        assert samples["trunkpulse_store_available", ()] == 1
+        ends = "trunkpulse_event_delivery_attempts_total"
+        assert samples[ends, (("result", "delivered"), ("stream", "noc"))] == 7
+        assert samples[ends, (("result", "parked"), ("stream", "noc"))] == 1
+        build = (("instance", "edge-1"), ("region", "default"), ("version", "9.9.9"))
+        assert samples["trunkpulse_build_info", build] == 1
+        assert samples["process_resident_memory_bytes", ()] > 0
+        assert of_trunk(samples, "carrier-a") == [("DEGRADED", "KEEPALIVE_FAILURE")]
+        first = (("target", "sip:127.0.0.1:5061"), ("trunk", "carrier-a"))
+        second = (("target", "sip:127.0.0.1:5062"), ("trunk", "carrier-a"))
+        assert samples["trunkpulse_target_up", first] == 1
+        assert samples["trunkpulse_target_up", second] == 0
+        assert samples["trunkpulse_target_rtt_seconds", first] == 0.0125
+        assert ("trunkpulse_target_rtt_seconds", second) not in samples
+
+
+async def test_disabled_trunks_stay_in_the_metrics_as_down() -> None:
+    async with running() as world:
+        world.succeed("carrier-b")
+        world.pipeline.set_admin_enabled("carrier-b", enabled=False)
+        samples = await scrape(world)
+        for trunk_id in ("carrier-b", "off-by-file"):
+            assert of_trunk(samples, trunk_id) == [("DOWN", "ADMIN_DISABLED")]
+        target = (("target", "sip:[::1]:5063"), ("trunk", "carrier-b"))
+        assert samples["trunkpulse_target_up", target] == 0
+
+
+async def test_all_trunks_are_in_the_metrics_however_many() -> None:
+    async with running(trunks=many(1201)) as world:
+        samples = await scrape(world)
+        assert sum(name == "trunkpulse_trunk_state" for name, _ in samples) == 1201
+
+
+async def test_two_instances_in_one_process_do_not_mix() -> None:
+    async with running() as one, running(trunks=many(2)) as other:
+        assert of_trunk(await scrape(one), "carrier-a")
+        assert not of_trunk(await scrape(other), "carrier-a")

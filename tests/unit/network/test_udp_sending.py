@@ -1,0 +1,169 @@
+"""What a UDP transport makes of a kernel that refuses a datagram, or an address."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from trunkpulse.adapters.network.udp import UdpTransport
+from trunkpulse.model import FailureKind
+from trunkpulse.ports import Address
+
+
+class MachineClock:
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.received: list[bytes] = []
+        self.failures: list[tuple[bytes, FailureKind, str]] = []
+        self.failures_by_batch: list[int] = []
+        self._changed = asyncio.Event()
+
+    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+        self.received.append(data)
+
+    def send_failed(
+        self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float
+    ) -> None:
+        self.failures.append((data, kind, detail))
+
+    def batch_finished(self) -> None:
+        self.failures_by_batch.append(len(self.failures) - sum(self.failures_by_batch))
+        self._changed.set()
+
+    async def until_told(self, *, received: int = 0, failures: int = 0) -> None:
+        async with asyncio.timeout(30):
+            while len(self.received) < received or len(self.failures) < failures:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class UnwillingSocket(socket.socket):
+    """A real socket whose next sends fail as written in ``refusals``."""
+
+    def __init__(self) -> None:
+        super().__init__(socket.AF_INET, socket.SOCK_DGRAM)
+        self.bind(("127.0.0.1", 0))
+        self.refusals: Iterator[int] = iter(())
+        self.sent: list[bytes] = []
+
+    def sendto(  # type: ignore[override]  # one of the two forms that the stubs know
+        self, data: bytes, destination: Address
+    ) -> int:
+        for number in self.refusals:
+            raise OSError(number, os.strerror(number))
+        self.sent.append(data)
+        return super().sendto(data, destination)
+
+
+def unwilling(*refusals: int) -> tuple[UdpTransport, UnwillingSocket, Recorder]:
+    sock, heard = UnwillingSocket(), Recorder()
+    sock.refusals = iter(refusals)
+    return UdpTransport(sock, heard, MachineClock()), sock, heard
+
+
+@pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH])
+async def test_pending_error_of_another_datagram_is_not_charged_to_this_one(number: int) -> None:
+    transport, sock, heard = unwilling(number)
+    with closing(transport):
+        transport.send(b"innocent", transport.local_address)
+        assert sock.sent == [b"innocent"]
+        sock.refusals = iter((errno.EPERM,))
+        transport.send(b"guilty", transport.local_address)
+        await heard.until_told(failures=1)
+        assert [data for data, _, _ in heard.failures] == [b"guilty"]
+
+
+async def test_refusals_that_leave_nothing_in_the_error_queue_are_never_this_destinations() -> None:
+    transport, sock, _ = unwilling(*[errno.ECONNREFUSED] * 8)
+    with closing(transport):
+        transport.send(b"innocent", transport.local_address)
+        assert sock.sent == [b"innocent"]
+
+
+@pytest.mark.parametrize("number", [errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EMSGSIZE])
+async def test_error_that_repeats_is_this_destinations_own(number: int) -> None:
+    transport, sock, heard = unwilling(number, number)
+    with closing(transport):
+        transport.send(b"hopeless", transport.local_address)
+        transport.send(b"fine", transport.local_address)
+        await heard.until_told(failures=1)
+        detail = f"{os.strerror(number)} (this machine could not send)"
+        assert heard.failures == [(b"hopeless", FailureKind.UNREACHABLE, detail)]
+        assert sock.sent == [b"fine"]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EINVAL])
+async def test_error_that_no_network_can_cause_is_believed_at_once(number: int) -> None:
+    transport, sock, heard = unwilling(number)
+    with closing(transport):
+        transport.send(b"forbidden", transport.local_address)
+        await heard.until_told(failures=1)
+        assert sock.sent == []
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOBUFS])
+async def test_datagrams_wait_in_order_while_the_kernel_has_no_room(number: int) -> None:
+    transport, _, heard = unwilling(number, number, number)
+    with closing(transport):
+        datagrams = [b"one", b"two", b"three"]
+        for data in datagrams:
+            transport.send(data, transport.local_address)
+        assert transport.waited_datagrams == 3
+        await heard.until_told(received=3)
+        assert heard.received == datagrams
+        assert heard.failures == []
+
+
+async def test_datagram_beyond_a_full_backlog_is_reported_and_counted() -> None:
+    transport, _, heard = unwilling(errno.EAGAIN)
+    with closing(transport):
+        for _ in range(4_096):
+            transport.send(b"waits", transport.local_address)
+        transport.send(b"one too many", transport.local_address)
+        await heard.until_told(failures=1)
+        assert [(data, kind) for data, kind, _ in heard.failures] == [
+            (b"one too many", FailureKind.UNREACHABLE)
+        ]
+        assert (transport.waited_datagrams, transport.overflowed_datagrams) == (4_096, 1)
+
+
+async def test_receiver_that_sends_again_on_every_failure_does_not_hold_up_the_loop() -> None:
+    class Stubborn(Recorder):
+        def send_failed(
+            self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float
+        ) -> None:
+            super().send_failed(data, destination, kind, detail, now)
+            if len(self.failures) < 5:
+                transport.send(data, destination)
+
+    heard = Stubborn()
+    with closing(UdpTransport.open(("127.0.0.1", 0), heard, MachineClock())) as transport:
+        transport.send(b"x" * 70_000, transport.local_address)
+        await heard.until_told(failures=5)
+        assert heard.failures_by_batch == [1, 1, 1, 1, 1]
+
+
+async def test_address_in_use_is_one_sentence_that_says_what_to_do() -> None:
+    with closing(UdpTransport.open(("127.0.0.1", 0), Recorder(), MachineClock())) as first:
+        port = first.local_address[1]
+        with pytest.raises(OSError, match=rf"127\.0\.0\.1 port {port} \(.*in use\); give a free"):
+            UdpTransport.open(("127.0.0.1", port), Recorder(), MachineClock())
+
+
+async def test_local_address_must_be_a_literal() -> None:
+    with pytest.raises(OSError, match=r"cannot open UDP not\.an\.address port 0"):
+        UdpTransport.open(("not.an.address", 0), Recorder(), MachineClock())
