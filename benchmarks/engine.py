@@ -15,15 +15,17 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import structlog
 
 from benchmarks.load import Load, Measurement, target_uri
+from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.resolver import SystemResolver
 from trunkpulse.adapters.network.udp import UdpTransport
 from trunkpulse.adapters.storage.memory import MemoryStore
+from trunkpulse.app import loop_factory
 from trunkpulse.config.settings import Config, InstanceSettings
 from trunkpulse.model import (
     EventStream,
@@ -44,16 +46,6 @@ GRACE_SECONDS = 0.5
 """For the answers that are on their way when the measuring ends."""
 STOP_SECONDS = 10.0
 LOOPBACK = "127.0.0.1"
-
-
-class SystemClock:
-    """The machine's own time."""
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def wall(self) -> float:
-        return time.time()
 
 
 class MeasuredWheel(TimingWheel[ProbeTarget]):
@@ -110,12 +102,17 @@ def trunks(load: Load, port: int) -> tuple[Trunk, ...]:
 def when_all_available(node: Node, load: Load) -> asyncio.Event:
     """Set once every trunk is AVAILABLE and that is recorded."""
     event = asyncio.Event()
+    available = 0
 
-    def look(_changes: Sequence[StateChange]) -> None:
-        if node.board.counts()[TrunkState.AVAILABLE] == load.targets:
+    def count(changes: Sequence[StateChange]) -> None:
+        nonlocal available
+        for change in changes:
+            available += change.state is TrunkState.AVAILABLE
+            available -= change.previous_state is TrunkState.AVAILABLE
+        if available == load.targets:
             event.set()
 
-    node.listen(look)
+    node.listen(count)
     return event
 
 
@@ -170,15 +167,6 @@ async def measure(load: Load, port: int, profile: cProfile.Profile | None) -> Me
         lateness_p50_seconds=wheel.quantile(0.5),
         lateness_p99_seconds=wheel.quantile(0.99),
     )
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The loop that the service runs on: uvloop where there is one."""
-    try:
-        import uvloop  # noqa: PLC0415 - not on every platform
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def main(words: Sequence[str] | None = None) -> int:

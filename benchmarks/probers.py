@@ -45,7 +45,6 @@ loadmodule "corex.so"
 loadmodule "ctl.so"
 loadmodule "dispatcher.so"
 modparam("ctl", "binrpc", "unix:{folder}/rpc")
-modparam("tm", "fr_timer", 4000)
 modparam("dispatcher", "list_file", "{folder}/list")
 modparam("dispatcher", "ds_ping_interval", {interval})
 modparam("dispatcher", "ds_probing_mode", 1)
@@ -181,7 +180,7 @@ def kamailio(load: Load, port: int, cores: Cores) -> Measurement:
     """Kamailio's dispatcher with the same targets and interval, latency statistics on."""
     program, remote = shutil.which("kamailio"), shutil.which("kamcmd")
     if program is None or remote is None or sys.platform != "linux":
-        raise NotMeasured("Kamailio is not installed (Debian: kamailio).")
+        raise NotMeasured("Not installed, or not on Linux (Debian: kamailio).")
     with TemporaryDirectory(prefix="trunkpulse-") as name:
         folder = Path(name)
         lines = [f"1 {target_uri(index, port)} 0 0\n" for index in range(load.targets)]

@@ -37,7 +37,7 @@ from trunkpulse.adapters.storage.database import DatabaseStore
 from trunkpulse.adapters.storage.errors import StorageError
 from trunkpulse.config import Config, ConfigError, load_config
 from trunkpulse.node import Node, Outside
-from trunkpulse.ports import StoreUnavailable
+from trunkpulse.ports import DestinationInvalid, StoreUnavailable
 from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.server import AnswerSettings
 
@@ -115,8 +115,15 @@ async def _open(database: Path, instance_id: str, clock: SystemClock) -> Databas
 async def _start(node: Node) -> None:
     try:
         await node.start()
-    except (OSError, StoreUnavailable) as problem:
-        raise CannotStart(str(problem)) from problem
+    except (OSError, StoreUnavailable, DestinationInvalid) as problem:
+        raise CannotStart(_cannot_run(problem)) from problem
+
+
+def _cannot_run(problem: OSError | StoreUnavailable | DestinationInvalid) -> str:
+    """Why a configuration that is right in itself cannot be run here, as one sentence."""
+    if isinstance(problem, OSError):
+        return f"Probing {problem.strerror or problem}; check advanced.source of the trunks."
+    return str(problem)
 
 
 @contextlib.asynccontextmanager
@@ -181,7 +188,9 @@ def _responders(
             try:
                 responder = OptionsResponder.listen(local, settings, clock=clock, rng=rng)
             except OSError as problem:
-                raise CannotStart(f"{problem} Check sip.listen.") from problem
+                raise CannotStart(
+                    f"The SIP responder {problem.strerror or problem}; check sip.listen."
+                ) from problem
             open_ones.callback(responder.close)
             responders.append(responder)
         yield responders
@@ -190,8 +199,15 @@ def _responders(
 @contextlib.contextmanager
 def _alone_with(database: Path) -> Iterator[None]:
     """Two processes that probe for one database would announce every change twice."""
-    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with Path(f"{database}.lock").open("w") as lock:
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = Path(f"{database}.lock").open("w")  # noqa: SIM115 - closed by the block below
+    except OSError as problem:
+        raise CannotStart(
+            f"The database {database} cannot have its folder: {problem.strerror or problem}; "
+            "name a folder that this user may write to with --data or storage.url."
+        ) from problem
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -276,8 +292,8 @@ async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> Non
         except ConfigError as refused:
             for problem in refused.problems:
                 log.error("configuration.refused", problem=problem)
-        except (OSError, StoreUnavailable) as problem:
-            log.error("configuration.refused", problem=str(problem))
+        except (OSError, StoreUnavailable, DestinationInvalid) as problem:
+            log.error("configuration.refused", problem=_cannot_run(problem))
 
 
 def _set_up_logging() -> None:

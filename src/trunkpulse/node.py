@@ -26,6 +26,7 @@ from trunkpulse.ports import (
     HealthStore,
     Outbox,
     Resolver,
+    StoreUnavailable,
 )
 from trunkpulse.probing.locating import Locator
 from trunkpulse.probing.sockets import AddressTowards, OpenTransport, ProbeSockets
@@ -104,13 +105,18 @@ class Node:
     async def apply(self, config: Config) -> Applied:
         """From now on run this configuration; what did not change in it is not touched.
 
-        Raises OSError if a source address cannot be used and StoreUnavailable if the database
-        is away; then nothing is changed.
+        Raises OSError if a source address cannot be used, DestinationInvalid if a stream's
+        destination cannot be, and StoreUnavailable if the database is away; then nothing is
+        changed.
         """
         async with self._applying:
             self._sockets.prepare(config.trunks, self.pipeline.prober)
-            await self._outside.store.sync_streams(config.event_streams)
             await self.deliveries.apply(config.event_streams)
+            try:
+                await self._outside.store.sync_streams(config.event_streams)
+            except StoreUnavailable:
+                await self.deliveries.apply(self.config.event_streams)
+                raise
             self.pipeline.recorder.set_streams(config.event_streams)
             self._name_what_needs_a_restart(config)
             applied = await self.pipeline.apply(config.trunks)

@@ -9,15 +9,15 @@ an answer than its status code, a person wants to know the rest.
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from trunkpulse.adapters.clock import SystemClock
+from trunkpulse.adapters.network.local import LocalAddresses
 from trunkpulse.adapters.network.resolver import SystemResolver
 from trunkpulse.adapters.network.udp import UdpTransport
-from trunkpulse.cli.clock import SystemClock
 from trunkpulse.model import FailureKind, KeepalivePolicy
 from trunkpulse.ports import Address, DatagramTransport, ResolutionFailed
 from trunkpulse.probing.prober import Prober
@@ -26,7 +26,7 @@ from trunkpulse.sip.errors import MalformedMessage
 from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.headers import Via
 from trunkpulse.sip.message import Response, parse_message
-from trunkpulse.sip.request import SharedOptions, request_uri_bytes
+from trunkpulse.sip.request import SharedOptions
 from trunkpulse.sip.uri import SipUri
 
 __all__ = ["BaselineTest", "Datagram", "ProbePlan", "ProbedAttempt", "place"]
@@ -132,7 +132,7 @@ class BaselineTest:
         """
         plan = self._plan
         address = await _locate(plan)
-        local = plan.source or (_address_towards(address), 0)
+        local = plan.source or (LocalAddresses().towards(address), 0)
         transport = self._tap.transport = UdpTransport.open(local, self._tap, self._clock)
         try:
             target = self._target(transport)
@@ -157,7 +157,7 @@ class BaselineTest:
         policy = KeepalivePolicy(
             interval_seconds=plan.interval_seconds, timeout_seconds=plan.timeout_seconds
         )
-        settings = ProbeSettings(policy, options, self._tap, request_uri_bytes(plan.uri))
+        settings = ProbeSettings(policy, options, self._tap)
         return ProbeTarget(str(plan.uri), "baseline", settings)
 
     # --- the prober speaks (AttemptSink) ---------------------------------------------------
@@ -297,22 +297,6 @@ async def _locate(plan: ProbePlan) -> Address:
     raise ResolutionFailed(
         f"{plan.uri.host}: it has no {family} address to go with the source {plan.source[0]}"
     )
-
-
-def _address_towards(destination: Address) -> str:
-    """The local address that datagrams to ``destination`` leave from; nothing is sent."""
-    family = socket.AF_INET6 if len(destination) == 4 else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(destination)
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f"this machine has no way to {place(destination)} ({error.strerror}); "
-                "check its network, or name a local address with --source",
-            ) from error
-        address: Address = probe.getsockname()
-        return address[0]
 
 
 def place(address: Address) -> str:

@@ -39,6 +39,8 @@ _DEADLINE_SECONDS: Final = 15.0
 _SILENCE_SECONDS: Final = 60.0
 """A live stream sends a comment far more often than this."""
 _USAGE_STATUSES: Final = frozenset({400, 415, 422})
+_AWAY_STATUSES: Final = frozenset({429, 502, 503, 504})
+"""It may well answer soon."""
 _PAGE: Final = 1000
 _ERROR_NUMBER: Final = re.compile(r"\[Errno -?\d+\] ")
 
@@ -144,11 +146,13 @@ class Api:
         status = response.status_code
         if not isinstance(detail, str) or not detail:
             raise CommandFailed(
-                f"{self._url} answered with status {status} and nothing that trunkpulse would say;"
-                " check --url."
+                f"The server at {self._url} answered with status {status} and nothing that"
+                " trunkpulse would say; check --url."
             )
         if status == 401:
             detail += " Give a token with --token or TRUNKPULSE_TOKEN."
+        if status in _AWAY_STATUSES:
+            raise ConnectionBroken(printable(detail))
         failure = WrongUsage if status in _USAGE_STATUSES else CommandFailed
         raise failure(printable(detail))
 

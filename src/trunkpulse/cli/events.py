@@ -67,15 +67,18 @@ def tail(
 def _follow(api: Api, cursor: str, trunk: str | None) -> None:
     """Print events as they are recorded; a broken connection is taken up where it broke."""
     pause = threading.Event()  # nobody sets it; Ctrl-C interrupts it
+    told = False
     while True:
         sys.stdout.flush()
         try:
             for position, data in api.live(f"{PATH}/live", {"after": cursor, "trunkId": trunk}):
-                cursor = position or cursor
+                cursor, told = position or cursor, False
                 _print_event(api, _read(data))
                 sys.stdout.flush()
         except ConnectionBroken as problem:
-            complain(f"{problem} It is tried again until Ctrl-C.")
+            if not told:
+                complain(f"{problem} It is tried again until Ctrl-C.")
+            told = True
         pause.wait(_RECONNECT_SECONDS)
 
 

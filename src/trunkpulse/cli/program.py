@@ -15,8 +15,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -24,6 +22,7 @@ from typer.exceptions import TyperException
 
 from trunkpulse import __version__
 from trunkpulse.cli.check import check
+from trunkpulse.cli.demo import demo
 from trunkpulse.cli.errors import CommandFailed
 from trunkpulse.cli.events import events
 from trunkpulse.cli.output import complain, print_line
@@ -68,9 +67,7 @@ def _options(
     del version  # its callback has dealt with it
 
 
-if find_spec("trunkpulse.cli.demo") is not None:
-    program.command()(import_module("trunkpulse.cli.demo").demo)
-for command in (serve, check, probe, respond):
+for command in (demo, serve, check, probe, respond):
     program.command()(command)
 for name, group in (
     ("trunks", trunks),

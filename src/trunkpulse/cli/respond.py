@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.responder import (
     Fate,
     OptionsResponder,
@@ -20,7 +21,6 @@ from trunkpulse.adapters.network.responder import (
     ResponderSettings,
 )
 from trunkpulse.cli.baseline import place
-from trunkpulse.cli.clock import SystemClock
 from trunkpulse.cli.errors import WrongUsage
 from trunkpulse.cli.output import amount, clock_time, print_line
 from trunkpulse.config.values import sip_address

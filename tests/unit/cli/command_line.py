@@ -28,7 +28,6 @@ class Outcome:
         assert self.out == ""
         assert self.err.count("\n") == 1
         assert "Traceback" not in self.err
-        assert self.err[0].isupper() or not self.err[0].isalpha()
         return self.err.rstrip("\n")
 
 

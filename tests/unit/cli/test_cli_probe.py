@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import signal
@@ -11,8 +10,10 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.responder import OptionsResponder, ResponderSettings
-from trunkpulse.cli.clock import SystemClock
+from trunkpulse.adapters.network.udp import UdpTransport
+from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address
 from trunkpulse.sip.message import Request, parse_message
 from trunkpulse.sip.server import AnswerSettings, answer_request
@@ -37,29 +38,35 @@ def silent_socket() -> Iterator[str]:
         yield f"sip:127.0.0.1:{sock.getsockname()[1]}"
 
 
-class Peer(asyncio.DatagramProtocol):
-    """Answers 200, the first request of all only once it comes again."""
+class Peer:
+    """Answers 200, but the first ``deaf_to`` requests not at all."""
 
     def __init__(self, *, deaf_to: int = 0) -> None:
         self.requests: list[Request] = []
         self._deaf_to = deaf_to
-        self._transport: asyncio.DatagramTransport | None = None
+        self._transport = UdpTransport.open(("127.0.0.1", 0), self, SystemClock())
+        self.port = self._transport.local_address[1]
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: Address) -> None:
+    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
         request = parse_message(data)
         assert isinstance(request, Request)
         self.requests.append(request)
         if len(self.requests) > self._deaf_to:
-            answer = answer_request(
-                data, addr[0], addr[1], settings=AnswerSettings(tag_key=b"k", server="carrier/1")
-            )
+            settings = AnswerSettings(tag_key=b"k", server="carrier/1")
+            answer = answer_request(data, source[0], source[1], settings=settings)
             assert answer is not None
-            assert self._transport is not None
-            self._transport.sendto(answer.data, (answer.host, answer.port))
+            self._transport.send(answer.data, source)
+
+    def send_failed(
+        self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float
+    ) -> None:
+        """The probe may be gone before its answer comes."""
+
+    def batch_finished(self) -> None:
+        """There is nothing to do then."""
+
+    def close(self) -> None:
+        self._transport.close()
 
 
 async def test_a_healthy_endpoint_is_told_so_with_settings_to_paste() -> None:
@@ -176,11 +183,8 @@ async def test_json_of_a_silent_endpoint_has_nulls_where_nothing_is_known() -> N
 
 
 async def test_the_options_carry_what_was_asked_for() -> None:
-    peer = Peer()
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: peer, ("127.0.0.1", 0))
-    with closing(transport):
-        port = transport.get_extra_info("sockname")[1]
+    with closing(Peer()) as peer:
+        port = peer.port
         outcome = await command(
             "probe", f"sip:ping@127.0.0.1:{port};lr", "--count", "1",
             "--from", "sip:me@pbx.example.com", "--contact", "sip:pbx.example.com:5070",
@@ -199,11 +203,8 @@ async def test_the_options_carry_what_was_asked_for() -> None:
 
 
 async def test_a_lost_packet_shows_as_a_retransmission_of_a_healthy_attempt() -> None:
-    peer = Peer(deaf_to=1)
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: peer, ("127.0.0.1", 0))
-    with closing(transport):
-        port = transport.get_extra_info("sockname")[1]
+    with closing(Peer(deaf_to=1)) as peer:
+        port = peer.port
         outcome = await command(
             "probe", f"sip:127.0.0.1:{port}", "--count", "2", "--timeout", "30", "--json"
         )

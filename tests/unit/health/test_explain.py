@@ -165,6 +165,11 @@ views = st.builds(
     successes=st.integers(0, 3),
     next_in_seconds=st.none() | st.floats(0, 1e6),
     resting=st.booleans(),
+).filter(
+    lambda view: (
+        view.evidence.code is not None
+        or view.evidence.failure is not FailureKind.UNHEALTHY_RESPONSE
+    )
 )
 
 

@@ -309,8 +309,8 @@ async def running(
 
 
 def many(count: int) -> tuple[Trunk, ...]:
-    """Trunks ``t-0`` up, one target each."""
+    """Trunks ``t-0`` and so on, one target each."""
     return tuple(
-        replace(TRUNKS[1], id=f"t-{n}", name=f"Trunk {n}", targets=(f"sip:127.0.0.1:{10000 + n}",))
+        replace(TRUNKS[1], id=f"t-{n}", name=f"Trunk {n}", targets=(f"sip:t-{n}@127.0.0.1",))
         for n in range(count)
     )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from unit.http.api_world import NOW_MS, World, many, running
@@ -110,3 +112,9 @@ async def test_two_instances_in_one_process_do_not_mix() -> None:
     async with running() as one, running(trunks=many(2)) as other:
         assert of_trunk(await scrape(one), "carrier-a")
         assert not of_trunk(await scrape(other), "carrier-a")
+
+
+async def test_any_id_is_a_label() -> None:
+    odd = replace(many(1)[0], id='a "quoted"\\ name\nof two lines, ü')
+    async with running(trunks=[odd]) as world:
+        assert of_trunk(await scrape(world), odd.id) == [("UNKNOWN", "")]

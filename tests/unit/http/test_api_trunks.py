@@ -249,13 +249,13 @@ async def test_history_is_newest_first_and_paged() -> None:
         world.succeed("carrier-b")
         await world.flap("carrier-b", 6)
         sequences: list[int] = []
-        cursor = ""
-        while cursor is not None:
-            url = f"{TRUNKS}/carrier-b/history?limit=3" + (cursor and f"&cursor={cursor}")
+        url: str | None = f"{TRUNKS}/carrier-b/history?limit=3"
+        while url is not None:
             page = (await http.get(url)).json()
             assert {event["entityId"] for event in page["entities"]} == {"carrier-b"}
             sequences += [event["metadata"]["sequence"] for event in page["entities"]]
             cursor = page["nextCursor"]
+            url = cursor and f"{TRUNKS}/carrier-b/history?limit=3&cursor={cursor}"
         assert sequences == [7, 6, 5, 4, 3, 2, 1]
 
 

@@ -73,9 +73,12 @@ async def test_live_events_arrive_and_end_cleanly_at_shutdown() -> None:
                     if b"carrier-b" in received:
                         heard.set()
 
-        async with asyncio.TaskGroup() as tasks, serve_http(
-            world.app, "127.0.0.1", 0, graceful_seconds=60, stopping=world.feed.close
-        ) as (host, port):
+        async with (
+            asyncio.TaskGroup() as tasks,
+            serve_http(
+                world.app, "127.0.0.1", 0, graceful_seconds=60, stopping=world.feed.close
+            ) as (host, port),
+        ):
             # An incomplete chunked answer would raise in the listener.
             tasks.create_task(listen(f"http://{host}:{port}/api/v2/events/live?after=0"))
             world.succeed("carrier-b")
@@ -128,10 +131,12 @@ async def test_serving_ends_with_the_block_that_is_cancelled() -> None:
     up: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def serve() -> None:
-        async with running() as world:
-            async with serve_http(world.app, "127.0.0.1", 0, stopping=closed.set) as (_, port):
-                up.set_result(port)
-                await asyncio.Event().wait()
+        async with (
+            running() as world,
+            serve_http(world.app, "127.0.0.1", 0, stopping=closed.set) as (_, port),
+        ):
+            up.set_result(port)
+            await asyncio.Event().wait()
 
     serving = asyncio.create_task(serve())
     port = await up

@@ -116,10 +116,10 @@ async def test_a_reader_far_behind_gets_everything_in_order() -> None:
 
 
 async def test_silence_is_filled_with_comments() -> None:
-    async with running(world=World(limits=FeedLimits(heartbeat_seconds=0.0))) as world:
-        async with reading(world) as reader:
-            assert await reader.chunks.get() == b"retry: 2000\n\n"
-            assert (await reader.chunks.get()).startswith(b":")
+    quiet = World(limits=FeedLimits(heartbeat_seconds=0.0))
+    async with running(world=quiet) as world, reading(world) as reader:
+        assert await reader.chunks.get() == b"retry: 2000\n\n"
+        assert (await reader.chunks.get()).startswith(b":")
 
 
 async def test_a_slow_reader_is_cut_and_can_resume() -> None:
