@@ -12,6 +12,7 @@ fits a target but no attempt under way is a late or repeated answer: counted, an
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -133,16 +134,18 @@ class Prober:
     # --- time passes ---------------------------------------------------------------------
 
     def _rearm(self) -> None:
+        if self._closed or (self._timer and not self._wheel.armed_before(self._timer_moment)):
+            return
         moment = self._wheel.next_moment()
-        if self._closed or moment is None:
+        if moment is None:
             return
         if self._timer is not None:
-            if self._timer_moment <= moment:
-                return
             self._timer.cancel()
         self._timer_moment = moment
-        delay = max(0.0, moment - self._clock.monotonic())
-        self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+        # In whole milliseconds, rounded up: libuv knows no finer ones, and a timer that fires
+        # before its moment is a wake-up for nothing.
+        delay = math.ceil((moment - self._clock.monotonic()) * 1000 + 0.5) / 1000
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, delay), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

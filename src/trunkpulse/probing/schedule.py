@@ -34,13 +34,14 @@ ItemT = TypeVar("ItemT", bound=Schedulable)
 class TimingWheel(Generic[ItemT]):
     """See the module's opening. Moments are monotonic seconds."""
 
-    __slots__ = ("_origin", "_slots", "_tick", "tick_seconds")
+    __slots__ = ("_origin", "_slots", "_soonest", "_tick", "tick_seconds")
 
     def __init__(self, now: float, *, tick_seconds: float = 0.01, slots: int = 4096) -> None:
         self.tick_seconds = tick_seconds
         self._origin = now
         self._slots: list[list[ItemT]] = [[] for _ in range(slots)]
         self._tick = 0  # the first tick that has not been handed out yet
+        self._soonest: float = math.inf  # the first tick armed since next_moment was last asked
 
     def arm(self, item: ItemT, moment: float) -> None:
         """Let ``item`` fall due at ``moment``, never earlier; this replaces an earlier arming."""
@@ -48,6 +49,8 @@ class TimingWheel(Generic[ItemT]):
         tick = max(tick, self._tick)
         if tick != item.due_tick:
             item.due_tick = tick
+            if tick < self._soonest:  # noqa: PLR1730 - min() is a call, on the hottest path
+                self._soonest = tick
             slots = self._slots
             slots[tick % len(slots)].append(item)
 
@@ -84,11 +87,16 @@ class TimingWheel(Generic[ItemT]):
                 return self._origin + tick * self.tick_seconds, due
         return None
 
+    def armed_before(self, moment: float) -> bool:
+        """True if something was armed for before ``moment`` since ``next_moment`` was asked."""
+        return self._origin + self._soonest * self.tick_seconds < moment
+
     def next_moment(self) -> float | None:
         """A moment at which to look again: that of the next slot that is not empty.
 
         None means that the whole ring is empty.
         """
+        self._soonest = math.inf
         slots, size = self._slots, len(self._slots)
         for tick in range(self._tick, self._tick + size):
             if slots[tick % size]:

@@ -40,7 +40,9 @@ __all__ = [
 BATCH_ROWS = 500
 """Rows per statement: the event loop gets its turn in between."""
 
-_BUSY_TIMEOUT_SECONDS = 5.0
+_BUSY_TIMEOUT_SECONDS = 1.0
+"""While another program holds the lock. A write under way cannot be interrupted, so this is what
+a stop waits for; whoever is refused keeps its work and tries again."""
 _SLOW_WRITE_SECONDS = 2.0
 """A write that takes longer is worth a warning: the disk, or another program's lock."""
 _READERS = 4
@@ -113,6 +115,7 @@ class Database:
         """One transaction, durable when the block ends well; raises StoreUnavailable."""
         with self._sentences():
             async with self._write_lock:
+                self._refuse_if_closed()  # while it waited
                 started = self._clock.monotonic()
                 async with self._writer.begin() as connection:
                     yield connection
@@ -123,15 +126,18 @@ class Database:
     @undisturbed
     async def close(self) -> None:
         """Release connections once a write under way has ended; safe to repeat."""
+        self._closed = True
         async with self._write_lock:
-            self._closed = True
             await self._reader.dispose()
             await self._writer.dispose()
 
-    @contextmanager
-    def _sentences(self) -> Iterator[None]:
+    def _refuse_if_closed(self) -> None:
         if self._closed:
             raise StoreUnavailable(f"The database {self._place} is closed.")
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        self._refuse_if_closed()
         try:
             yield
         except IntegrityError as error:
