@@ -7,6 +7,7 @@ network and a clock of its own. What it is given is all it knows of the outside.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ from trunkpulse.routing.selection import CallRequest, Decision, RouteTable
 __all__ = ["Node", "Outside", "Store"]
 
 log = structlog.get_logger(__name__)
+
+EVENTS_KEPT_SECONDS = 90 * 24 * 3600.0
+PRUNE_EVERY_SECONDS = 3600.0
 
 
 class Store(HealthStore, EventLog, Outbox, Protocol):
@@ -99,6 +103,7 @@ class Node:
         self._background = [
             self._tasks.create_task(self.pipeline.recorder.run(), name="recorder"),
             self._tasks.create_task(self._locator.run(), name="locator"),
+            self._tasks.create_task(self._prune(), name="prune"),
         ]
         await self.apply(self.config)
 
@@ -150,6 +155,14 @@ class Node:
             "recorded; check that its disk is there and not full."
         )
         return [problem]
+
+    async def _prune(self) -> None:
+        """Events and settled deliveries are kept for 90 days; what is pending stays."""
+        while True:
+            await asyncio.sleep(PRUNE_EVERY_SECONDS)
+            oldest_ms = int((self._outside.clock.wall() - EVENTS_KEPT_SECONDS) * 1000)
+            with contextlib.suppress(StoreUnavailable):  # an hour later is as good
+                await self._outside.store.prune(oldest_ms)
 
     async def stop(self, deadline_seconds: float) -> None:
         """Probe no more, write what is decided, finish deliveries under way; then end.

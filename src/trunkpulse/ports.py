@@ -197,6 +197,12 @@ class EventLog(Protocol):
     async def last_position(self) -> int:
         """The position of the newest event, 0 if there is none."""
 
+    async def prune(self, before_ms: int) -> int:
+        """Drop events recorded before this moment, with their settled deliveries; how many went.
+
+        An event that still waits to be delivered stays.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:

@@ -75,10 +75,12 @@ class TrunkRecord:
         self.admin_enabled = stored.admin_enabled
 
     def retire(self) -> None:
-        """The trunk is no longer configured; only its count of changes goes on."""
+        """The trunk is no longer configured.
+
+        Its count of changes stays, and so does what an administrator decided about it.
+        """
         self.targets = ()
         self.state, self.reason, self.since_ms = TrunkState.UNKNOWN, None, None
-        self.admin_enabled = True
 
     def add(self, change: StateChange) -> None:
         """Take on a decided change; it is given the next sequence number."""

@@ -268,3 +268,42 @@ def test_a_reload_leaves_alone_what_did_not_change() -> None:
         assert [change.sequence for change in changes["trunk-2"]] == [1, 2]
 
     run_virtual(story)
+
+
+def test_a_disabled_trunk_that_is_removed_comes_back_disabled() -> None:
+    async def story() -> None:
+        world = World(9)
+        world.network.far_end("192.0.2.1")
+        async with world.node(config(trunk(1))) as node:
+            await world.clock.advance(100)
+            node.pipeline.set_admin_enabled("trunk-1", enabled=False)
+            await node.apply(config(trunk(2)))
+            await world.clock.advance(100)
+            await node.apply(config(trunk(1)))
+            assert node.board.status("trunk-1").reason is Reason.ADMIN_DISABLED
+            await world.clock.advance(100)
+        async with world.node(config(trunk(1))) as node:
+            await world.clock.advance(100)
+            assert node.board.status("trunk-1").reason is Reason.ADMIN_DISABLED
+        await recorded_changes(world, reconfigured=True)
+
+    run_virtual(story)
+
+
+def test_events_of_the_last_quarter_are_kept_and_older_ones_go() -> None:
+    async def story() -> None:
+        world = World(10)
+        far = world.network.far_end("192.0.2.1")
+        async with world.node(config(trunk(1))) as node:
+            await world.clock.advance(100)
+            world.clock.step_wall(60 * DAY_SECONDS)
+            far.mode = "silent"
+            await world.clock.advance(2 * 3600)
+            assert len(await world.store.read()) == 2
+            world.clock.step_wall(60 * DAY_SECONDS)
+            await world.clock.advance(2 * 3600)
+            (left,) = await world.store.read()
+            assert '"state":"DOWN"' in left.body
+            assert node.board.status("trunk-1").state is TrunkState.DOWN
+
+    run_virtual(story)
