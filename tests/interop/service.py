@@ -1,0 +1,55 @@
+"""``trunkpulse`` as people run it: processes of their own."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from interop.peers.processes import Outcome, PeerProcess, run_to_end, running_process
+
+TRUNKPULSE = (sys.executable, "-c", "from trunkpulse.cli import main; main()")
+
+
+async def trunkpulse(*arguments: str, folder: Path) -> Outcome:
+    """A command that ends by itself."""
+    return await run_to_end(*TRUNKPULSE, *arguments, folder=folder)
+
+
+@dataclass(frozen=True)
+class Service:
+    process: PeerProcess
+    url: str
+
+    async def post(self, path: str, body: dict[str, str]) -> dict[str, object]:
+        async with httpx2.AsyncClient(base_url=self.url, trust_env=False) as client:
+            response = await client.post(path, json=body)
+        assert response.status_code == 200, response.text
+        answer = response.json()
+        assert isinstance(answer, dict)
+        return answer
+
+
+@asynccontextmanager
+async def serving(config: Path, **environment: str) -> AsyncIterator[Service]:
+    """``trunkpulse serve``, ready; it is killed at the end of the block if it still runs."""
+    command = (*TRUNKPULSE, "serve", "--config", str(config))
+    async with running_process(*command, folder=config.parent, environment=environment) as process:
+        ready = await process.line("event=ready")
+        address = re.search(r"\bapi=(\S+)", ready)
+        assert address is not None, ready
+        yield Service(process, address[1])
+
+
+@asynccontextmanager
+async def responding(folder: Path, *options: str, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    """``trunkpulse respond`` on a port that the system chooses; gives ``HOST:PORT``."""
+    command = (*TRUNKPULSE, "respond", "--listen", f"udp:{host}:0", *options)
+    async with running_process(*command, folder=folder) as process:
+        greeting = await process.line(" on udp:")
+        yield greeting.rpartition("udp:")[2]
