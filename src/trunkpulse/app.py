@@ -226,6 +226,7 @@ def run_service(config_path: Path, data: Path | None) -> int:
 
     Raises ConfigError for a bad file and CannotStart for what is missing around it.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     config = load_config(config_path, os.environ)
     _set_up_logging()
     service = _serve(config, config_path, data or config_path.parent)

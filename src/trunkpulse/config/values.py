@@ -287,8 +287,19 @@ def webhook_url(url: str) -> str:
         raise ValueError(f"{allowed}, that begins with http:// or https://")
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"{allowed}, without a user name or password; sign with a secret instead")
-    if not host or port == 0:
+    if not host or port == 0 or not _is_web_host(host):
         raise ValueError(f"{allowed}, with a legal host and port")
     if parts.fragment:
         raise ValueError(f"{allowed}, without a fragment (#…)")
     return url
+
+
+def _is_web_host(host: str) -> bool:
+    """False for what looks like an IPv4 address and is none (WHATWG URL 3.5)."""
+    if not host.rsplit(".", 1)[-1].isdigit():
+        return True
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True

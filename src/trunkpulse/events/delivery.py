@@ -45,7 +45,7 @@ SHORTEST_SLEEP_SECONDS = 0.05
 """A lane that found nothing to claim, though something is due, does not spin on it."""
 STORE_RETRY_SECONDS = (0.1, 5.0)
 """First and longest pause while the database is away."""
-LAST_SETTLE_SECONDS = 5.0
+LAST_SETTLE_SECONDS = 1.0
 """What a drained lane has, beyond its deadline, to record how its deliveries ended."""
 
 

@@ -76,7 +76,6 @@ def explain(
 def _disabled(
     trunk: Trunk, status: TrunkStatus, *, admin_enabled: bool, now_ms: int
 ) -> Explanation:
-    lasting = _for(status, now_ms)
     if not trunk.enabled:
         by = f"the configuration ({trunk.managed_by})" if trunk.managed_by else "its configuration"
         remedy = f"Set enabled = true for {trunk.id} there to put it back in service."
@@ -86,15 +85,14 @@ def _disabled(
     if not trunk.enabled and not admin_enabled:
         remedy += " An administrator has disabled it too, so it must also be enabled by hand."
     return Explanation(
-        f"{trunk.name} is {status.state}{lasting} because it was disabled by {by}; "
-        "this is not an outage.",
+        f"{_head(trunk, status, now_ms)} because it was disabled by {by}; this is not an outage.",
         "A disabled trunk takes no calls and is not probed.",
         remedy,
     )
 
 
 def _summary(trunk: Trunk, status: TrunkStatus, targets: Sequence[TargetView], now_ms: int) -> str:
-    head = f"{trunk.name} is {status.state}{_for(status, now_ms)}"
+    head = _head(trunk, status, now_ms)
     down = [each for each in targets if each.evidence.state is TargetState.DOWN]
     failing = [
         each
@@ -211,8 +209,10 @@ def _outlook(policy: KeepalivePolicy, targets: Sequence[TargetView]) -> str:
     return ""
 
 
-def _for(status: TrunkStatus, now_ms: int) -> str:
-    return "" if status.since_ms is None else f" for {_span(now_ms - status.since_ms)}"
+def _head(trunk: Trunk, status: TrunkStatus, now_ms: int) -> str:
+    if status.since_ms is None:
+        return f"{trunk.name} is {status.state}"
+    return f"{trunk.name} has been {status.state} for {_span(now_ms - status.since_ms)}"
 
 
 def _of(count: int, total: int) -> str:

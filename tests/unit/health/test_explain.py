@@ -43,7 +43,7 @@ DOWN = TrunkStatus(TrunkState.DOWN, Reason.KEEPALIVE_FAILURE, NOW - 65_000)
 def test_an_outage_names_the_target_what_it_does_and_since_when() -> None:
     told = explain(ONE, DOWN, [SILENT], admin_enabled=True, now_ms=NOW)
     assert told.summary == (
-        "Alpha is DOWN for 65 s: sip:b.example does not answer and last answered well 95 s ago."
+        "Alpha has been DOWN for 65 s: sip:b.example does not answer and last answered well 95 s ago."
     )
     assert told.rule == (
         "AVAILABLE after 2 consecutive successes; 0 so far; "
@@ -69,7 +69,7 @@ def test_a_recovery_under_way_says_how_far_it_has_come() -> None:
 def test_all_is_well_in_one_sentence() -> None:
     status = TrunkStatus(TrunkState.AVAILABLE, Reason.KEEPALIVE_RESTORED, NOW - 3_600_000 * 5)
     told = explain(ONE, status, [HEALTHY], admin_enabled=True, now_ms=NOW)
-    assert told.summary == "Alpha is AVAILABLE for 5 h: 1 of 1 target healthy."
+    assert told.summary == "Alpha has been AVAILABLE for 5 h: 1 of 1 target healthy."
     assert "DOWN after 3 consecutive failures; 0 so far" in told.rule
     assert told.next == "The next probe leaves in 12 s."
 
@@ -80,7 +80,7 @@ def test_doubt_is_told_before_it_is_an_outage() -> None:
     told = explain(
         ONE, status, [replace(HEALTHY, evidence=evidence)], admin_enabled=True, now_ms=NOW
     )
-    assert told.summary.startswith("Alpha is AVAILABLE for less than 1 s, but in doubt: ")
+    assert told.summary.startswith("Alpha has been AVAILABLE for less than 1 s, but in doubt: ")
     assert "2 so far" in told.rule
     assert "1 more failure in a row would make sip:a.example DOWN" in told.next
 
@@ -89,7 +89,7 @@ def test_a_degraded_trunk_counts_its_targets() -> None:
     status = TrunkStatus(TrunkState.DEGRADED, Reason.KEEPALIVE_FAILURE, NOW - 500_000)
     told = explain(THREE, status, [HEALTHY, SILENT, HEALTHY], admin_enabled=True, now_ms=NOW)
     assert told.summary.startswith(
-        "Alpha is DEGRADED for 8 min 20 s: 1 of 3 targets down, 1 needed;"
+        "Alpha has been DEGRADED for 8 min 20 s: 1 of 3 targets down, 1 needed;"
     )
     assert "fewer than 1 of its 3 targets" in told.rule
     assert told.next.startswith("The next probe leaves in 3 s")

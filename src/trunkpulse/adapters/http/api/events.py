@@ -81,7 +81,7 @@ async def list_events(
 ) -> Response:
     """The events as they were delivered, oldest first.
 
-    ``nextCursor`` is never null: ask with it again later for what has happened since.
+    The member nextCursor is never null: ask with it again later for what has happened since.
     """
     position = 0 if after is None else position_of(after, field="query.after")
     events = await context.events.read(after=position, limit=limit, trunk_id=trunk_id)
@@ -102,7 +102,7 @@ async def live_events(
 ) -> Response:
     """Events as they are recorded: id is the position, event the type, data the event.
 
-    Goes on after ``Last-Event-ID`` (or ``after``); without either it begins now.
+    Goes on after the header Last-Event-ID, or after; without either it begins now.
     """
     if last_event_id:
         position = position_of(last_event_id, field="header.last-event-id")

@@ -31,7 +31,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api/v2/telephony/trunks", tags=["trunks"])
 
 TrunkId = Annotated[str, Path(description="A trunk's id.")]
-Label = Annotated[str | None, Query(max_length=256)]
+Label = Annotated[str | None, Query(max_length=256, description="Exactly this label.")]
 
 
 @router.get("")
@@ -39,7 +39,7 @@ async def list_trunks(
     context: Context,
     index: Index,
     *,
-    state: Annotated[TrunkState | None, Query()] = None,
+    state: Annotated[TrunkState | None, Query(description="In this state now.")] = None,
     carrier: Label = None,
     region: Label = None,
     direction: Annotated[
