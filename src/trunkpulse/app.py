@@ -119,7 +119,7 @@ async def _start(node: Node) -> None:
         raise CannotStart(_cannot_run(problem)) from problem
 
 
-def _cannot_run(problem: OSError | StoreUnavailable | DestinationInvalid) -> str:
+def _cannot_run(problem: Exception) -> str:
     """Why a configuration that is right in itself cannot be run here, as one sentence."""
     if isinstance(problem, OSError):
         return f"Probing {problem.strerror or problem}; check advanced.source of the trunks."
@@ -273,13 +273,11 @@ async def _serve(config: Config, config_path: Path, data: Path) -> None:
         log.info(
             "ready", api=instance.url, trunks=len(instance.node.config.trunks), pid=os.getpid()
         )
-        reloading = asyncio.create_task(_reload_on(again, instance.node, config_path))
-        try:
+        async with asyncio.TaskGroup() as tasks:
+            reloading = tasks.create_task(_reload_on(again, instance.node, config_path))
             await stop.wait()
-            log.info("stopping")
-        finally:
             reloading.cancel()
-            await asyncio.wait([reloading])
+        log.info("stopping")
     log.info("stopped")
 
 
@@ -293,7 +291,7 @@ async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> Non
         except ConfigError as refused:
             for problem in refused.problems:
                 log.error("configuration.refused", problem=problem)
-        except (OSError, StoreUnavailable, DestinationInvalid) as problem:
+        except (OSError, StoreUnavailable, StorageError, DestinationInvalid) as problem:
             log.error("configuration.refused", problem=_cannot_run(problem))
 
 

@@ -29,8 +29,7 @@ from trunkpulse.ports import (
     Resolver,
     StoreUnavailable,
 )
-from trunkpulse.probing.locating import Locator
-from trunkpulse.probing.sockets import AddressTowards, OpenTransport, ProbeSockets
+from trunkpulse.probing.sockets import AddressTowards, OpenTransport
 from trunkpulse.routing.selection import CallRequest, Decision, RouteTable
 
 __all__ = ["Node", "Outside", "Store"]
@@ -39,6 +38,9 @@ log = structlog.get_logger(__name__)
 
 EVENTS_KEPT_SECONDS = 90 * 24 * 3600.0
 PRUNE_EVERY_SECONDS = 3600.0
+CHECKPOINT_SECONDS = 30.0
+CHECKPOINT_TRUNKS = 1000
+OVERDUE_SECONDS = 5.0
 
 
 class Store(HealthStore, EventLog, Outbox, Protocol):
@@ -63,22 +65,22 @@ class Node:
 
     def __init__(self, config: Config, outside: Outside, tasks: asyncio.TaskGroup) -> None:
         self.config = config
+        self._begun_with = config
+        """What the process started with, for what only a restart can change."""
         self.board = Board()
         self._outside = outside
         self._tasks = tasks
-        self._locator = Locator(outside.resolver)
-        self._sockets = ProbeSockets(
-            outside.open_transport, outside.address_towards, config.sip.user_agent
-        )
         self.pipeline = Pipeline(
             clock=outside.clock,
             store=outside.store,
             board=self.board,
             instance_id=config.instance.id,
             region=config.instance.region,
-            settings_of=self._sockets.settings_of,
-            locator=self._locator,
             recorded=self._recorded,
+            resolver=outside.resolver,
+            open_transport=outside.open_transport,
+            address_towards=outside.address_towards,
+            user_agent=config.sip.user_agent,
             rng=outside.rng,
         )
         self.deliveries = Deliveries(
@@ -102,8 +104,9 @@ class Node:
         self.pipeline.restore(await self.pipeline.recorder.start(self.config.event_streams))
         self._background = [
             self._tasks.create_task(self.pipeline.recorder.run(), name="recorder"),
-            self._tasks.create_task(self._locator.run(), name="locator"),
+            self._tasks.create_task(self.pipeline.locator.run(), name="locator"),
             self._tasks.create_task(self._prune(), name="prune"),
+            self._tasks.create_task(self._checkpoint(), name="checkpoint"),
         ]
         await self.apply(self.config)
 
@@ -115,20 +118,17 @@ class Node:
         changed.
         """
         async with self._applying:
-            self._sockets.prepare(config.trunks, self.pipeline.prober)
-            await self.deliveries.apply(config.event_streams)
+            self.pipeline.sockets.prepare(config.trunks)
             try:
-                await self._outside.store.sync_streams(config.event_streams)
-            except StoreUnavailable:
-                await self.deliveries.apply(self.config.event_streams)
+                await self._apply_streams(config.event_streams)
+            except BaseException:
+                self.pipeline.close_unused_sockets()
                 raise
-            self.pipeline.recorder.set_streams(config.event_streams)
-            self._name_what_needs_a_restart(config)
-            applied = await self.pipeline.apply(config.trunks)
+            applied = self.pipeline.apply(config.trunks)
             trunks = {trunk.id: trunk for trunk in config.trunks}
-            self.routes = RouteTable(config.routes, trunks, config.instance.region)
+            self.routes = RouteTable(config.routes, trunks, self._begun_with.instance.region)
             self.config = config
-            self._sockets.close_unused(self.pipeline.settings_in_use())
+            self._name_what_needs_a_restart(config)
             log.info(
                 "configuration.applied",
                 trunks=len(config.trunks),
@@ -140,21 +140,39 @@ class Node:
             )
             return applied
 
+    async def _apply_streams(self, streams: Sequence[EventStream]) -> None:
+        recorder = self.pipeline.recorder
+        await self.deliveries.apply(streams)
+        try:
+            # No commit may fall in between: it would tell streams that are gone by then.
+            async with recorder.writing:
+                await self._outside.store.sync_streams(streams)
+                recorder.set_streams(streams)
+        except StoreUnavailable:
+            await self.deliveries.apply(self.config.event_streams)
+            raise
+
     def _name_what_needs_a_restart(self, config: Config) -> None:
         for section in ("instance", "storage", "api", "sip"):
-            if getattr(config, section) != getattr(self.config, section):
+            if getattr(config, section) != getattr(self._begun_with, section):
                 log.warning("configuration.needs_restart", section=f"[{section}]")
 
     def problems(self) -> list[str]:
         """Why this node should get no traffic, one sentence each; empty: it is ready."""
+        problems: list[str] = []
         recorder = self.pipeline.recorder
-        if recorder.available:
-            return []
-        problem = (
-            f"The database does not take what is decided, and {len(recorder)} trunks wait to be "
-            "recorded; check that its disk is there and not full."
-        )
-        return [problem]
+        if not recorder.available:
+            problems.append(
+                f"The database does not take what is decided, and {len(recorder)} trunks wait to "
+                "be recorded; check that its disk is there and not full."
+            )
+        overdue = self.pipeline.prober.overdue_seconds()
+        if overdue > OVERDUE_SECONDS:
+            problems.append(
+                f"Probes are {overdue:.0f} s overdue, so states may be stale; check the load of "
+                "this machine."
+            )
+        return problems
 
     async def _prune(self) -> None:
         """Events and settled deliveries are kept for 90 days; what is pending stays."""
@@ -163,6 +181,18 @@ class Node:
             oldest_ms = int((self._outside.clock.wall() - EVENTS_KEPT_SECONDS) * 1000)
             with contextlib.suppress(StoreUnavailable):  # an hour later is as good
                 await self._outside.store.prune(oldest_ms)
+
+    async def _checkpoint(self) -> None:
+        """Have the moments of the last good answers outlive a crash, some trunks at a time."""
+        after = 0
+        while True:
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            records = list(self.pipeline.records().values())
+            chosen = records[after : after + CHECKPOINT_TRUNKS]
+            after = 0 if after + CHECKPOINT_TRUNKS >= len(records) else after + CHECKPOINT_TRUNKS
+            for record in chosen:
+                if self.pipeline.recorder.available:
+                    self.pipeline.recorder.enqueue(record)
 
     async def stop(self, deadline_seconds: float) -> None:
         """Probe no more, write what is decided, finish deliveries under way; then end.
@@ -182,7 +212,7 @@ class Node:
         await self.deliveries.drain(deadline_seconds / 2)
         for task in self._background:
             task.cancel()
-        self._sockets.close()
+        self.pipeline.sockets.close()
 
     # --- calls -------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trunkpulse.board import Board
@@ -26,9 +26,10 @@ from trunkpulse.model import (
     TrunkState,
     TrunkStatus,
 )
-from trunkpulse.ports import Clock, HealthStore, StoredHealth
+from trunkpulse.ports import Address, Clock, HealthStore, Resolver, StoredHealth
 from trunkpulse.probing.locating import Locator
 from trunkpulse.probing.prober import Prober
+from trunkpulse.probing.sockets import AddressTowards, OpenTransport, ProbeSockets
 from trunkpulse.probing.target import Attempt, ProbeSettings, ProbeTarget
 from trunkpulse.recorder import Recorder, TrunkRecord
 
@@ -62,27 +63,25 @@ class Pipeline:
         instance_id: str,
         region: str,
         recorded: Callable[[Sequence[StateChange], frozenset[str]], None],
-        settings_of: Callable[[Trunk], Iterable[tuple[str, ProbeSettings]]],
-        locator: Locator,
+        resolver: Resolver,
+        open_transport: OpenTransport,
+        address_towards: AddressTowards,
+        user_agent: str,
         rng: random.Random,
     ) -> None:
-        """Probe nothing yet.
-
-        ``settings_of`` gives a trunk's target URIs with how to probe each; ``recorded`` hears of
-        committed changes and of the streams to be told.
-        """
+        """Probe nothing yet; ``recorded`` hears of committed changes and of whom they go to."""
         self._clock = clock
         self._board = board
         self._instance_id = instance_id
         self._region = region
         self._rng = rng
-        self._settings_of = settings_of
-        self._locator = locator
         self._records: dict[str, TrunkRecord] = {}
         self._retired: dict[str, TrunkRecord] = {}
         """Trunks that are no longer configured; one that comes back goes on counting."""
         self.recorder = Recorder(store, recorded=recorded, conflicted=self._conflicted)
-        self.prober = Prober(clock=clock, sink=self)
+        self.locator = Locator(resolver, self._settings_towards)
+        self.prober = Prober(clock=clock, sink=self, look_up=self.locator.look_up)
+        self.sockets = ProbeSockets(self.prober, open_transport, address_towards, user_agent)
         self._stored: dict[str, StoredHealth] = {}
 
     # --- attempts (AttemptSink) ------------------------------------------------------------
@@ -152,11 +151,11 @@ class Pipeline:
         if state is TrunkState.AVAILABLE:
             reason = Reason.KEEPALIVE_RESTORED
         else:
-            reason = failure_reason(
-                target.attempts[-1].failure or FailureKind.TIMEOUT
-                for target in record.targets
-                if target.state is TargetState.DOWN and target.attempts
-            )
+            down = [each for each in record.targets if each.state is TargetState.DOWN]
+            kinds = [each.failure for each in down if each.failure is not None]
+            # Without any kind they were all down before the last restart, for the reason recorded.
+            reason = failure_reason(kinds) if kinds else record.reason or Reason.KEEPALIVE_FAILURE
+            trigger = trigger or max(down, key=lambda each: each.failures, default=None)
         self._change(record, state, reason, trigger)
 
     def _change(
@@ -189,6 +188,8 @@ class Pipeline:
         self.recorder.enqueue(record)
 
     def _conflicted(self, record: TrunkRecord, stored: StoredHealth | None) -> None:
+        if self._records.get(record.trunk.id) is not record:
+            return  # it is no longer configured
         if stored is None:
             record.sequence = 0
         else:
@@ -201,16 +202,21 @@ class Pipeline:
         status = TrunkStatus(record.state, record.reason, record.since_ms)
         self._board.publish(record.trunk.id, status)
 
+    def _settings_towards(self, settings: ProbeSettings, address: Address) -> ProbeSettings | None:
+        return self.sockets.settings_towards(settings, address)
+
     # --- which trunks there are ------------------------------------------------------------
 
     def restore(self, stored: Mapping[str, StoredHealth]) -> None:
         """Before the first ``apply``: the states that trunks had when last recorded."""
         self._stored = dict(stored)
 
-    async def apply(self, trunks: Sequence[Trunk]) -> Applied:
+    def apply(self, trunks: Sequence[Trunk]) -> Applied:
         """From now on these are the trunks. One that did not change is not touched.
 
         A target that a changed trunk keeps goes on with its state and its next probe as planned.
+        Done in one step: nothing is ever half changed. The sockets are there already
+        (``sockets.prepare``).
         """
         wanted = {trunk.id for trunk in trunks}
         removed = [record for key, record in self._records.items() if key not in wanted]
@@ -226,15 +232,15 @@ class Pipeline:
             record = known or self._admit(trunk)
             record.trunk = trunk
             (changed if known else added).append(trunk.id)
-            fresh += self._retarget(record)
+            new = self._retarget(record)
+            self.prober.add(new)
             self._decide(record)
             self._publish(record)
-        self.prober.add(fresh)
-        await self._locator.locate(fresh)
-        self.prober.spread([target for target in fresh if self._is_probed(target)])
-        for trunk_id in changed:
-            if trunk_id in self._records:
-                self._set_going(self._records[trunk_id])
+            if self._is_active(record):
+                fresh += new
+            self._set_going(record, but_not=new)
+        self.prober.spread(fresh)
+        self.close_unused_sockets()
         return Applied(tuple(added), tuple(changed), tuple(record.trunk.id for record in removed))
 
     def _admit(self, trunk: Trunk) -> TrunkRecord:
@@ -257,7 +263,7 @@ class Pipeline:
         self.recorder.forget(record)
 
     def _drop(self, targets: Sequence[ProbeTarget]) -> None:
-        self._locator.drop(targets)
+        self.locator.drop(targets)
         for target in targets:
             if target.index >= 0:
                 self.prober.remove(target)
@@ -270,14 +276,17 @@ class Pipeline:
         remembered = {target.uri: target for target in stored.targets} if stored else {}
         targets: list[ProbeTarget] = []
         fresh: list[ProbeTarget] = []
-        for uri, settings in self._settings_of(trunk):
+        for uri, settings in self.sockets.settings_of(trunk):
             target = known.get(uri)
-            if target is not None and target.settings.transport is settings.transport:
+            if target is not None and target.settings.identity.source == settings.identity.source:
                 del known[uri]
-                target.settings = settings
+                located = target.address and self._settings_towards(settings, target.address)
+                target.adopt(located or settings)
             else:
-                target = ProbeTarget(uri, trunk.id, settings)
-                if (memory := remembered.get(uri)) is not None:
+                former, target = target, ProbeTarget(uri, trunk.id, settings)
+                if former is not None:  # from another source it is another target, but as old
+                    target.last_success = former.last_success
+                elif (memory := remembered.get(uri)) is not None:
                     target.state = memory.state
                     if memory.last_success_ms is not None:
                         target.last_success = memory.last_success_ms / 1000
@@ -300,9 +309,10 @@ class Pipeline:
         """All trunks as they run, by id, to read."""
         return self._records
 
-    def settings_in_use(self) -> Iterator[ProbeSettings]:
-        """The settings of every target."""
-        return (target.settings for record in self._records.values() for target in record.targets)
+    def close_unused_sockets(self) -> None:
+        """Close the sockets that no target is probed from."""
+        records = self._records.values()
+        self.sockets.close_unused(each.settings for record in records for each in record.targets)
 
     def set_admin_enabled(self, trunk_id: str, *, enabled: bool) -> TrunkRecord:
         """Disable or enable a trunk, at once; ``recorder.written`` tells when it is durable."""
@@ -328,16 +338,15 @@ class Pipeline:
         trunk = record.trunk
         return trunk.enabled and record.admin_enabled and trunk.keepalive.enabled
 
-    def _is_probed(self, target: ProbeTarget) -> bool:
-        record = self._records.get(target.owner)
-        return record is not None and self._is_active(record) and target.index >= 0
-
-    def _set_going(self, record: TrunkRecord) -> None:
+    def _set_going(self, record: TrunkRecord, but_not: Sequence[ProbeTarget] = ()) -> None:
         """Start the probes of an active trunk that rest, stop those of any other."""
         now = self._clock.monotonic()
+        active = self._is_active(record)
         for target in record.targets:
-            if not self._is_active(record):
+            if not active:
                 self.prober.pause(target)
+                continue
+            if target in but_not or self.prober.is_under_way(target):
                 continue
             latest = now + pace_seconds(target.run, target.settings.policy, self._rng.random())
             planned = self.prober.next_attempt(target)

@@ -146,6 +146,8 @@ class Recorder:
         self._idle.set()
         self._streams = StreamIndex(())
         self._owed: set[tuple[str, str]] = set()
+        self.writing = asyncio.Lock()
+        """Held during each commit: who holds it has the store to themselves."""
         self.available = True
         """False while the store does not take what it is given."""
 
@@ -201,9 +203,10 @@ class Recorder:
             await self._work.wait()
             batch = list(self._queue.values())[:BATCH]
             try:
-                if batch:
-                    await self._write(batch)
-                await self._forget_leaving()
+                async with self.writing:
+                    if batch:
+                        await self._write(batch)
+                    await self._forget_leaving()
             except StoreUnavailable as problem:
                 if self.available:
                     log.error("store.unavailable", problem=str(problem), waiting=len(self._queue))
@@ -239,6 +242,7 @@ class Recorder:
         self._recorded(changes, frozenset(told))
         if conflicts:
             stored = await self._store.load()
+            self._owed = await self._store.load_owed()
             for record in batch:
                 if record.trunk.id in conflicts:
                     self._yield_to(record, stored.get(record.trunk.id))
@@ -253,7 +257,8 @@ class Recorder:
 
     def _yield_to(self, record: TrunkRecord, stored: StoredHealth | None) -> None:
         """Somebody else wrote: what they wrote is the past, what we decided is decided anew."""
-        log.error("store.conflict", trunk=record.trunk.id, expected=record.pending[0].sequence - 1)
+        found = None if stored is None else stored.sequence
+        log.error("store.conflict", trunk=record.trunk.id, decided=record.sequence, found=found)
         record.pending.clear()
         self._finish(record)
         self._conflicted(record, stored)

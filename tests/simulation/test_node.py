@@ -5,6 +5,8 @@ import random
 import pytest
 
 from simulation.invariants import (
+    address_of,
+    check_everything_is_probed,
     check_receivers,
     check_state_is_last_event,
     check_verdicts_are_justified,
@@ -16,11 +18,13 @@ from trunkpulse.model import (
     Destination,
     EventStream,
     KeepalivePolicy,
+    ProbeIdentity,
     Reason,
     Trunk,
     TrunkState,
 )
 from trunkpulse.node import Node
+from trunkpulse.recorder import TrunkRecord
 from virtual_time import run_virtual
 
 DAY_SECONDS = 24 * 3600.0
@@ -59,53 +63,113 @@ async def settle(world: World, node: Node) -> None:
     world.network.weather = Weather()
     world.receivers.failure = 0.0
     world.store.away = False
+    world.names.away = False
     await world.clock.advance(400)
     await node.pipeline.recorder.flushed()
 
 
+def variants(rng: random.Random) -> Config:
+    """Some six trunks: plain, named, of two targets, with other settings, disabled, unprobed."""
+    quick = KeepalivePolicy(interval_seconds=10.0, max_failed_attempts=2)
+    trunks = [
+        trunk(1),
+        trunk(2, keepalive=rng.choice((KeepalivePolicy(), quick))),
+        Trunk(id="trunk-3", name="Trunk 3", targets=("sip:t3.example",)),
+        Trunk(
+            id="trunk-4",
+            name="Trunk 4",
+            targets=("sip:192.0.2.4", "sip:t5.example", "sip:192.0.2.6")[: rng.randint(2, 3)],
+            min_available_targets=rng.randint(1, 2),
+        ),
+        trunk(7, enabled=rng.random() < 0.8),
+        trunk(8, keepalive=KeepalivePolicy(enabled=rng.random() < 0.8)),
+    ]
+    return config(*(each for each in trunks if rng.random() < 0.9))
+
+
 async def troubled_hour(world: World, node: Node, rng: random.Random) -> None:
     """All that can happen to a node that stays alive, in an order that ``rng`` chooses."""
-    trunks = list(node.pipeline.records())
     for _ in range(rng.randint(5, 25)):
         await world.clock.advance(rng.expovariate(1 / 60))
-        subject = rng.choice(trunks)
-        match rng.randrange(6):
+        check_everything_is_probed(node)
+        subject = rng.choice([*node.pipeline.records(), None])
+        match rng.randrange(8):
             case 0 | 1:
-                host = subject.removeprefix("trunk-")
-                world.network.far_end(f"192.0.2.{host}").mode = rng.choice(MODES)
-            case 2:
+                world.network.far_end(f"192.0.2.{rng.randint(1, 8)}").mode = rng.choice(MODES)
+            case 2 if subject:
                 node.pipeline.set_admin_enabled(subject, enabled=rng.random() < 0.6)
             case 3:
                 world.store.away = rng.random() < 0.5
             case 4:
                 world.receivers.failure = rng.choice((0.0, 0.3, 0.9))
+            case 5:
+                world.names.away = rng.random() < 0.5
+            case 6:
+                await node.apply(variants(rng))
             case _:
                 share = rng.choice((0.0, 0.1, 0.3))
                 world.network.weather = Weather(share, share, share)
+        check_everything_is_probed(node)
 
 
-@pytest.mark.parametrize("seed", range(200))
+def healthy_targets(world: World, record: TrunkRecord) -> int:
+    """How many of a trunk's far ends answer well: the truth that the node should find."""
+    hosts = [uri.removeprefix("sip:") for uri in record.trunk.targets]
+    return sum(world.network.far_end(address_of(host)).mode == "up" for host in hosts)
+
+
+def expected_state(world: World, record: TrunkRecord) -> TrunkState:
+    trunk = record.trunk
+    if not (trunk.enabled and record.admin_enabled):
+        return TrunkState.DOWN
+    if not trunk.keepalive.enabled:
+        return TrunkState.UNKNOWN
+    healthy = healthy_targets(world, record)
+    if healthy < trunk.min_available_targets:
+        return TrunkState.DOWN
+    return TrunkState.AVAILABLE if healthy == len(trunk.targets) else TrunkState.DEGRADED
+
+
+@pytest.mark.parametrize("seed", range(240))
 def test_whatever_happens_the_log_is_true(seed: int) -> None:
     async def story() -> None:
         world = World(seed)
         rng = world.rng
-        setup = config(*(trunk(number) for number in range(1, 6)))
-        for number in range(1, 6):
+        for number in range(1, 9):
             world.network.far_end(f"192.0.2.{number}").mode = rng.choice(MODES)
         for _ in range(rng.randint(0, 3)):
-            async with world.node(setup, crash=rng.random() < 0.7) as node:
+            async with world.node(variants(rng), crash=rng.random() < 0.7) as node:
                 await troubled_hour(world, node, rng)
             world.store.away = False
-        async with world.node(setup) as node:
+        async with world.node(variants(rng)) as node:
             await troubled_hour(world, node, rng)
             await settle(world, node)
             await check_state_is_last_event(world, node)
             for record in node.pipeline.records().values():
-                far = world.network.far_end(record.trunk.targets[0].removeprefix("sip:"))
-                healthy = far.mode == "up" and record.admin_enabled
-                assert (record.state is TrunkState.AVAILABLE) is healthy
-        await check_verdicts_are_justified(world, setup)
+                assert record.state is expected_state(world, record), record.trunk
         await check_receivers(world)
+
+    run_virtual(story)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_verdict_rests_on_what_arrived(seed: int) -> None:
+    async def story() -> None:
+        world = World(1000 + seed)
+        rng = world.rng
+        setup = config(
+            *(trunk(number) for number in range(1, 5)),
+            Trunk(id="trunk-5", name="Trunk 5", targets=("sip:t5.example",)),
+        )
+        for _ in range(rng.randint(1, 3)):
+            async with world.node(setup, crash=rng.random() < 0.5) as node:
+                for _ in range(rng.randint(5, 25)):
+                    await world.clock.advance(rng.expovariate(1 / 60))
+                    world.network.far_end(f"192.0.2.{rng.randint(1, 5)}").mode = rng.choice(MODES)
+                    share = rng.choice((0.0, 0.1, 0.3))
+                    world.network.weather = Weather(share, share, share)
+                await node.pipeline.recorder.flushed()
+        await check_verdicts_are_justified(world, setup)
 
     run_virtual(story)
 
@@ -305,5 +369,95 @@ def test_events_of_the_last_quarter_are_kept_and_older_ones_go() -> None:
             (left,) = await world.store.read()
             assert '"state":"DOWN"' in left.body
             assert node.board.status("trunk-1").state is TrunkState.DOWN
+
+    run_virtual(story)
+
+
+def test_a_name_is_looked_up_for_each_attempt_until_it_is_found() -> None:
+    async def story() -> None:
+        world = World(11)
+        world.names.away = True
+        world.network.far_end("192.0.2.3")
+        named = Trunk(id="trunk-3", name="Trunk 3", targets=("sip:t3.example",))
+        async with world.node(config(named)) as node:
+            await world.clock.advance(30)
+            status = node.board.status("trunk-3")
+            assert (status.state, status.reason) == (TrunkState.DOWN, Reason.NETWORK_ERROR)
+            assert world.names.lookups >= 3
+            world.names.away = False
+            await world.clock.advance(30)
+            assert node.board.status("trunk-3").state is TrunkState.AVAILABLE
+            world.names.away = True  # the last known address stays in use
+            await world.clock.advance(600)
+            assert node.board.status("trunk-3").state is TrunkState.AVAILABLE
+
+    run_virtual(story)
+
+
+def test_dead_names_do_not_hold_up_the_trunks_that_have_addresses() -> None:
+    async def story() -> None:
+        world = World(12)
+        world.names.away = True
+        world.network.far_end("192.0.2.1")
+        dead = [
+            Trunk(id=f"dead-{number}", name="dead", targets=(f"sip:t{number}.example",))
+            for number in range(2000)
+        ]
+        async with world.node(config(*dead, trunk(1))) as node:
+            await world.clock.advance(40)
+            assert node.board.status("trunk-1").state is TrunkState.AVAILABLE
+
+    run_virtual(story)
+
+
+def test_a_changed_request_uri_is_used_from_the_next_attempt_on() -> None:
+    async def story() -> None:
+        world = World(13)
+        far = world.network.far_end("192.0.2.1")
+        async with world.node(config(trunk(1))) as node:
+            await world.clock.advance(100)
+            other = ProbeIdentity(request_uri="sip:ping@new.example")
+            await node.apply(config(trunk(1, identity=other)))
+            await world.clock.advance(40)
+            assert far.last_request.startswith(b"OPTIONS sip:ping@new.example SIP/2.0\r\n")
+        assert len((await recorded_changes(world))["trunk-1"]) == 1
+
+    run_virtual(story)
+
+
+def test_the_last_good_answer_outlives_a_crash() -> None:
+    async def story() -> None:
+        world = World(14)
+        far = world.network.far_end("192.0.2.1")
+        async with world.node(config(trunk(1)), crash=True):
+            await world.clock.advance(DAY_SECONDS)
+        last_ms = far.healthy_arrivals_ms[-1]
+        far.mode = "silent"
+        async with world.node(config(trunk(1))):
+            await world.clock.advance(100)
+        (*_, down) = (await recorded_changes(world))["trunk-1"]
+        assert down.state is TrunkState.DOWN
+        assert down.last_success_ms is not None
+        assert last_ms - 65_000 <= down.last_success_ms <= last_ms
+
+    run_virtual(story)
+
+
+def test_a_raised_minimum_says_how_many_attempts_had_failed() -> None:
+    async def story() -> None:
+        world = World(15)
+        world.network.far_end("192.0.2.1")
+        world.network.far_end("192.0.2.2").mode = "refused"
+        two = ("sip:192.0.2.1", "sip:192.0.2.2")
+        before = Trunk(id="pair", name="Pair", targets=two)
+        after = Trunk(id="pair", name="Pair", targets=two, min_available_targets=2)
+        async with world.node(config(before)) as node:
+            await world.clock.advance(100)
+            assert node.board.status("pair").state is TrunkState.DEGRADED
+            await node.apply(config(after))
+            assert node.board.status("pair").state is TrunkState.DOWN
+        (*_, down) = (await recorded_changes(world))["pair"]
+        assert down.reason is Reason.NETWORK_ERROR
+        assert down.failed_attempts >= 3
 
     run_virtual(story)

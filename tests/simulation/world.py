@@ -47,6 +47,7 @@ class FarEnd:
     healthy_arrivals_ms: list[int] = field(default_factory=list)
     """When healthy answers of this far end reached us."""
     requests: int = 0
+    last_request: bytes = b""
 
 
 @dataclass
@@ -97,6 +98,7 @@ class Network:
         if far is None or far.mode == "silent":
             return
         far.requests += 1
+        far.last_request = data
         if far.mode == "refused":
             self.carry(partial(wire.refuse, data, destination))
             return
@@ -146,11 +148,21 @@ class Wire:
         self._receiver.batch_finished()
 
 
-class NoNames:
-    """The ``Resolver`` of a world without DNS."""
+class Names:
+    """The ``Resolver``: ``t7.example`` is 192.0.2.7, after a while, unless DNS is out."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self.away = False
+        self.lookups = 0
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
-        raise ResolutionFailed(f"there is no DNS here, so {host} has no address")
+        self.lookups += 1
+        await asyncio.sleep(self._rng.uniform(0.01, 0.5))
+        if self.away:
+            raise ResolutionFailed(f"no name server answers for {host}")
+        number = host.removeprefix("t").removesuffix(".example")
+        return [(f"192.0.2.{number}", port)]
 
 
 class FragileStore(MemoryStore):
@@ -232,12 +244,13 @@ class World:
         self.network = Network(random.Random(seed + 1), self.clock)
         self.store = FragileStore()
         self.receivers = Receivers(random.Random(seed + 2))
+        self.names = Names(random.Random(seed + 3))
 
     def outside(self) -> Outside:
         return Outside(
             clock=self.clock,
             store=self.store,
-            resolver=NoNames(),
+            resolver=self.names,
             open_transport=self.network.open,
             address_towards=lambda _: "127.0.0.1",
             sink_for=self.receivers.sink_for,

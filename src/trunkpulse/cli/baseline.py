@@ -18,7 +18,7 @@ from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.local import LocalAddresses
 from trunkpulse.adapters.network.resolver import SystemResolver
 from trunkpulse.adapters.network.udp import UdpTransport
-from trunkpulse.model import FailureKind, KeepalivePolicy
+from trunkpulse.model import FailureKind, KeepalivePolicy, ProbeIdentity
 from trunkpulse.ports import Address, DatagramTransport, ResolutionFailed
 from trunkpulse.probing.prober import Prober
 from trunkpulse.probing.target import ProbeSettings, ProbeTarget
@@ -157,7 +157,7 @@ class BaselineTest:
         policy = KeepalivePolicy(
             interval_seconds=plan.interval_seconds, timeout_seconds=plan.timeout_seconds
         )
-        settings = ProbeSettings(policy, options, self._tap)
+        settings = ProbeSettings(policy, ProbeIdentity(), options, self._tap)
         return ProbeTarget(str(plan.uri), "baseline", settings)
 
     # --- the prober speaks (AttemptSink) ---------------------------------------------------

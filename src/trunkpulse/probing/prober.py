@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +32,16 @@ __all__ = ["AttemptSink", "ProbeCounts", "Prober"]
 MAGIC_COOKIE = b"z9hG4bK"
 PROBES_PER_TURN = 512
 """Probes sent before the event loop may look at anything else."""
+
+
+LookUp = Callable[[ProbeTarget, Callable[[], None]], None]
+"""Finds a target's address and calls back, whether it was found or not."""
+
+
+def find_nothing(target: ProbeTarget, done: Callable[[], None]) -> None:
+    """The ``LookUp`` of a prober whose targets bring their addresses along."""
+    del target
+    done()
 
 
 class AttemptSink(Protocol):
@@ -65,9 +75,10 @@ class ProbeCounts:
 class Prober:
     """See the module's opening. Lives on one event loop; not thread-safe."""
 
-    def __init__(self, *, clock: Clock, sink: AttemptSink) -> None:
+    def __init__(self, *, clock: Clock, sink: AttemptSink, look_up: LookUp = find_nothing) -> None:
         self._clock = clock
         self._sink = sink
+        self._look_up = look_up
         self._wheel: TimingWheel[ProbeTarget] = TimingWheel(clock.monotonic())
         self._targets: list[ProbeTarget | None] = []
         self._vacant: list[tuple[int, int]] = []
@@ -112,13 +123,23 @@ class Prober:
     def pause(self, target: ProbeTarget) -> None:
         """No probes until ``probe_at``; an attempt under way is dropped without a verdict."""
         target.transaction = None
+        target.locating = False
         self._wheel.disarm(target)
 
     def probe_at(self, target: ProbeTarget, moment: float) -> None:
         """Start the next attempt at ``moment`` (monotonic), unless one is under way."""
-        if target.transaction is None:
+        if target.transaction is None and not target.locating:
             self._wheel.arm(target, moment)
             self._rearm()
+
+    def is_under_way(self, target: ProbeTarget) -> bool:
+        """True while an attempt at the target has not ended."""
+        return target.transaction is not None or target.locating
+
+    def overdue_seconds(self) -> float:
+        """For how long a probe has been waiting that should have left; 0 if all is on time."""
+        moment = self._wheel.next_moment()
+        return 0.0 if moment is None else max(0.0, self._clock.monotonic() - moment)
 
     def next_attempt(self, target: ProbeTarget) -> float | None:
         """When the next attempt starts; None while paused or while one is under way."""
@@ -137,6 +158,7 @@ class Prober:
         if self._closed or (self._timer and not self._wheel.armed_before(self._timer_moment)):
             return
         moment = self._wheel.next_moment()
+        self._wheel.forget_armed()
         if moment is None:
             return
         if self._timer is not None:
@@ -151,32 +173,55 @@ class Prober:
         self._timer = None
         counts = self.counts
         sent = 0
-        while sent < PROBES_PER_TURN:
-            now = self._clock.monotonic()
-            taken = self._wheel.take(now)
-            if taken is None:
-                break
-            moment, due = taken
-            counts.lateness_seconds_max = max(counts.lateness_seconds_max, now - moment)
+        due: list[ProbeTarget] = []
+        try:
+            while sent < PROBES_PER_TURN:
+                now = self._clock.monotonic()
+                taken = self._wheel.take(now)
+                if taken is None:
+                    break
+                moment, due = taken
+                counts.lateness_seconds_max = max(counts.lateness_seconds_max, now - moment)
+                sent += len(due)
+                while due:
+                    target = due.pop()
+                    if target.transaction is None:
+                        self._start(target, now)
+                    else:
+                        self._on_deadline(target, target.transaction, now)
+        finally:
+            # Whatever went wrong with one target, the others' turn comes, and the timer's.
             for target in due:
-                if target.transaction is None:
-                    self._start(target, now)
-                else:
-                    self._on_deadline(target, target.transaction, now)
-            sent += len(due)
-        self._rearm()
+                self._wheel.arm(target, self._clock.monotonic())
+            self._rearm()
 
     def _start(self, target: ProbeTarget, now: float) -> None:
-        counts = self.counts
-        counts.attempts += 1
-        sequence = target.sequence = target.sequence + 1 & 0x7FFFFFFF  # RFC 3261 8.1.1.5
+        self.counts.attempts += 1
+        target.sequence = target.sequence + 1 & 0x7FFFFFFF  # RFC 3261 8.1.1.5
         target.started = now
+        if target.address is None:
+            target.locating = True
+            sequence = target.sequence
+            self._look_up(target, lambda: self._located(target, sequence))
+        else:
+            self._send(target, target.address, now)
+
+    def _located(self, target: ProbeTarget, sequence: int) -> None:
+        if not target.locating or target.sequence != sequence:
+            return  # paused or removed meanwhile
+        target.locating = False
+        now = self._clock.monotonic()
+        if target.address is None:
+            self.counts.network_errors += 1
+            self._end(target, FailureKind.DNS, target.unresolved, now)
+        else:
+            target.started = now
+            self._send(target, target.address, now)
+        self._rearm()
+
+    def _send(self, target: ProbeTarget, address: Address, now: float) -> None:
         settings = target.settings
-        address = target.address
-        if address is None:
-            counts.network_errors += 1
-            self._next(target, self._sink.failed(target, FailureKind.DNS, target.unresolved), now)
-            return
+        sequence = target.sequence
         mark = b"%08x%08x" % (target.index, sequence)
         branch = self._branch_head + mark
         request = settings.options.render(
@@ -250,6 +295,7 @@ class Prober:
             return
         if target.transaction.branch != data[start:end]:
             return
+        target.transaction.on_transport_error()
         self.counts.network_errors += 1
         self._end(target, kind, detail, now)
 

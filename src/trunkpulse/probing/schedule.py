@@ -41,7 +41,7 @@ class TimingWheel(Generic[ItemT]):
         self._origin = now
         self._slots: list[list[ItemT]] = [[] for _ in range(slots)]
         self._tick = 0  # the first tick that has not been handed out yet
-        self._soonest: float = math.inf  # the first tick armed since next_moment was last asked
+        self._soonest: float = math.inf  # the first tick armed since forget_armed
 
     def arm(self, item: ItemT, moment: float) -> None:
         """Let ``item`` fall due at ``moment``, never earlier; this replaces an earlier arming."""
@@ -88,15 +88,18 @@ class TimingWheel(Generic[ItemT]):
         return None
 
     def armed_before(self, moment: float) -> bool:
-        """True if something was armed for before ``moment`` since ``next_moment`` was asked."""
+        """True if something was armed for before ``moment`` since ``forget_armed``."""
         return self._origin + self._soonest * self.tick_seconds < moment
+
+    def forget_armed(self) -> None:
+        """Whoever asks ``armed_before`` has taken account of everything armed until now."""
+        self._soonest = math.inf
 
     def next_moment(self) -> float | None:
         """A moment at which to look again: that of the next slot that is not empty.
 
         None means that the whole ring is empty.
         """
-        self._soonest = math.inf
         slots, size = self._slots, len(self._slots)
         for tick in range(self._tick, self._tick + size):
             if slots[tick % size]:

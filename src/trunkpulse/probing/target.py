@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from trunkpulse.health.hysteresis import Run
-from trunkpulse.model import AttemptEvidence, FailureKind, KeepalivePolicy, TargetState
+from trunkpulse.model import (
+    AttemptEvidence,
+    FailureKind,
+    KeepalivePolicy,
+    ProbeIdentity,
+    TargetState,
+)
 from trunkpulse.ports import Address, DatagramTransport
 from trunkpulse.probing.schedule import NEVER
 from trunkpulse.sip.request import SharedOptions, request_uri_bytes
@@ -29,10 +35,9 @@ class ProbeSettings:
     """What the targets of like trunks have in common; they share one object."""
 
     policy: KeepalivePolicy
+    identity: ProbeIdentity
     options: SharedOptions
     transport: DatagramTransport
-    request_uri: bytes | None = None
-    """Overrides the Request-URI that follows from the target's own URI."""
 
 
 class Attempt(NamedTuple):
@@ -59,9 +64,11 @@ class ProbeTarget:
         "attempts",
         "code",
         "due_tick",
+        "failure",
         "failures",
         "index",
         "last_success",
+        "locating",
         "owner",
         "request_uri",
         "rtt_seconds",
@@ -79,14 +86,15 @@ class ProbeTarget:
         """``uri`` is a SIP URI, checked before; an address in digits is taken from it."""
         parsed = SipUri.parse(uri)
         self.uri = uri
-        self.request_uri = settings.request_uri or request_uri_bytes(parsed)
         self.owner = owner
         """Id of the trunk; what the prober's sink goes by."""
-        self.settings = settings
+        self.adopt(settings, parsed)
         self.address = literal_address(parsed)
         """None while the host's name is not resolved."""
         self.unresolved = "its name has not been looked up yet"
         """Why there is no address."""
+        self.locating = False
+        """True while the attempt under way waits for the address."""
 
         self.index = -1
         """The prober's slot; part of every branch."""
@@ -99,6 +107,8 @@ class ProbeTarget:
         self.state = TargetState.UNKNOWN
         self.failures = 0
         self.successes = 0
+        self.failure: FailureKind | None = None
+        """How the last failed attempt failed."""
         self.last_success: float | None = None
         self.code: int | None = None
         """Status code of the last success."""
@@ -106,6 +116,14 @@ class ProbeTarget:
         """Round-trip time of the last success."""
         self.attempts: deque[Attempt] | None = None
         """The last few attempts, kept from the first one that was not plain sailing."""
+
+    def adopt(self, settings: ProbeSettings, parsed: SipUri | None = None) -> None:
+        """From the next attempt on probe like this; ``parsed`` is the URI, if it is at hand."""
+        self.settings = settings
+        chosen = settings.identity.request_uri
+        self.request_uri = request_uri_bytes(
+            SipUri.parse(chosen) if chosen else parsed or SipUri.parse(self.uri)
+        )
 
     @property
     def run(self) -> Run:
@@ -120,11 +138,14 @@ class ProbeTarget:
         if self.attempts is None:
             self.attempts = deque(maxlen=REMEMBERED_ATTEMPTS)
         self.attempts.append(attempt)
+        if attempt.failure is not None:
+            self.failure = attempt.failure
 
     def forget(self) -> None:
         """Back to UNKNOWN: what was seen before no longer counts."""
         self.run = Run(TargetState.UNKNOWN)
         self.attempts = None
+        self.failure = None
 
     def evidence(self) -> AttemptEvidence:
         """What the last attempt showed."""

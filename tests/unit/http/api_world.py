@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -39,10 +39,8 @@ from trunkpulse.ports import (
     ResolutionFailed,
     StoreUnavailable,
 )
-from trunkpulse.probing.locating import Locator
-from trunkpulse.probing.target import ProbeSettings, ProbeTarget
+from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.routing.selection import RouteTable
-from trunkpulse.sip.request import SharedOptions
 
 WALL = 1_700_000_000.0
 NOW_MS = 1_700_000_000_000
@@ -197,12 +195,6 @@ class World:
 
     def __post_init__(self) -> None:
         self.feed = EventFeed(self.store, self.limits)
-        options = SharedOptions(sent_by="127.0.0.1:40000")
-
-        def settings_of(trunk: Trunk) -> Iterable[tuple[str, ProbeSettings]]:
-            settings = ProbeSettings(trunk.keepalive, options, self.transport)
-            return [(uri, settings) for uri in trunk.targets]
-
         self.pipeline = Pipeline(
             clock=self.clock,
             store=self.store,
@@ -210,12 +202,14 @@ class World:
             instance_id="edge-1",
             region="default",
             recorded=self._recorded,
-            settings_of=settings_of,
-            locator=Locator(NoNames()),
+            resolver=NoNames(),
+            open_transport=lambda _local, _receiver: self.transport,
+            address_towards=lambda _destination: "127.0.0.1",
+            user_agent="trunkpulse",
             rng=random.Random(1),
         )
         self.progress["noc"] = DeliveryProgress(
-            delivered=7, retried=2, parked=1, in_flight=3, last_error="answered 500"
+            delivered=7, retried=2, parked=1, dead=1, in_flight=3, last_error="answered 500"
         )
 
     def _recorded(self, changes: Sequence[StateChange], streams: frozenset[str]) -> None:
@@ -300,7 +294,8 @@ async def running(
     async with asyncio.TaskGroup() as tasks:
         recorder = tasks.create_task(world.pipeline.recorder.run())
         try:
-            await world.pipeline.apply(trunks)
+            world.pipeline.sockets.prepare(trunks)
+            world.pipeline.apply(trunks)
             await world.pipeline.recorder.flushed()
             yield world
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trunkpulse.model import FailureKind, KeepalivePolicy
+from trunkpulse.model import FailureKind, KeepalivePolicy, ProbeIdentity
 from trunkpulse.ports import Address
 from trunkpulse.probing.prober import Prober
 from trunkpulse.probing.target import ProbeSettings, ProbeTarget
@@ -57,7 +57,7 @@ class Bench:
         self.verdicts = Verdicts()
         self.prober = Prober(clock=self.clock, sink=self.verdicts)
         policy = KeepalivePolicy(timeout_seconds=timeout_seconds)
-        settings = ProbeSettings(policy, OPTIONS, self.wire)
+        settings = ProbeSettings(policy, ProbeIdentity(), OPTIONS, self.wire)
         self.targets = [ProbeTarget(uri, f"trunk of {uri}", settings) for uri in uris]
         self.prober.add(self.targets)
 

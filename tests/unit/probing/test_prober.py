@@ -1,12 +1,14 @@
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from trunkpulse.model import FailureKind
+from trunkpulse.ports import Address
 from trunkpulse.sip.headers import CSeq, NameAddr, Via
-from unit.probing.probed import NEXT_SECONDS, Bench
+from unit.probing.probed import NEXT_SECONDS, Bench, Wire
 from virtual_time import run_virtual
 
 URI = "sip:192.0.2.1"
@@ -248,5 +250,44 @@ def test_close_sends_nothing_more() -> None:
         bench.prober.close()
         await asyncio.sleep(100)
         assert bench.wire.sent == []
+
+    run_virtual(story)
+
+
+def test_a_defect_at_one_target_does_not_stop_the_others() -> None:
+    async def story() -> None:
+        bench = Bench(URI, OTHER)
+
+        class Broken(Wire):
+            def send(self, data: bytes, destination: Address) -> None:
+                raise TypeError("a transport that breaks its promise")
+
+        complaints: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: complaints.append(str(context["exception"]))
+        )
+        first = bench.targets[0]
+        first.adopt(replace(first.settings, transport=Broken()))
+        now = bench.clock.monotonic()
+        for target in bench.targets:
+            bench.prober.probe_at(target, now)
+        await bench.clock.advance(1.0)
+        assert [place[0] for _, place in bench.wire.sent] == ["192.0.2.2", "192.0.2.2"]
+        assert complaints
+        await bench.clock.advance(4.0)
+        assert (URI, FailureKind.TIMEOUT) in bench.verdicts.seen
+
+    run_virtual(story)
+
+
+def test_an_overdue_probe_is_noticed() -> None:
+    async def story() -> None:
+        bench = Bench(URI)
+        assert bench.prober.overdue_seconds() == 0.0
+        bench.prober.probe_at(bench.targets[0], bench.clock.monotonic() + 10.0)
+        assert bench.prober.overdue_seconds() == 0.0
+        bench.prober.close()  # the timer is gone: nothing leaves any more
+        await bench.clock.advance(17.0)
+        assert bench.prober.overdue_seconds() == pytest.approx(7.0, abs=0.02)
 
     run_virtual(story)
