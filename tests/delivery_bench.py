@@ -35,13 +35,18 @@ class Receiver:
         self.moments: list[float] = []
         self.accepted: list[str] = []
         self.open_trunks: list[str] = []
+        self.open_in_order: list[str] = []
+        """The same without the parked, which have lost their place."""
         self.most_open = 0
         self.closed = False
         self.came = asyncio.Event()
 
     async def deliver(self, delivery: Delivery) -> SinkAnswer:
         assert not self.closed
-        assert delivery.trunk_id not in self.open_trunks, "two of one trunk at a time"
+        in_order = not delivery.times_parked
+        if in_order:
+            assert delivery.trunk_id not in self.open_in_order, "two of one trunk at a time"
+            self.open_in_order.append(delivery.trunk_id)
         self.received.append(delivery)
         self.moments.append(self._loop.time())
         self.open_trunks.append(delivery.trunk_id)
@@ -51,6 +56,8 @@ class Receiver:
             answer = await self._answer(delivery)
         finally:
             self.open_trunks.remove(delivery.trunk_id)
+            if in_order:
+                self.open_in_order.remove(delivery.trunk_id)
         if answer.outcome is DeliveryOutcome.ACCEPTED:
             self.accepted.append(delivery.event_id)
         return answer

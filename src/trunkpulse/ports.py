@@ -161,7 +161,8 @@ class HealthStore(Protocol):
     async def forget(self, trunk_ids: Sequence[str]) -> None:
         """These trunks are no longer configured: state UNKNOWN, no targets, sequence kept.
 
-        Owed recoveries of these trunks are dropped; events stay.
+        Owed recoveries stay: an alert that was raised before a trunk was taken out of the file
+        shall end when it is back and well. Events stay too.
         """
 
     async def close(self) -> None:
@@ -200,7 +201,7 @@ class EventLog(Protocol):
     async def prune(self, before_ms: int) -> int:
         """Drop events recorded before this moment, with their settled deliveries; how many went.
 
-        An event that still waits to be delivered stays.
+        An event that still waits to be delivered stays, also if its delivery is parked.
         """
 
 
@@ -218,6 +219,10 @@ class Delivery:
     """Attempts made before this one."""
     created_ms: int
     """When the event was recorded."""
+    first_attempt_ms: int | None = None
+    """When the first attempt had ended; None before that."""
+    times_parked: int = 0
+    """How often it has been parked; above 0, newer events of its trunk do not wait for it."""
 
 
 class DeliveryResult(StrEnum):
@@ -225,8 +230,11 @@ class DeliveryResult(StrEnum):
 
     DELIVERED = "delivered"
     RETRY = "retry"
+    """Due again; a parked delivery stays parked."""
     PARKED = "parked"
-    """Given up for now (dead letter), so that newer events of the trunk pass."""
+    """Put off, so that newer events of the trunk pass; due again, out of order."""
+    DEAD = "dead"
+    """Given up for good (dead letter), kept in the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,26 +245,30 @@ class DeliveryReport:
     result: DeliveryResult
     at_ms: int
     due_ms: int | None = None
-    """With RETRY: not before this moment."""
+    """With RETRY and PARKED: not before this moment (None: at once)."""
     detail: str = ""
 
 
 class Outbox(Protocol):
-    """Deliveries that are due. Only the oldest pending one of a stream and trunk is ever due."""
+    """Deliveries that are due, until each is delivered or dead.
+
+    Of those of one stream and trunk only the oldest pending one, its *head*, is ever due; parked
+    ones are due besides it, when their own moment comes.
+    """
 
     async def sync_streams(self, streams: Sequence[EventStream]) -> None:
-        """These streams exist now: pending deliveries and owed recoveries of others go."""
+        """These streams exist now: undelivered deliveries and owed recoveries of others go."""
 
     async def claim(
         self, stream_id: str, *, now_ms: int, limit: int, lease_ms: int
     ) -> list[Delivery]:
-        """Take due deliveries, oldest first, at most one per trunk, for ``lease_ms``."""
+        """Take due deliveries for ``lease_ms``, the heads first, each kind from the oldest on."""
 
     async def settle(self, reports: Sequence[DeliveryReport]) -> None:
         """Record how claimed deliveries ended, in one transaction."""
 
     async def next_due_ms(self, stream_id: str) -> int | None:
-        """When the next delivery falls due (a past moment: now); None if none is pending."""
+        """When the next delivery falls due (a past moment: now); None if none ever will."""
 
     async def release(self) -> None:
         """At start: give back every claim that an earlier life of this process held."""

@@ -253,7 +253,6 @@ class Recorder:
             await self._store.forget(gone)
             for trunk_id in gone:
                 self._leaving.pop(trunk_id, None)
-            self._owed = {owed for owed in self._owed if owed[1] not in set(gone)}
 
     def _yield_to(self, record: TrunkRecord, stored: StoredHealth | None) -> None:
         """Somebody else wrote: what they wrote is the past, what we decided is decided anew."""

@@ -245,6 +245,35 @@ def test_datagram_that_cannot_be_sent_is_reported_after_send_has_returned(
     run(scenario())
 
 
+@pytest.mark.parametrize("astray", ["other family", "no such port"])
+def test_destination_that_cannot_be_is_reported_and_the_next_datagram_leaves(
+    run: Run, host: str, astray: str
+) -> None:
+    ipv4, ipv6 = ("192.0.2.1", 5060), ("2001:db8::1", 5060, 0, 0)
+    destination: Address
+    if astray == "no such port":
+        destination = (host, 65_536, 0, 0) if ":" in host else (host, 65_536)
+        detail = f"{host} port 65536 is no address to send to"
+    elif ":" in host:
+        destination, detail = ipv4, "192.0.2.1 is an IPv4 address, and this socket is IPv6"
+    else:
+        destination, detail = ipv6, "2001:db8::1 is an IPv6 address, and this socket is IPv4"
+
+    async def scenario() -> None:
+        with closing(End(host)) as near, closing(End(host)) as far:
+            near.transport.send(b"astray", destination)
+            near.transport.send(b"fits", far.address)
+            assert near.heard.failures == []
+            await near.heard.until_told(failures=1)
+            ((data, where, kind, said),) = near.heard.failures
+            assert (data, where, kind) == (b"astray", destination, FailureKind.UNREACHABLE)
+            assert said.startswith(detail)
+            await far.heard.until_told(received=1)
+            assert far.heard.received == [(b"fits", near.address)]
+
+    run(scenario())
+
+
 def test_closing_twice_is_harmless_and_a_later_send_is_reported(run: Run, host: str) -> None:
     async def scenario() -> None:
         with closing(End(host)) as near, closing(End(host)) as far:

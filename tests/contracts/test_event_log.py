@@ -82,6 +82,26 @@ async def test_pruning_leaves_what_a_delivery_still_needs(store: Store) -> None:
     assert waiting.event_id == "b-1"
 
 
+async def test_pruning_leaves_what_is_parked_and_drops_what_is_dead(store: Store) -> None:
+    await store.commit([commit_of("a", 1, tell=["noc"]), commit_of("b", 1, tell=["noc"])])
+    parked, dead = await store.claim("noc", now_ms=NOW_MS, limit=10, lease_ms=1)
+    await store.settle(
+        [
+            DeliveryReport(
+                delivery_id=parked.id,
+                result=DeliveryResult.PARKED,
+                at_ms=NOW_MS,
+                due_ms=NOW_MS + 500,
+            ),
+            DeliveryReport(delivery_id=dead.id, result=DeliveryResult.DEAD, at_ms=NOW_MS),
+        ]
+    )
+    assert await store.prune(before_ms=NOW_MS + 1000) == 1
+    assert ids(await store.read()) == ["a-1"]
+    (waiting,) = await store.claim("noc", now_ms=NOW_MS + 500, limit=10, lease_ms=1)
+    assert waiting.event_id == "a-1"
+
+
 async def test_pruning_more_than_one_batch_drops_all(store: Store) -> None:
     await store.commit([commit_of(f"t{n}", 1) for n in range(1203)])
     assert await store.prune(before_ms=NOW_MS + 1000) == 1203

@@ -112,7 +112,7 @@ async def test_being_told_of_trouble_twice_owes_one_recovery(store: Store) -> No
     assert await store.load_owed() == {("noc", "a")}
 
 
-async def test_a_forgotten_trunk_keeps_its_sequence_and_events_only(shelf: Shelf) -> None:
+async def test_a_forgotten_trunk_keeps_its_sequence_events_and_debts_only(shelf: Shelf) -> None:
     store = await shelf.open()
     await store.commit([commit_of("a", 1, opened=["noc"]), commit_of("b", 1, opened=["noc"])])
     await store.forget(["a", "never-seen"])
@@ -123,7 +123,7 @@ async def test_a_forgotten_trunk_keeps_its_sequence_and_events_only(shelf: Shelf
     assert loaded["b"] == commit_of("b", 1).health
     assert (loaded["a"].state, loaded["a"].targets) == (TrunkState.UNKNOWN, ())
     assert loaded["a"].sequence == 1
-    assert await store.load_owed() == {("noc", "b")}
+    assert await store.load_owed() == {("noc", "a"), ("noc", "b")}
     assert len(await store.read()) == 2
 
 

@@ -19,11 +19,20 @@ def ids(deliveries: list[Delivery]) -> list[str]:
 
 
 def report(
-    delivery: Delivery, result: DeliveryResult, *, due_ms: int | None = None
+    delivery: Delivery,
+    result: DeliveryResult,
+    *,
+    at_ms: int = NOW_MS,
+    due_ms: int | None = None,
 ) -> DeliveryReport:
     return DeliveryReport(
-        delivery_id=delivery.id, result=result, at_ms=NOW_MS, due_ms=due_ms, detail="said so"
+        delivery_id=delivery.id, result=result, at_ms=at_ms, due_ms=due_ms, detail="said so"
     )
+
+
+async def park(store: Store, deliveries: list[Delivery], *, due_ms: int) -> None:
+    parked = DeliveryResult.PARKED
+    await store.settle([report(each, parked, due_ms=due_ms) for each in deliveries])
 
 
 async def finish(store: Store, deliveries: list[Delivery]) -> None:
@@ -50,6 +59,8 @@ async def test_a_delivery_carries_its_event(store: Store) -> None:
         body=event.body,
         attempts=0,
         created_ms=NOW_MS + 1,
+        first_attempt_ms=None,
+        times_parked=0,
     )
 
 
@@ -139,13 +150,93 @@ async def test_work_is_due_at_once_even_if_the_wall_clock_was_set_back(store: St
     assert ids(await claim(store, at_ms=NOW_MS - 3_600_000)) == ["a-1"]
 
 
-async def test_a_parked_delivery_lets_the_newer_pass_and_does_not_return(store: Store) -> None:
+async def test_a_delivery_knows_its_attempts_and_when_the_first_was(store: Store) -> None:
+    await store.commit([commit_of("a", 1, tell=["noc"])])
+    seen: list[tuple[int, int | None, int]] = []
+    for n, result in enumerate([DeliveryResult.RETRY, *[DeliveryResult.PARKED] * 3], start=1):
+        (delivery,) = await claim(store, at_ms=NOW_MS + n)
+        seen.append((delivery.attempts, delivery.first_attempt_ms, delivery.times_parked))
+        await store.settle([report(delivery, result, at_ms=NOW_MS + n, due_ms=NOW_MS)])
+    (delivery,) = await claim(store)
+    seen.append((delivery.attempts, delivery.first_attempt_ms, delivery.times_parked))
+    first_ms = NOW_MS + 1
+    assert seen == [
+        (0, None, 0),
+        (1, first_ms, 0),
+        (2, first_ms, 1),
+        (3, first_ms, 2),
+        (4, first_ms, 3),
+    ]
+
+
+async def test_a_parked_delivery_lets_the_newer_pass_and_returns_when_it_is_due(
+    store: Store,
+) -> None:
     await store.commit([commit_of("a", n, tell=["noc"]) for n in (1, 2)])
-    await store.settle([report(each, DeliveryResult.PARKED) for each in await claim(store)])
-    due = await claim(store)
-    assert ids(due) == ["a-2"]
-    await finish(store, due)
+    later_ms = NOW_MS + 10 * LEASE_MS
+    await park(store, await claim(store), due_ms=later_ms)
+    newer = await claim(store)
+    assert ids(newer) == ["a-2"]
+    await finish(store, newer)
+
+    assert await store.next_due_ms("noc") == later_ms
+    assert await claim(store, at_ms=later_ms - 1) == []
+    again = await claim(store, at_ms=later_ms)
+    assert ids(again) == ["a-1"]
+    assert await claim(store, at_ms=later_ms) == []
+    assert await store.next_due_ms("noc") == later_ms + LEASE_MS
+    await finish(store, again)
+    assert await store.next_due_ms("noc") is None
+    assert await claim(store, at_ms=later_ms + 10 * LEASE_MS) == []
+
+
+async def test_a_parked_delivery_and_the_head_of_its_trunk_do_not_wait_for_each_other(
+    store: Store,
+) -> None:
+    await store.commit([commit_of("a", n, tell=["noc"]) for n in (1, 2, 3)])
+    await park(store, await claim(store), due_ms=NOW_MS)
+    head, parked = await claim(store)
+    assert ids([head, parked]) == ["a-2", "a-1"]
+
+    await finish(store, [parked])
+    assert await claim(store) == []  # a-2 is under way, and a-3 waits for it alone
+    await finish(store, [head])
+    assert ids(await claim(store)) == ["a-3"]
+
+
+async def test_news_comes_before_what_was_parked_and_all_of_it_within_the_limit(
+    store: Store,
+) -> None:
+    await store.commit([commit_of(trunk_id, 1, tell=["noc"]) for trunk_id in "abc"])
+    await park(store, await claim(store), due_ms=NOW_MS)
+    await store.commit([commit_of(trunk_id, 1, tell=["noc"]) for trunk_id in "de"])
+    claimed = await store.claim("noc", now_ms=NOW_MS, limit=4, lease_ms=LEASE_MS)
+    assert ids(claimed) == ["d-1", "e-1", "a-1", "b-1"]
+    assert ids(await claim(store)) == ["c-1"]
+
+
+async def test_a_parked_delivery_that_is_interrupted_stays_parked(store: Store) -> None:
+    await store.commit([commit_of("a", n, tell=["noc"]) for n in (1, 2)])
+    await park(store, await claim(store), due_ms=NOW_MS)
+    _head, parked = await claim(store)
+    await store.settle([report(parked, DeliveryResult.RETRY, due_ms=NOW_MS + 5)])
+    (again,) = await claim(store, at_ms=NOW_MS + 5)
+    assert (again.event_id, again.times_parked) == ("a-1", 1)
+
+
+async def test_a_dead_delivery_lets_the_newer_pass_and_never_returns(store: Store) -> None:
+    await store.commit([commit_of("a", n, tell=["noc"]) for n in (1, 2)])
+    await park(store, await claim(store), due_ms=NOW_MS)
+    for delivery in await claim(store):
+        await store.settle([report(delivery, DeliveryResult.DEAD, due_ms=NOW_MS)])
     assert await claim(store, at_ms=NOW_MS + 10 * LEASE_MS) == []
+    assert await store.next_due_ms("noc") is None
+    assert len(await store.read()) == 2
+
+    await store.commit([commit_of("a", 3, tell=["noc"])])
+    await store.commit([commit_of("a", 4, tell=["noc"])])
+    await store.settle([report(each, DeliveryResult.DEAD) for each in await claim(store)])
+    assert ids(await claim(store)) == ["a-4"]
 
 
 async def test_settling_twice_changes_nothing(store: Store) -> None:
@@ -163,19 +254,23 @@ async def test_claims_of_an_earlier_life_are_given_back(shelf: Shelf) -> None:
     store = await shelf.open()
     await store.commit([commit_of("a", n, tell=["noc"]) for n in (1, 2)])
     await store.commit([commit_of("b", 1, tell=["noc"])])
-    retried, _lost = await claim(store)
+    await store.commit([commit_of("c", 1, tell=["noc"])])
+    retried, _lost, parked = await claim(store)
     await store.settle([report(retried, DeliveryResult.RETRY, due_ms=NOW_MS + 500)])
+    await park(store, [parked], due_ms=NOW_MS)
+    assert ids(await claim(store)) == ["c-1"]
 
     store = await shelf.reopen()
     await store.release()
-    assert ids(await claim(store)) == ["b-1"]
+    assert ids(await claim(store)) == ["b-1", "c-1"]
     assert ids(await claim(store, at_ms=NOW_MS + 500)) == ["a-1"]
 
 
 async def test_streams_that_are_gone_leave_no_work_and_no_debt(store: Store) -> None:
     both = ["noc", "old"]
     await store.commit([commit_of("a", n, tell=both, opened=both) for n in (1, 2)])
-    await claim(store, "old")
+    await park(store, await claim(store, "old"), due_ms=NOW_MS)
+    assert ids(await claim(store, "old")) == ["a-2", "a-1"]
     await store.sync_streams([stream("noc"), stream("fresh")])
 
     assert await store.next_due_ms("old") is None

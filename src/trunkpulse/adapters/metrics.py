@@ -146,6 +146,7 @@ class Metrics(Collector):
             ends.add_metric([stream_id, "delivered"], progress.delivered)
             ends.add_metric([stream_id, "retried"], progress.retried)
             ends.add_metric([stream_id, "parked"], progress.parked)
+            ends.add_metric([stream_id, "dead"], progress.dead)
             in_flight.add_metric([stream_id], progress.in_flight)
         yield ends
         yield in_flight

@@ -50,7 +50,7 @@ def tail(
 ) -> None:
     """Show the latest recorded changes, oldest first; with --json one event per line."""
     latest: deque[Document] = deque(maxlen=number)
-    cursor = after
+    cursor = _before_the_latest(api, number, trunk) if after is None else after
     while True:
         answer = api.get(PATH, {"after": cursor, "limit": _PAGE, "trunkId": trunk})
         page = answer.documents("entities")
@@ -62,6 +62,24 @@ def tail(
         _print_event(api, event)
     if follow:
         _follow(api, cursor, trunk)
+
+
+def _before_the_latest(api: Api, number: int, trunk: str | None) -> str | None:
+    """The place in the log that the latest ``number`` events come after; None: its beginning.
+
+    Reading forward from a place, and not the newest page alone, ends at a place to follow from:
+    nothing that happens in between is missed.
+    """
+    cursor: str | None = None
+    wanted = number + 1
+    while wanted > 0:
+        size = min(wanted, _PAGE)
+        asked = {"order": "desc", "after": cursor, "limit": size, "trunkId": trunk}
+        cursor = api.get(PATH, asked).text_or_none("nextCursor")
+        if cursor is None:
+            break
+        wanted -= size
+    return cursor
 
 
 def _follow(api: Api, cursor: str, trunk: str | None) -> None:

@@ -19,6 +19,10 @@ streams = typer.Typer(
 )
 
 
+COUNTS = ("delivered", "retried", "parked", "dead")
+"""What became of a stream's deliveries, as the API names it."""
+
+
 @streams.command("list")
 @over_api
 def list_streams(api: Api) -> None:
@@ -28,7 +32,7 @@ def list_streams(api: Api) -> None:
         print_json({"entities": [stream.members for stream in found], "nextCursor": None})
         return
     print_table(
-        ("id", "destination", "trunks", "reasons", "delivered", "retried", "parked", "trouble"),
+        ("id", "destination", "trunks", "reasons", *COUNTS, "trouble"),
         (tuple(_row(stream)) for stream in found),
         none="There are no event streams.",
     )
@@ -41,9 +45,9 @@ def _row(stream: Document) -> Iterator[str]:
     yield ", ".join(stream.texts("trunks")) or "all"
     yield ", ".join(stream.texts("reasonCodes"))
     if stream.members.get("delivery") is None:
-        yield from ("-", "-", "-", "")
+        yield from (*("-" for _ in COUNTS), "")
     else:
         delivery = stream.document("delivery")
-        for key in ("delivered", "retried", "parked"):
+        for key in COUNTS:
             yield f"{delivery.number(key):g}"
         yield delivery.text_or_none("lastError") or ""

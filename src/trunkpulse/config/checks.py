@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 
 from trunkpulse.config.report import Report
 from trunkpulse.config.schema import Document, TrunkEntry
 from trunkpulse.config.wording import shown
+from trunkpulse.sip.uri import SipUri
 
 __all__ = ["check_ids", "check_references"]
 
@@ -46,6 +48,7 @@ def check_references(
     """
     for position, trunk in zip(positions["trunks"], document.trunks, strict=True):
         _check_targets(position, trunk, report)
+        _check_families(position, trunk, report)
     declared = frozenset(_ids(raw, "trunks"))
     # A list of trunks that cannot be read at all is one problem, not one for each reference.
     readable = isinstance(raw.get("trunks", []), list)
@@ -84,3 +87,26 @@ def _check_targets(position: int, trunk: TrunkEntry, report: Report) -> None:
                     ("trunks", position, "targets", place),
                     f"must not repeat a target of this trunk, {shown(target)}",
                 )
+
+
+def _check_families(position: int, trunk: TrunkEntry, report: Report) -> None:
+    """A socket of the source's family reaches every target that is written as an address."""
+    if trunk.advanced is None or trunk.advanced.source is None:
+        return
+    source = trunk.advanced.source[0]
+    for place, target in enumerate(trunk.targets):
+        family = _family(SipUri.parse(target).host)
+        if family not in {None, _family(source)}:
+            report.add(
+                ("trunks", position, "targets", place),
+                f"must be at an {_family(source)} address like {source}, the source of this"
+                f" trunk's probes, not {shown(target)}",
+            )
+
+
+def _family(host: str) -> str | None:
+    """Of an address; None for a name, which may have addresses of both."""
+    try:
+        return f"IPv{ipaddress.ip_address(host).version}"
+    except ValueError:
+        return None

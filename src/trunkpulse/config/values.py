@@ -17,6 +17,7 @@ from trunkpulse.config.settings import IpNetwork, ListenAddress
 from trunkpulse.config.wording import either, shown
 from trunkpulse.model import NumberRange, Reason
 from trunkpulse.sip.request import check_extra_header
+from trunkpulse.sip.status import known_as
 from trunkpulse.sip.uri import SipUri
 
 __all__ = [
@@ -204,15 +205,16 @@ def healthy_response(text: str) -> str:
 
 
 def healthy_codes(responses: tuple[str, ...]) -> frozenset[int]:
-    """Every status code that ``responses``, each a ``healthy_response``, stand for."""
-    codes: set[int] = set()
-    for response in responses:
-        if response.endswith("xx"):
-            first = int(response[0]) * 100
-            codes.update(range(first, first + 100))
-        else:
-            codes.add(int(response))
-    return frozenset(codes)
+    """Every status code that ``responses``, each a ``healthy_response``, stand for.
+
+    A code that no standard defines stands for the x00 of its class (RFC 3261 8.1.3.2).
+    """
+    listed = set(responses)
+    return frozenset(
+        code
+        for code in range(200, 700)
+        if not listed.isdisjoint((f"{code // 100}xx", str(code), str(known_as(code))))
+    )
 
 
 def number_range(text: str) -> NumberRange:

@@ -4,7 +4,8 @@
     ├── Ungrammatical        a piece of text breaks the grammar; the message is the reason alone
     ├── MalformedUri         who wrote the URI: a configuration or a peer
     ├── MalformedMessage     the peer that sent it; sending it again will not help
-    │   └── MalformedHeader  one header of it
+    │   ├── MalformedHeader  one header of it
+    │   └── UnsupportedVersion  a request of another SIP than 2.0; it can be answered 505
     ├── RefusedHeader        who configured a header that would break the transaction
     └── IllegalEvent         our own driver: an event that the transaction's state has no answer to
 
@@ -21,6 +22,7 @@ __all__ = [
     "RefusedHeader",
     "SipError",
     "Ungrammatical",
+    "UnsupportedVersion",
     "shown",
 ]
 
@@ -45,6 +47,10 @@ class MalformedMessage(SipError):
 
 class MalformedHeader(MalformedMessage):
     """A header's name or value is not what its grammar asks for."""
+
+
+class UnsupportedVersion(MalformedMessage):
+    """A request speaks another version of SIP than 2.0 (RFC 3261 §21.5.6)."""
 
 
 class RefusedHeader(SipError):

@@ -48,6 +48,8 @@ _HOST_NAME = re.compile(
 )
 _LOOKS_LIKE_IPV4 = re.compile(r"[0-9.]+")
 _IPV6_CHARACTERS = re.compile(r"[0-9A-Fa-f:.]+")
+# RFC 3261 §25 lets an IPv4 tail follow a third colon; RFC 5118 §4.10 asks to read it as two.
+_THIRD_COLON = re.compile(r":::(?=[0-9]+\.)")
 _DIGITS = re.compile(r"[0-9]{1,10}")
 _LINE_BREAKS = re.compile(r"[\r\n\ud800-\udc7f\udd00-\udfff]")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
@@ -93,7 +95,7 @@ def check_host(host: str) -> str:
         # Only these characters: the ipaddress module also knows zone identifiers, SIP does not.
         if _IPV6_CHARACTERS.fullmatch(host):
             try:
-                return str(ipaddress.IPv6Address(host))
+                return str(ipaddress.IPv6Address(_THIRD_COLON.sub("::", host)))
             except ValueError:
                 pass
         raise Ungrammatical(f"{shown(host)} is not an IPv6 address")

@@ -16,7 +16,7 @@ from trunkpulse.sip.grammar import check_token, host_and_port, is_token, split_s
 from trunkpulse.sip.headers import header_key
 from trunkpulse.sip.uri import SipUri
 
-__all__ = ["OptionsTemplate", "SharedOptions", "check_extra_header", "request_uri_bytes"]
+__all__ = ["SharedOptions", "check_extra_header", "request_uri_bytes"]
 
 _RESERVED = frozenset(
     {
@@ -146,46 +146,3 @@ def _unless_given(name: str, value: str, headers: Sequence[tuple[str, str]]) -> 
         return []
     check_extra_header(name, value)
     return [f"{name}: {value}"]
-
-
-class OptionsTemplate:
-    """What one target's attempts have in common: the shared parts and its Request-URI."""
-
-    __slots__ = ("shared", "uri")
-
-    def __init__(self, shared: SharedOptions, uri: bytes) -> None:
-        self.shared = shared
-        self.uri = uri
-
-    @classmethod
-    def build(
-        cls,
-        *,
-        target: SipUri,
-        sent_by: str,
-        from_uri: str | None = None,
-        contact_uri: str | None = None,
-        request_uri: str | None = None,
-        headers: Sequence[tuple[str, str]] = (),
-        user_agent: str = "trunkpulse",
-        transport: str = "UDP",
-    ) -> OptionsTemplate:
-        """A template for one target alone; many targets share one ``SharedOptions``.
-
-        ``request_uri`` replaces the target in the request line and in To; where the datagram
-        goes is the caller's business. Raises ``SipError``.
-        """
-        shared = SharedOptions(
-            sent_by=sent_by,
-            from_uri=from_uri,
-            contact_uri=contact_uri,
-            headers=headers,
-            user_agent=user_agent,
-            transport=transport,
-        )
-        asked = SipUri.parse(request_uri) if request_uri else target
-        return cls(shared, request_uri_bytes(asked))
-
-    def render(self, branch: bytes, tag: bytes, call_id: bytes, cseq: int) -> bytes:
-        """One OPTIONS; branch, tag and Call-ID are trusted to be tokens."""
-        return self.shared.render(self.uri, branch, tag, call_id, cseq)

@@ -10,37 +10,22 @@ would let anybody aim our answers at a third party.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
 
-from trunkpulse.sip.errors import MalformedMessage, SipError, shown
+from trunkpulse.sip.errors import MalformedMessage, SipError, UnsupportedVersion, shown
 from trunkpulse.sip.grammar import BLANK, Parameters, write_parameters
 from trunkpulse.sip.headers import CSeq, NameAddr, Via
 from trunkpulse.sip.message import Headers, Request, Response, parse_envelope, parse_message
+from trunkpulse.sip.status import REASON_PHRASES
 
-__all__ = ["REASON_PHRASES", "Answer", "AnswerSettings", "answer_request", "reply"]
+__all__ = ["Answer", "AnswerSettings", "answer_request", "reply"]
 
-REASON_PHRASES = {
-    200: "OK",
-    302: "Moved Temporarily",
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    420: "Bad Extension",
-    480: "Temporarily Unavailable",
-    481: "Call/Transaction Does Not Exist",
-    483: "Too Many Hops",
-    486: "Busy Here",
-    500: "Server Internal Error",
-    503: "Service Unavailable",
-    603: "Decline",
-}
-"""Phrases of RFC 3261 §21 for the codes that an OPTIONS or INVITE is likely to get."""
-
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_KNOWN_SCHEMES = frozenset({"sip", "sips", "tel"})
 _UNNAMED_CLASSES = {2: "OK", 3: "Redirection", 4: "Request Failure", 5: "Server Failure"}
 
 
@@ -119,6 +104,9 @@ def _verdict(
         return 481, None, []
     if request.method != "OPTIONS":
         return 405, None, [("Allow", ", ".join(settings.allow))]
+    scheme = _SCHEME.match(request.uri)
+    if scheme is not None and scheme[1].lower() not in _KNOWN_SCHEMES:
+        return 416, None, []
     known = {tag.lower() for tag in settings.supported}
     required = request.headers.members("Require")
     unknown = [tag for tag in required if tag and tag.lower() not in known]
@@ -144,11 +132,13 @@ def _capabilities(settings: AnswerSettings) -> list[tuple[str, str]]:
 def _refuse_malformed(
     data: bytes, source: tuple[str, int], problem: MalformedMessage, settings: AnswerSettings
 ) -> Answer | None:
-    """400 if the start line and what an answer copies can be read, otherwise nothing."""
+    """400 or 505 if the start line and what an answer copies can be read, otherwise nothing."""
     try:
         request = parse_envelope(data)
         if isinstance(request, Response) or request.method == "ACK":
             return None
+        if isinstance(problem, UnsupportedVersion):
+            return reply(request, source, 505, settings=settings)
         return reply(request, source, 400, f"Bad Request: {problem}", settings=settings)
     except MalformedMessage:
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI, Request, Response
+from starlette.types import Receive, Scope, Send
 
 from trunkpulse.adapters.http.server import serve_http
 from trunkpulse.model import FailureKind
@@ -223,6 +224,37 @@ async def test_tail_shows_the_latest_changes_oldest_first() -> None:
     events = [json.loads(line) for line in after.splitlines()]
     assert len(events) == (await there.world.store.last_position()) - 2
     assert {event["eventType"] for event in events} == {"telephony.trunks.stateChange"}
+
+
+@pytest.mark.parametrize(
+    ("number", "pages"),
+    [
+        (2, ["limit=3", "after={}&limit=1000"]),
+        (0, ["limit=1", "after={}&limit=1000"]),
+        (30, ["limit=31", "limit=1000"]),
+    ],
+)
+async def test_tail_reads_the_end_of_the_log_and_not_the_rest(
+    number: int, pages: list[str]
+) -> None:
+    asked: list[str] = []
+    async with running() as world:
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                asked.append(scope["query_string"].decode())
+            await world.app(scope, receive, send)
+
+        await world.flap("carrier-b", 20)
+        recorded = await world.store.read()
+        async with serve_http(app, "127.0.0.1", 0) as (host, port):
+            arguments = ("-n", str(number), "--json", "--url", f"http://{host}:{port}")
+            outcome = await command("events", "tail", *arguments)
+    latest = recorded[max(0, len(recorded) - number) :]
+    shown = [json.loads(line) for line in outcome.out.splitlines()]
+    assert shown == [json.loads(event.body) for event in latest]
+    place = latest[0].position - 1 if latest else recorded[-1].position
+    assert asked == [f"order=desc&{pages[0]}", pages[1].format(place)]
 
 
 async def test_following_shows_changes_as_they_happen_until_ctrl_c() -> None:

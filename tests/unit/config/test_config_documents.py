@@ -242,14 +242,38 @@ def test_addresses_may_be_ipv6_and_sip_may_be_off(tmp_path: Path) -> None:
 def test_a_source_is_an_address_with_or_without_a_port(
     written: str, meant: tuple[str, int], tmp_path: Path
 ) -> None:
-    trunk = only_trunk(tmp_path, f'[trunks.advanced]\nsource = "{written}"')
-    assert trunk.identity.source == meant
+    target = "sip:[::2]" if ":" in meant[0] else "sip:127.0.0.2"
+    trunks = load(
+        tmp_path,
+        f'[[trunks]]\nid = "a"\ntargets = ["{target}", "sip:sbc.example.com"]\n'
+        f'[trunks.advanced]\nsource = "{written}"',
+    ).trunks
+    assert trunks[0].identity.source == meant
 
 
 def test_healthy_responses_are_expanded_to_codes(tmp_path: Path) -> None:
     policy = load(tmp_path, '[keepalive]\nhealthy_responses = ["2XX", "404"]').keepalive
     assert policy.healthy_responses == ("2xx", "404")
     assert policy.healthy_codes == {*range(200, 300), 404}
+
+
+@pytest.mark.parametrize(
+    ("listed", "healthy", "unhealthy"),
+    [
+        ('"200"', {200, 299, 201}, {202, 204, 300, 100}),
+        ('"202"', {202}, {200, 299}),
+        ('"400"', {400, 409, 499}, {404, 486, 503}),
+        ('"404"', {404}, {400, 499}),
+        ('"299"', {299}, {200, 298}),
+        ('"600", "5xx"', {600, 699, 500, 503, 599}, {603, 608, 404}),
+    ],
+)
+def test_a_code_that_no_standard_defines_counts_as_the_x00_of_its_class(
+    tmp_path: Path, listed: str, healthy: set[int], unhealthy: set[int]
+) -> None:
+    policy = load(tmp_path, f"[keepalive]\nhealthy_responses = [{listed}]").keepalive
+    assert policy.healthy_codes >= healthy
+    assert policy.healthy_codes.isdisjoint(unhealthy)
 
 
 def test_a_trunk_inherits_what_it_does_not_override(tmp_path: Path) -> None:

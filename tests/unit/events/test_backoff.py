@@ -15,13 +15,22 @@ from trunkpulse.ports import (
     SinkAnswer,
 )
 
-CREATED_MS = 1_700_000_000_000
-GIVES_UP_MS = CREATED_MS + 300_000
+FIRST_MS = 1_700_000_000_000
+PARKS_MS = FIRST_MS + 300_000
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+PAUSES_MS = (
+    5 * MINUTE_MS,
+    30 * MINUTE_MS,
+    *(hours * HOUR_MS for hours in (2, 5, 10, 14, 20, 24)),
+)
 SCHEDULE = RetrySchedule()
 BUSY = SinkAnswer(outcome=DeliveryOutcome.TRY_LATER, detail="503 Service Unavailable")
 
 
-def delivery(attempts: int = 0) -> Delivery:
+def delivery(
+    attempts: int = 1, *, first_ms: int | None = FIRST_MS, times_parked: int = 0
+) -> Delivery:
     return Delivery(
         id=7,
         stream_id="noc",
@@ -30,12 +39,23 @@ def delivery(attempts: int = 0) -> Delivery:
         position=1,
         body="{}",
         attempts=attempts,
-        created_ms=CREATED_MS,
+        created_ms=FIRST_MS - HOUR_MS,
+        first_attempt_ms=first_ms,
+        times_parked=times_parked,
     )
 
 
-def report(answer: SinkAnswer, *, at_ms: int, attempts: int = 0, seed: int = 1) -> DeliveryReport:
-    return SCHEDULE.report(delivery(attempts), answer, now_ms=at_ms, rng=Random(seed))
+def report(
+    answer: SinkAnswer,
+    *,
+    at_ms: int,
+    attempts: int = 1,
+    first_ms: int | None = FIRST_MS,
+    times_parked: int = 0,
+    seed: int = 1,
+) -> DeliveryReport:
+    told = delivery(attempts, first_ms=first_ms, times_parked=times_parked)
+    return SCHEDULE.report(told, answer, now_ms=at_ms, rng=Random(seed))
 
 
 def asking(seconds: float) -> SinkAnswer:
@@ -44,25 +64,59 @@ def asking(seconds: float) -> SinkAnswer:
 
 def test_an_accepted_delivery_is_done_however_old_it_is() -> None:
     accepted = SinkAnswer(outcome=DeliveryOutcome.ACCEPTED, detail="200 OK")
-    late_ms = GIVES_UP_MS + 1
+    late_ms = PARKS_MS + 1
     assert report(accepted, at_ms=late_ms) == DeliveryReport(
         delivery_id=7, result=DeliveryResult.DELIVERED, at_ms=late_ms, detail="200 OK"
     )
 
 
-def test_a_refusal_parks_at_once() -> None:
+@pytest.mark.parametrize("times_parked", [0, 1, 8])
+def test_a_refusal_is_final_at_once(times_parked: int) -> None:
     gone = SinkAnswer(outcome=DeliveryOutcome.REFUSED, detail="410 Gone", retry_after_seconds=1)
-    assert report(gone, at_ms=CREATED_MS) == DeliveryReport(
-        delivery_id=7, result=DeliveryResult.PARKED, at_ms=CREATED_MS, detail="410 Gone"
+    assert report(gone, at_ms=FIRST_MS, times_parked=times_parked) == DeliveryReport(
+        delivery_id=7, result=DeliveryResult.DEAD, at_ms=FIRST_MS, detail="410 Gone"
     )
 
 
 def test_a_failure_is_retried_until_five_minutes_are_over_and_then_parked() -> None:
-    last_chance = report(BUSY, at_ms=GIVES_UP_MS - 1)
+    last_chance = report(BUSY, at_ms=PARKS_MS - 1)
     assert last_chance.result is DeliveryResult.RETRY
-    assert last_chance.due_ms == GIVES_UP_MS
-    over = report(BUSY, at_ms=GIVES_UP_MS)
-    assert (over.result, over.due_ms) == (DeliveryResult.PARKED, None)
+    assert last_chance.due_ms == PARKS_MS
+    assert report(BUSY, at_ms=PARKS_MS).result is DeliveryResult.PARKED
+
+
+def test_the_five_minutes_begin_with_the_first_attempt_however_old_the_event_is() -> None:
+    late_ms = FIRST_MS + 240 * HOUR_MS
+    first = report(BUSY, at_ms=late_ms, attempts=0, first_ms=None)
+    assert first.result is DeliveryResult.RETRY
+    assert first.due_ms is not None
+    assert late_ms < first.due_ms <= late_ms + 1000
+
+
+@pytest.mark.parametrize(("times_parked", "pause_ms"), list(enumerate(PAUSES_MS)))
+def test_a_parked_delivery_is_tried_again_after_the_advised_pauses(
+    times_parked: int, pause_ms: int
+) -> None:
+    due: set[int] = set()
+    for seed in range(300):
+        outcome = report(BUSY, at_ms=PARKS_MS, times_parked=times_parked, seed=seed)
+        assert outcome.result is DeliveryResult.PARKED
+        assert outcome.due_ms is not None
+        due.add(outcome.due_ms - PARKS_MS)
+    assert pause_ms <= min(due) < pause_ms * 1.01
+    assert pause_ms * 1.09 < max(due) <= pause_ms * 1.1
+    assert len(due) > 250  # those that were parked together do not come back together
+
+
+def test_a_delivery_that_has_been_parked_for_three_days_is_dead() -> None:
+    last = report(BUSY, at_ms=PARKS_MS + sum(PAUSES_MS), times_parked=len(PAUSES_MS))
+    assert (last.result, last.due_ms) == (DeliveryResult.DEAD, None)
+
+
+def test_the_receivers_wish_outlasts_a_shorter_pause_of_a_parked_delivery() -> None:
+    outcome = report(asking(3600), at_ms=PARKS_MS)
+    assert (outcome.result, outcome.due_ms) == (DeliveryResult.PARKED, PARKS_MS + HOUR_MS)
+    assert report(asking(1), at_ms=PARKS_MS).due_ms == report(BUSY, at_ms=PARKS_MS).due_ms
 
 
 @pytest.mark.parametrize(
@@ -79,28 +133,28 @@ def test_delays_fill_the_whole_span_up_to_a_ceiling_that_doubles(
 
 
 def test_deliveries_that_failed_together_do_not_come_back_together() -> None:
-    due = {report(BUSY, at_ms=CREATED_MS, attempts=9, seed=seed).due_ms for seed in range(100)}
+    due = {report(BUSY, at_ms=FIRST_MS, attempts=9, seed=seed).due_ms for seed in range(100)}
     assert len(due) > 90
 
 
 def test_the_receivers_wish_outlasts_a_shorter_backoff() -> None:
-    assert report(asking(90), at_ms=CREATED_MS).due_ms == CREATED_MS + 90_000
+    assert report(asking(90), at_ms=FIRST_MS).due_ms == FIRST_MS + 90_000
 
 
 def test_the_receivers_wish_is_honoured_past_the_five_minutes() -> None:
-    answer = report(asking(1200), at_ms=CREATED_MS)
-    assert (answer.result, answer.due_ms) == (DeliveryResult.RETRY, CREATED_MS + 1_200_000)
+    answer = report(asking(1200), at_ms=FIRST_MS)
+    assert (answer.result, answer.due_ms) == (DeliveryResult.RETRY, FIRST_MS + 1_200_000)
 
 
 @pytest.mark.parametrize("seconds", [3600.0, 3601.0, 1e12, float("inf")])
 def test_the_receivers_wish_is_bounded_to_an_hour(seconds: float) -> None:
-    assert report(asking(seconds), at_ms=CREATED_MS).due_ms == CREATED_MS + 3_600_000
+    assert report(asking(seconds), at_ms=FIRST_MS).due_ms == FIRST_MS + 3_600_000
 
 
 def test_a_wish_to_come_back_at_once_does_not_shorten_the_backoff() -> None:
-    due_ms = report(asking(0), at_ms=CREATED_MS).due_ms
+    due_ms = report(asking(0), at_ms=FIRST_MS).due_ms
     assert due_ms is not None
-    assert due_ms >= CREATED_MS + 500
+    assert due_ms >= FIRST_MS + 500
 
 
 @given(
@@ -112,7 +166,7 @@ def test_a_wish_to_come_back_at_once_does_not_shorten_the_backoff() -> None:
 def test_a_retry_is_always_due_later_and_never_much_later(
     age_ms: int, attempts: int, wish: float | None, seed: int
 ) -> None:
-    now_ms = CREATED_MS + age_ms
+    now_ms = FIRST_MS + age_ms
     answer = SinkAnswer(outcome=DeliveryOutcome.TRY_LATER, retry_after_seconds=wish)
     outcome = report(answer, at_ms=now_ms, attempts=attempts, seed=seed)
     assert outcome.result is DeliveryResult.RETRY

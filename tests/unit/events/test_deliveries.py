@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 import pytest
+from structlog.testing import capture_logs
 
 from delivery_bench import OK, Bench, Receiver, always, never
+from trunkpulse.adapters.storage.memory import MemoryStore
 from trunkpulse.events.delivery import Deliveries
 from trunkpulse.model import Destination, EventStream
 from trunkpulse.ports import (
     Delivery,
+    DeliveryReport,
     DestinationInvalid,
     SinkAnswer,
 )
@@ -47,9 +50,12 @@ class Destinations:
 def run_deliveries(
     scenario: Callable[[Bench, Deliveries, Destinations], Awaitable[None]],
     answers: dict[str, Callable[[Delivery], Awaitable[SinkAnswer]]] | None = None,
+    *,
+    store: MemoryStore | None = None,
 ) -> None:
     async def main() -> None:
         bench = Bench()
+        bench.store = store or bench.store
         destinations = Destinations(answers or {})
         async with asyncio.TaskGroup() as tasks:
             deliveries = Deliveries(
@@ -212,3 +218,107 @@ def test_draining_settles_every_stream_within_the_deadline() -> None:
         assert await bench.store.next_due_ms("dead") == round(bench.clock.wall() * 1000)
 
     run_deliveries(scenario, {"slow": slow, "dead": never})
+
+
+class HangingStore(MemoryStore):
+    """A store that answers until it is told to hang, and then never again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hanging = False
+        self.settlements: list[int] = []
+        """How many reports each call brought."""
+
+    async def claim(
+        self, stream_id: str, *, now_ms: int, limit: int, lease_ms: int
+    ) -> list[Delivery]:
+        await self._hang_if_told()
+        return await super().claim(stream_id, now_ms=now_ms, limit=limit, lease_ms=lease_ms)
+
+    async def settle(self, reports: Sequence[DeliveryReport]) -> None:
+        self.settlements.append(len(reports))
+        await self._hang_if_told()
+        await super().settle(reports)
+
+    async def _hang_if_told(self) -> None:
+        if self.hanging:
+            await asyncio.Event().wait()
+
+
+MANY = tuple(f"s{n}" for n in range(15))
+
+
+async def start_a_send_to_each(bench: Bench, deliveries: Deliveries, to: Destinations) -> None:
+    await deliveries.apply([a_stream(stream_id) for stream_id in MANY])
+    await bench.record("t", tell=MANY)
+    deliveries.wake(MANY)
+    for stream_id in MANY:
+        await to.made[stream_id][0].came.wait()
+
+
+def test_a_stop_settles_all_streams_with_one_call() -> None:
+    store = HangingStore()
+
+    async def scenario(bench: Bench, deliveries: Deliveries, to: Destinations) -> None:
+        await start_a_send_to_each(bench, deliveries, to)
+        await deliveries.drain(3)
+        assert store.settlements == [len(MANY)]
+        now_ms = round(bench.clock.wall() * 1000)
+        assert {await store.next_due_ms(stream_id) for stream_id in MANY} == {now_ms}
+
+    run_deliveries(scenario, dict.fromkeys(MANY, never), store=store)
+
+
+def test_a_stop_takes_a_second_at_most_beyond_its_deadline_if_the_store_hangs() -> None:
+    store = HangingStore()
+
+    async def scenario(bench: Bench, deliveries: Deliveries, to: Destinations) -> None:
+        await start_a_send_to_each(bench, deliveries, to)
+        store.hanging = True
+        deliveries.wake(MANY[:7])  # these hang in a claim, the others in the last settlement
+        await bench.clock.advance(0.001)
+        started = bench.clock.monotonic()
+        with capture_logs() as logs:
+            await deliveries.drain(3)
+        assert 3 <= bench.clock.monotonic() - started <= 4
+        assert [(log["event"], log["streams"], log["deliveries"]) for log in logs] == [
+            ("delivery.unsettled", 15, 15)
+        ]
+        assert all(made[0].closed for made in to.made.values())
+
+    run_deliveries(scenario, dict.fromkeys(MANY, never), store=store)
+
+
+def test_a_stop_overtakes_a_stream_that_was_changed_and_is_still_ending() -> None:
+    store = HangingStore()
+
+    async def scenario(bench: Bench, deliveries: Deliveries, to: Destinations) -> None:
+        await start_a_send_to_each(bench, deliveries, to)
+        await deliveries.apply([a_stream(id_, url="http://127.0.0.1:9/new") for id_ in MANY])
+        started = bench.clock.monotonic()
+        await deliveries.drain(3)
+        assert bench.clock.monotonic() - started == pytest.approx(3)
+        assert store.settlements == [len(MANY)]
+
+    run_deliveries(scenario, dict.fromkeys(MANY, never), store=store)
+
+
+def test_a_sink_that_cannot_even_be_closed_does_not_end_the_others() -> None:
+    async def scenario(bench: Bench, deliveries: Deliveries, to: Destinations) -> None:
+        await deliveries.apply([a_stream("a"), a_stream("b")])
+
+        async def break_down() -> None:
+            to.made["a"][0].closed = True
+            raise RuntimeError("a bug")
+
+        to.made["a"][0].close = break_down  # type: ignore[method-assign] # the sink's own defect
+        with capture_logs() as logs:
+            await deliveries.apply([a_stream("b")])
+            await bench.clock.advance(1)
+        assert [(log["event"], log["stream"]) for log in logs] == [("delivery.sink_failed", "a")]
+        await bench.record("t", tell=("b",))
+        deliveries.wake(["b"])
+        await bench.clock.advance(1)
+        assert to.made["b"][0].accepted == ["t-1"]
+
+    run_deliveries(scenario)

@@ -43,7 +43,8 @@ DOWN = TrunkStatus(TrunkState.DOWN, Reason.KEEPALIVE_FAILURE, NOW - 65_000)
 def test_an_outage_names_the_target_what_it_does_and_since_when() -> None:
     told = explain(ONE, DOWN, [SILENT], admin_enabled=True, now_ms=NOW)
     assert told.summary == (
-        "Alpha has been DOWN for 65 s: sip:b.example does not answer and last answered well 95 s ago."
+        "Alpha has been DOWN for 65 s: "
+        "sip:b.example does not answer and last answered well 95 s ago."
     )
     assert told.rule == (
         "AVAILABLE after 2 consecutive successes; 0 so far; "

@@ -85,7 +85,7 @@ async def test_the_document_speaks_camel_case_and_of_problems() -> None:
     invalid = listing["responses"]["422"]["content"]
     assert list(invalid) == ["application/problem+json"]
     events = found["paths"]["/api/v2/events"]["get"]["parameters"]
-    assert {each["name"] for each in events} == {"after", "limit", "trunkId", "eventType"}
+    assert {each["name"] for each in events} == {"after", "limit", "trunkId", "order", "eventType"}
 
 
 class Page(HTMLParser):

@@ -41,6 +41,36 @@ async def test_the_cursor_leads_through_all_and_then_waits_at_the_end() -> None:
         assert [event["metadata"]["sequence"] for event in page["entities"]] == [6]
 
 
+async def test_newest_first_pages_lead_back_to_the_beginning() -> None:
+    async with running() as world, world.client() as http:
+        world.succeed("carrier-b")
+        await world.flap("carrier-b", 4)
+        seen: list[list[int]] = []
+        query = "order=desc&limit=2&trunkId=carrier-b"
+        after = ""
+        while True:
+            page = (await http.get(f"{EVENTS}?{query}{after}")).json()
+            seen.append([event["metadata"]["sequence"] for event in page["entities"]])
+            if page["nextCursor"] is None:
+                break
+            after = f"&after={page['nextCursor']}"
+        assert seen == [[5, 4], [3, 2], [1]]
+        empty = (await http.get(f"{EVENTS}?order=desc&trunkId=nobody")).json()
+        assert empty == {"entities": [], "nextCursor": None}
+
+
+async def test_a_cursor_is_a_place_that_may_be_left_in_either_direction() -> None:
+    async with running() as world, world.client() as http:
+        world.succeed("carrier-b")
+        await world.flap("carrier-b", 4)
+        query = "limit=2&trunkId=carrier-b"
+        back = (await http.get(f"{EVENTS}?{query}&order=desc")).json()
+        on = (await http.get(f"{EVENTS}?{query}&order=asc&after={back['nextCursor']}")).json()
+        assert [event["metadata"]["sequence"] for event in on["entities"]] == [5]
+        back = (await http.get(f"{EVENTS}?{query}&order=desc&after={on['nextCursor']}")).json()
+        assert [event["metadata"]["sequence"] for event in back["entities"]] == [4, 3]
+
+
 async def test_events_are_filtered_by_trunk_and_type() -> None:
     async with running() as world, world.client() as http:
         world.succeed("carrier-b")
@@ -62,6 +92,8 @@ async def test_events_are_filtered_by_trunk_and_type() -> None:
         ("after=9223372036854775808", "query.after"),
         ("after=%D9%A3", "query.after"),
         ("after=", "query.after"),
+        ("order=desc&after=x", "query.after"),
+        ("order=newest", "query.order"),
         ("limit=0", "query.limit"),
         ("eventType=nothing.of.ours", "query.eventType"),
     ],
@@ -104,6 +136,7 @@ async def test_streams_show_their_counters_and_never_their_secrets() -> None:
                 "delivered": 7,
                 "retried": 2,
                 "parked": 1,
+                "dead": 1,
                 "inFlight": 3,
                 "lastError": "answered 500",
             },

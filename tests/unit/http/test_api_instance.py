@@ -79,6 +79,7 @@ async def test_metrics_count_trunks_probes_and_deliveries() -> None:
         ends = "trunkpulse_event_delivery_attempts_total"
         assert samples[ends, (("result", "delivered"), ("stream", "noc"))] == 7
         assert samples[ends, (("result", "parked"), ("stream", "noc"))] == 1
+        assert samples[ends, (("result", "dead"), ("stream", "noc"))] == 1
         build = (("instance", "edge-1"), ("region", "default"), ("version", "9.9.9"))
         assert samples["trunkpulse_build_info", build] == 1
         assert samples["process_resident_memory_bytes", ()] > 0

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from trunkpulse.sip.errors import SipError
 from trunkpulse.sip.headers import NameAddr, Via
 from trunkpulse.sip.message import Headers, Request, Response, parse_message
-from trunkpulse.sip.request import OptionsTemplate
+from trunkpulse.sip.request import SharedOptions
 from trunkpulse.sip.server import Answer, AnswerSettings, answer_request, reply
-from trunkpulse.sip.uri import SipUri
 
 SETTINGS = AnswerSettings(tag_key=b"secret")
 OPTIONS = (
@@ -62,8 +61,8 @@ def test_an_options_is_answered_with_what_it_carried_and_what_we_can_do() -> Non
 
 
 def test_the_answer_to_a_probe_of_ours_goes_back_to_its_socket() -> None:
-    template = OptionsTemplate.build(target=SipUri.parse("sip:127.0.0.1"), sent_by="127.0.0.1:5070")
-    data = template.render(b"z9hG4bK1", b"t", b"c", 1)
+    options = SharedOptions(sent_by="127.0.0.1:5070")
+    data = options.render(b"sip:127.0.0.1", b"z9hG4bK1", b"t", b"c", 1)
     message, answer = answered(data, source=("127.0.0.1", 5070))
     via = Via.parse(message.headers.single("Via"))
     assert (via.branch, via.rport, via.received) == ("z9hG4bK1", "5070", "127.0.0.1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -92,6 +92,28 @@ async def test_a_cancelled_commit_ends_whole_and_leaves_a_working_store(
     assert await database.commit([commit_of("after", 1)]) == frozenset()
 
 
+async def test_a_write_that_waits_for_its_turn_can_be_cancelled_and_writes_nothing(
+    database: DatabaseStore,
+) -> None:
+    report = DeliveryReport(delivery_id=1, result=DeliveryResult.DELIVERED, at_ms=NOW_MS)
+    writes: list[Callable[[], Awaitable[object]]] = [
+        lambda: database.commit([commit_of("a", 1)]),
+        lambda: database.forget(["a"]),
+        lambda: database.sync_streams([]),
+        lambda: database.claim("noc", now_ms=NOW_MS, limit=1, lease_ms=1),
+        lambda: database.settle([report]),
+        database.release,
+        lambda: database.prune(NOW_MS),
+    ]
+    async with database._write_lock:  # as if somebody's write took for ever
+        for write in writes:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await write()
+    assert await database.load() == {}
+    assert await database.commit([commit_of("a", 1)]) == frozenset()
+
+
 async def test_a_cancelled_read_leaves_a_working_store(database: DatabaseStore) -> None:
     await database.commit([commit_of("a", 1)])
     for _ in range(10):
@@ -116,7 +138,7 @@ async def test_a_lost_lease_leaves_the_verdict_to_the_instance_that_holds_it_now
     (held,) = await other_instance.claim("noc", now_ms=NOW_MS + 100, limit=1, lease_ms=100)
     assert held.id == late.id
 
-    for result in (DeliveryResult.RETRY, DeliveryResult.PARKED):
+    for result in (DeliveryResult.RETRY, DeliveryResult.PARKED, DeliveryResult.DEAD):
         await database.settle(
             [DeliveryReport(delivery_id=late.id, result=result, at_ms=NOW_MS, due_ms=NOW_MS)]
         )
@@ -141,8 +163,8 @@ async def test_a_restart_gives_back_its_own_claims_only(
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (TAKE_DUE, "COVERING INDEX ix_deliveries_heads (stream_id=? AND due_ms<?)"),
-        (NEXT_DUE, "COVERING INDEX ix_deliveries_heads (stream_id=? AND due_ms>?)"),
+        (TAKE_DUE, "COVERING INDEX ix_deliveries_due (stream_id=? AND due_ms<?)"),
+        (NEXT_DUE, "COVERING INDEX ix_deliveries_due (stream_id=? AND due_ms>?)"),
         (NEXT_UP, "INDEX ix_deliveries_pending (stream_id=? AND trunk_id=?)"),
     ],
     ids=["claim", "next due", "next up"],
@@ -175,4 +197,4 @@ async def test_a_slow_write_is_worth_a_warning(file: Path, database: DatabaseSto
         await slow.commit([commit_of("a", 1)])
         await database.commit([commit_of("b", 1)])
     await slow.close()
-    assert [(entry["event"], entry["took_seconds"]) for entry in logs] == [("database_slow", 3.0)]
+    assert [(entry["event"], entry["took_seconds"]) for entry in logs] == [("store.slow", 3.0)]

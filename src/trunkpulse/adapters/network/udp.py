@@ -119,6 +119,7 @@ class UdpTransport:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._local_address: Address = sock.getsockname()
+        self._width = len(self._local_address)
         self._backlog: deque[tuple[bytes, Address]] = deque()
         self._backlog_timer: asyncio.TimerHandle | None = None
         self._failed: deque[_Failure] = deque()
@@ -181,15 +182,12 @@ class UdpTransport:
 
     def send(self, data: bytes, destination: Address) -> None:
         """Send without blocking; a failure is reported to the receiver, never raised."""
-        if not self._backlog:
-            try:
-                self._sendto(data, destination)
-            except OSError as error:
-                if self._settle(data, destination, error):
-                    return
-            else:
-                return
-        self._wait_for_room(data, destination)
+        if len(destination) != self._width:
+            theirs, ours = ("IPv6", "IPv4") if self._width == 2 else ("IPv4", "IPv6")
+            detail = f"{destination[0]} is an {theirs} address, and this socket is {ours}"
+            self._fail(data, destination, FailureKind.UNREACHABLE, detail)
+        elif self._backlog or not self._dispatch(data, destination):
+            self._wait_for_room(data, destination)
 
     def close(self) -> None:
         """Release the socket; safe to repeat. What still waited to be sent is given up."""
@@ -280,7 +278,19 @@ class UdpTransport:
             self._telling_soon = True
             self._loop.call_soon(self._tell)
 
-    # --- sending, when the first try did not succeed ---------------------------------------
+    # --- sending ---------------------------------------------------------------------------
+
+    def _dispatch(self, data: bytes, destination: Address) -> bool:
+        """Send now or record the failure; False if the datagram has to wait for room."""
+        try:
+            self._sendto(data, destination)
+        except OSError as error:
+            return self._settle(data, destination, error)
+        except (TypeError, ValueError, OverflowError) as error:
+            # What Python itself refuses, such as port 65536, the kernel never hears of.
+            detail = f"{destination[0]} port {destination[1]} is no address to send to ({error})"
+            self._fail(data, destination, FailureKind.UNREACHABLE, detail)
+        return True
 
     def _settle(self, data: bytes, destination: Address, error: OSError) -> bool:
         """Send again or record the failure; False if the datagram has to wait for room."""
@@ -325,13 +335,9 @@ class UdpTransport:
         """Send what waits, in its order, until the kernel is full again."""
         self._backlog_timer = None
         while self._backlog:
-            data, destination = self._backlog[0]
-            try:
-                self._sendto(data, destination)
-            except OSError as error:
-                if not self._settle(data, destination, error):
-                    self._backlog_timer = self._loop.call_later(_BACKLOG_RETRY_SECONDS, self._flush)
-                    return
+            if not self._dispatch(*self._backlog[0]):
+                self._backlog_timer = self._loop.call_later(_BACKLOG_RETRY_SECONDS, self._flush)
+                return
             self._backlog.popleft()
 
     def _fail(self, data: bytes, destination: Address, kind: FailureKind, detail: str) -> None:

@@ -37,6 +37,8 @@ BODY_SECONDS = 2.0
 """How long the body may take: the status has already said what counts."""
 EXCERPT_CHARACTERS = 120
 """What of the body is kept for the person who asks why a delivery failed."""
+RETRY_AFTER_CHARACTERS = 64
+"""What is read as a Retry-After; the longest form of a date has 33."""
 IDLE_CONNECTION_SECONDS = 30.0
 CONNECTIONS = 32
 
@@ -101,9 +103,6 @@ class WebhookSink:
             headers["webhook-signature"] = self._signer.sign(
                 delivery.event_id, sent_at, delivery.body
             )
-        if self._url.userinfo:
-            credentials = f"{self._url.username}:{self._url.password}".encode()
-            headers["authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
         return httpx2.Request(
             "POST",
             self._url,
@@ -194,18 +193,21 @@ def _status_phrase(status: int) -> str:
 def retry_after_seconds(value: str, wall: float) -> float | None:
     """How long a Retry-After asks to wait, seen at ``wall`` (seconds since the epoch).
 
-    It is a number of seconds or a date (RFC 9110 10.2.3); None if it is neither.
+    It is a number of seconds or a date (RFC 9110 10.2.3); None if it is neither, or longer than
+    either can be.
     """
+    if len(value) > RETRY_AFTER_CHARACTERS:
+        return None
     value = value.strip()
     if value.isascii() and value.isdigit():
-        return float(value[:10]) if len(value) <= 10 else float("inf")
+        return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - wall)
+    except (ValueError, OverflowError):  # a year or a zone may be any number
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, moment.timestamp() - wall)
 
 
 def _phrase(error: httpx2.TransportError) -> str:

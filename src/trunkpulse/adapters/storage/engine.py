@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Insert, NullPool, Table, event
@@ -31,6 +31,7 @@ __all__ = [
     "BATCH_ROWS",
     "Database",
     "batches",
+    "in_turn",
     "insert_or_ignore",
     "insert_or_update",
     "single_connection",
@@ -40,9 +41,11 @@ __all__ = [
 BATCH_ROWS = 500
 """Rows per statement: the event loop gets its turn in between."""
 
-_BUSY_TIMEOUT_SECONDS = 1.0
+_BUSY_SECONDS = 0.5
 """While another program holds the lock. A write under way cannot be interrupted, so this is what
 a stop waits for; whoever is refused keeps its work and tries again."""
+_BUSY_AT_START_SECONDS = 1.0
+"""The same for migrations, which nobody tries again: another process may be at its own."""
 _SLOW_WRITE_SECONDS = 2.0
 """A write that takes longer is worth a warning: the disk, or another program's lock."""
 _READERS = 4
@@ -55,6 +58,7 @@ _PRAGMAS = (
 )
 
 _Row = TypeVar("_Row")
+_Store = TypeVar("_Store", bound="Database")
 _Result = TypeVar("_Result")
 _Arguments = ParamSpec("_Arguments")
 
@@ -88,6 +92,26 @@ def undisturbed(
     return to_its_end
 
 
+def in_turn(
+    method: Callable[Concatenate[_Store, _Arguments], Coroutine[Any, Any, _Result]],
+) -> Callable[Concatenate[_Store, _Arguments], Coroutine[Any, Any, _Result]]:
+    """Let ``method`` write when it is its turn, and then `undisturbed`.
+
+    A caller that is cancelled while it waits leaves the queue at once, and nothing is written:
+    behind a database that is locked, the writes before it may take long to be refused.
+    """
+    whole = undisturbed(method)
+
+    @wraps(method)
+    async def when_it_is_its_turn(
+        self: _Store, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs
+    ) -> _Result:
+        async with self._write_lock:
+            return await whole(self, *args, **kwargs)
+
+    return when_it_is_its_turn
+
+
 class Database:
     """An open database; the ports' adapters are built on its transactions."""
 
@@ -112,16 +136,17 @@ class Database:
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction, durable when the block ends well; raises StoreUnavailable."""
+        """One transaction, durable when the block ends well; raises StoreUnavailable.
+
+        For methods that are `in_turn`.
+        """
         with self._sentences():
-            async with self._write_lock:
-                self._refuse_if_closed()  # while it waited
-                started = self._clock.monotonic()
-                async with self._writer.begin() as connection:
-                    yield connection
-                took_seconds = self._clock.monotonic() - started
+            started = self._clock.monotonic()
+            async with self._writer.begin() as connection:
+                yield connection
+            took_seconds = self._clock.monotonic() - started
         if took_seconds > _SLOW_WRITE_SECONDS:
-            log.warning("database_slow", database=str(self._place), took_seconds=took_seconds)
+            log.warning("store.slow", database=str(self._place), took_seconds=took_seconds)
 
     @undisturbed
     async def close(self) -> None:
@@ -131,13 +156,10 @@ class Database:
             await self._reader.dispose()
             await self._writer.dispose()
 
-    def _refuse_if_closed(self) -> None:
-        if self._closed:
-            raise StoreUnavailable(f"The database {self._place} is closed.")
-
     @contextmanager
     def _sentences(self) -> Iterator[None]:
-        self._refuse_if_closed()
+        if self._closed:
+            raise StoreUnavailable(f"The database {self._place} is closed.")
         try:
             yield
         except IntegrityError as error:
@@ -155,7 +177,9 @@ def single_connection(place: Place) -> AsyncEngine:
     """An engine that keeps no connection, for migrations."""
     if place.file is None:
         return create_async_engine(place.url, poolclass=NullPool)
-    return _sqlite_engine(place, begin="BEGIN IMMEDIATE", connections=0)
+    return _sqlite_engine(
+        place, begin="BEGIN IMMEDIATE", connections=0, busy_seconds=_BUSY_AT_START_SECONDS
+    )
 
 
 def insert_or_update(connection: AsyncConnection, table: Table) -> Insert:
@@ -187,8 +211,10 @@ def _dialect_insert(connection: AsyncConnection, table: Table) -> sqlite.Insert 
     return postgresql.insert(table)
 
 
-def _sqlite_engine(place: Place, *, begin: str, connections: int) -> AsyncEngine:
-    arguments = {"timeout": _BUSY_TIMEOUT_SECONDS, "isolation_level": None}
+def _sqlite_engine(
+    place: Place, *, begin: str, connections: int, busy_seconds: float = _BUSY_SECONDS
+) -> AsyncEngine:
+    arguments = {"timeout": busy_seconds, "isolation_level": None}
     if connections:
         engine = create_async_engine(
             place.url, connect_args=arguments, pool_size=connections, max_overflow=0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, select
+from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select
 
-from trunkpulse.adapters.storage.engine import BATCH_ROWS, Database, undisturbed
+from trunkpulse.adapters.storage.engine import BATCH_ROWS, Database, in_turn, undisturbed
 from trunkpulse.adapters.storage.tables import deliveries, events
-from trunkpulse.ports import RecordedEvent
+from trunkpulse.ports import DeliveryResult, RecordedEvent
 
 __all__ = ["DatabaseEventLog"]
 
@@ -51,10 +51,11 @@ class DatabaseEventLog(Database):
             dropped += batch
         return dropped
 
-    @undisturbed
+    @in_turn
     async def _prune_batch(self, before_ms: int) -> int:
         waited_for = exists().where(
-            deliveries.c.position == events.c.position, deliveries.c.result.is_(None)
+            deliveries.c.position == events.c.position,
+            or_(deliveries.c.result.is_(None), deliveries.c.result == DeliveryResult.PARKED),
         )
         oldest = (
             select(events.c.position)

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from trunkpulse.adapters.storage.engine import (
     Database,
     batches,
+    in_turn,
     insert_or_ignore,
     insert_or_update,
     undisturbed,
@@ -54,6 +55,7 @@ _INSERT_DELIVERY = insert(deliveries).values(
     trunk_id=bindparam("of_trunk"),
     position=bindparam("at_position"),
     attempts=0,
+    times_parked=0,
     due_ms=case((_behind_an_older_one, null()), else_=bindparam("at_once", type_=BigInteger)),
     detail="",
 )
@@ -80,12 +82,12 @@ class DatabaseHealth(Database):
             rows = await connection.execute(select(owed_recoveries))
             return {(row.stream_id, row.trunk_id) for row in rows}
 
-    @undisturbed
+    @in_turn
     async def commit(self, commits: Sequence[HealthCommit]) -> frozenset[str]:
         """Write all but the trunks that conflict, whose ids it returns; durable on return.
 
-        Raises StoreUnavailable, and then nothing is written. A call that is cancelled
-        ends its commit first.
+        Raises StoreUnavailable, and then nothing is written. A call that is cancelled in its
+        turn ends its commit first; one that still waits for its turn writes nothing.
         """
         if not commits:
             return frozenset()
@@ -108,18 +110,15 @@ class DatabaseHealth(Database):
             )
         return refused
 
-    @undisturbed
+    @in_turn
     async def forget(self, trunk_ids: Sequence[str]) -> None:
-        """Keep only the sequence of these trunks; what they owed is dropped."""
+        """Keep only the sequence of these trunks, what an administrator decided, what is owed."""
         async with self._writing() as connection:
             for batch in batches(trunk_ids):
                 await connection.execute(
                     update(trunk_health)
                     .where(trunk_health.c.trunk_id.in_(batch))
                     .values(state=TrunkState.UNKNOWN, reason=None, since_ms=None, targets=[])
-                )
-                await connection.execute(
-                    delete(owed_recoveries).where(owed_recoveries.c.trunk_id.in_(batch))
                 )
 
 

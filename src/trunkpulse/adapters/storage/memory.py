@@ -27,8 +27,8 @@ _position = attrgetter("position")
 
 
 @dataclass(slots=True)
-class _Pending:
-    """A delivery that is not settled; only the first of its trunk's queue is ever due."""
+class _Waiting:
+    """A delivery that is pending or parked."""
 
     delivery: Delivery
     due_ms: int = AT_ONCE
@@ -46,8 +46,12 @@ class MemoryStore:
         self._owed: set[tuple[str, str]] = set()
         self._events: list[RecordedEvent] = []
         self._events_of: defaultdict[str, list[RecordedEvent]] = defaultdict(list)
-        self._queues: defaultdict[str, dict[str, deque[_Pending]]] = defaultdict(dict)
-        self._pending: dict[int, _Pending] = {}
+        self._queues: defaultdict[str, dict[str, deque[_Waiting]]] = defaultdict(dict)
+        """By stream and trunk, the pending ones; only the first of a queue is ever due."""
+        self._parked: defaultdict[str, dict[int, _Waiting]] = defaultdict(dict)
+        """By stream, those that nothing waits for; all of them are due some time."""
+        self._waiting: dict[int, _Waiting] = {}
+        """By delivery id, pending and parked ones."""
         self._last_position = 0
         self._last_delivery_id = 0
 
@@ -78,12 +82,10 @@ class MemoryStore:
         return refused
 
     async def forget(self, trunk_ids: Sequence[str]) -> None:
-        """Keep only the sequence of these trunks; what they owed is dropped."""
+        """Keep only the sequence of these trunks, what an administrator decided, what is owed."""
         for trunk_id in trunk_ids:
             if trunk_id in self._health:
                 self._health[trunk_id] = forgotten(self._health[trunk_id])
-        gone = set(trunk_ids)
-        self._owed = {owed for owed in self._owed if owed[1] not in gone}
 
     async def close(self) -> None:
         """Nothing to release; what was stored stays, as a database's file would."""
@@ -112,7 +114,7 @@ class MemoryStore:
 
     async def prune(self, before_ms: int) -> int:
         """Drop events older than ``before_ms`` that no delivery waits for; how many."""
-        needed = {pending.delivery.position for pending in self._pending.values()}
+        needed = {waiting.delivery.position for waiting in self._waiting.values()}
         kept = [e for e in self._events if e.at_ms >= before_ms or e.position in needed]
         dropped = len(self._events) - len(kept)
         self._events = kept
@@ -124,57 +126,57 @@ class MemoryStore:
     # --- Outbox ---
 
     async def sync_streams(self, streams: Sequence[EventStream]) -> None:
-        """Drop the pending deliveries and owed recoveries of all other streams."""
+        """Drop the undelivered deliveries and owed recoveries of all other streams."""
         known = {stream.id for stream in streams}
-        for stream_id in self._queues.keys() - known:
-            for queue in self._queues.pop(stream_id).values():
-                for pending in queue:
-                    del self._pending[pending.delivery.id]
+        for delivery in [waiting.delivery for waiting in self._waiting.values()]:
+            if delivery.stream_id not in known:
+                self._remove(delivery)
         self._owed = {owed for owed in self._owed if owed[0] in known}
 
     async def claim(
         self, stream_id: str, *, now_ms: int, limit: int, lease_ms: int
     ) -> list[Delivery]:
-        """Take due deliveries, oldest first, at most one per trunk."""
-        due = (head for head in self._heads(stream_id) if head.due_ms <= now_ms)
-        taken = heapq.nsmallest(limit, due, key=lambda head: head.delivery.position)
-        for head in taken:
-            head.due_ms = now_ms + lease_ms
-            head.claimed = True
-        return [head.delivery for head in taken]
+        """Take due deliveries, the heads first, each kind from the oldest on."""
+        due = (waiting for waiting in self._claimable(stream_id) if waiting.due_ms <= now_ms)
+        taken = heapq.nsmallest(limit, due, key=_news_first)
+        for waiting in taken:
+            waiting.due_ms = now_ms + lease_ms
+            waiting.claimed = True
+        return [waiting.delivery for waiting in taken]
 
     async def settle(self, reports: Sequence[DeliveryReport]) -> None:
         """Record how claimed deliveries ended; one that is already settled is left alone."""
         for report in reports:
-            pending = self._pending.get(report.delivery_id)
-            if pending is None:
+            waiting = self._waiting.get(report.delivery_id)
+            if waiting is None:
                 continue
-            if report.result is not DeliveryResult.RETRY:
-                self._remove(pending.delivery)
-            elif pending.claimed:
-                attempts = pending.delivery.attempts + 1
-                pending.delivery = replace(pending.delivery, attempts=attempts)
-                pending.due_ms = report.at_ms if report.due_ms is None else report.due_ms
-                pending.claimed = False
+            delivered = report.result is DeliveryResult.DELIVERED
+            if not (delivered or waiting.claimed):
+                continue
+            if delivered or report.result is DeliveryResult.DEAD:
+                self._remove(waiting.delivery)
+            else:
+                self._put_off(waiting, report)
 
     async def next_due_ms(self, stream_id: str) -> int | None:
-        """When the next delivery falls due; None if none is pending."""
-        return min((head.due_ms for head in self._heads(stream_id)), default=None)
+        """When the next delivery falls due; None if none ever will."""
+        return min((waiting.due_ms for waiting in self._claimable(stream_id)), default=None)
 
     async def release(self) -> None:
         """Give back every claim."""
-        for pending in self._pending.values():
-            if pending.claimed:
-                pending.claimed = False
-                pending.due_ms = AT_ONCE
+        for waiting in self._waiting.values():
+            if waiting.claimed:
+                waiting.claimed = False
+                waiting.due_ms = AT_ONCE
 
     # --- inside ---
 
     def _log(self, trunk_id: str | None) -> list[RecordedEvent]:
         return self._events if trunk_id is None else self._events_of.get(trunk_id, [])
 
-    def _heads(self, stream_id: str) -> list[_Pending]:
-        return [queue[0] for queue in self._queues.get(stream_id, {}).values()]
+    def _claimable(self, stream_id: str) -> list[_Waiting]:
+        heads = [queue[0] for queue in self._queues.get(stream_id, {}).values()]
+        return [*heads, *self._parked.get(stream_id, {}).values()]
 
     def _record(self, change: StateChange, tell: Sequence[str]) -> None:
         self._last_position += 1
@@ -199,13 +201,40 @@ class MemoryStore:
                 attempts=0,
                 created_ms=event.at_ms,
             )
-            pending = _Pending(delivery)
-            self._pending[delivery.id] = pending
-            self._queues[stream_id].setdefault(delivery.trunk_id, deque()).append(pending)
+            waiting = _Waiting(delivery)
+            self._waiting[delivery.id] = waiting
+            self._queues[stream_id].setdefault(delivery.trunk_id, deque()).append(waiting)
+
+    def _put_off(self, waiting: _Waiting, report: DeliveryReport) -> None:
+        parked = report.result is DeliveryResult.PARKED
+        before = waiting.delivery
+        if parked and not before.times_parked:
+            self._leave_queue(waiting)
+            self._parked[before.stream_id][before.id] = waiting
+        first_ms = before.first_attempt_ms
+        waiting.delivery = replace(
+            before,
+            attempts=before.attempts + 1,
+            first_attempt_ms=report.at_ms if first_ms is None else first_ms,
+            times_parked=before.times_parked + parked,
+        )
+        waiting.due_ms = report.at_ms if report.due_ms is None else report.due_ms
+        waiting.claimed = False
 
     def _remove(self, delivery: Delivery) -> None:
-        pending = self._pending.pop(delivery.id)
-        queues = self._queues[delivery.stream_id]
-        queues[delivery.trunk_id].remove(pending)
-        if not queues[delivery.trunk_id]:
-            del queues[delivery.trunk_id]
+        waiting = self._waiting.pop(delivery.id)
+        if delivery.times_parked:
+            del self._parked[delivery.stream_id][delivery.id]
+        else:
+            self._leave_queue(waiting)
+
+    def _leave_queue(self, waiting: _Waiting) -> None:
+        queues = self._queues[waiting.delivery.stream_id]
+        queue = queues[waiting.delivery.trunk_id]
+        queue.remove(waiting)
+        if not queue:
+            del queues[waiting.delivery.trunk_id]
+
+
+def _news_first(waiting: _Waiting) -> tuple[int, int]:
+    return waiting.delivery.times_parked, waiting.delivery.position

@@ -76,4 +76,6 @@ def _upgrade(connection: Connection, place: Place) -> None:
     steps = list(scripts.iterate_revisions("heads", tuple(current) or "base"))
     for step in reversed(steps):
         command.upgrade(config, step.revision)
-        log.info("schema_upgraded", database=str(place), revision=step.revision, does=step.doc)
+        log.info(
+            "store.schema_upgraded", database=str(place), revision=step.revision, does=step.doc
+        )

@@ -1,13 +1,18 @@
-"""Outbox on a database: heads are claimed under a lease, settled, and the next moves up."""
+"""Outbox on a database: what is due is claimed under a lease and settled, and the next moves up.
+
+Heads and parked deliveries differ in one thing only: to be settled, a head makes room for its
+follower. What is due at all has a ``due_ms``, which is also how a late report is told from a
+useful one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import Integer, Row, bindparam, delete, func, or_, select, update
 
-from trunkpulse.adapters.storage.engine import Database, batches, undisturbed
+from trunkpulse.adapters.storage.engine import Database, batches, in_turn, undisturbed
 from trunkpulse.adapters.storage.rules import AT_ONCE
 from trunkpulse.adapters.storage.tables import deliveries, events, owed_recoveries
 from trunkpulse.model import EventStream
@@ -22,7 +27,8 @@ _due = (
     .where(
         deliveries.c.stream_id == bindparam("of_stream"), deliveries.c.due_ms <= bindparam("now")
     )
-    .order_by(deliveries.c.position)
+    # News first: a head has never been parked.
+    .order_by(deliveries.c.times_parked, deliveries.c.position)
     .limit(bindparam("most"))
     # On PostgreSQL two instances share the work; SQLite has one writer and ignores it.
     .with_for_update(skip_locked=True)
@@ -36,34 +42,36 @@ TAKE_DUE = (
 NEXT_DUE = select(func.min(deliveries.c.due_ms)).where(
     deliveries.c.stream_id == bindparam("of_stream"), deliveries.c.due_ms.is_not(None)
 )
-_PENDING = (
-    deliveries.c.id == bindparam("settled_id"),
-    deliveries.c.result.is_(None),
-)
 _HELD_BY_US = deliveries.c.claimed_by == bindparam("claimer")
+_ATTEMPTED = {
+    "claimed_by": None,
+    "attempts": deliveries.c.attempts + 1,
+    "first_attempt_ms": func.coalesce(deliveries.c.first_attempt_ms, bindparam("at")),
+    "due_ms": bindparam("until"),
+    "detail": bindparam("said"),
+}
 
-# What another instance has claimed meanwhile is its to judge, but delivered is delivered.
-_FINISH = (
+_SETTLE = (
     update(deliveries)
-    .where(*_PENDING, or_(bindparam("outcome") == DeliveryResult.DELIVERED, _HELD_BY_US))
+    .where(
+        deliveries.c.id == bindparam("settled_id"),
+        deliveries.c.due_ms.is_not(None),
+        # What another instance has claimed meanwhile is its to judge, but delivered is delivered.
+        or_(bindparam("outcome") == DeliveryResult.DELIVERED, _HELD_BY_US),
+    )
     .values(
+        **_ATTEMPTED,
         result=bindparam("outcome"),
         settled_ms=bindparam("at"),
-        due_ms=None,
-        claimed_by=None,
-        attempts=deliveries.c.attempts + 1,
-        detail=bindparam("said"),
+        times_parked=deliveries.c.times_parked + bindparam("parked_now", type_=Integer),
     )
 )
 _POSTPONE = (
     update(deliveries)
-    .where(*_PENDING, _HELD_BY_US)
-    .values(
-        due_ms=bindparam("until"),
-        claimed_by=None,
-        attempts=deliveries.c.attempts + 1,
-        detail=bindparam("said"),
+    .where(
+        deliveries.c.id == bindparam("settled_id"), deliveries.c.due_ms.is_not(None), _HELD_BY_US
     )
+    .values(**_ATTEMPTED)
 )
 
 _settled = deliveries.alias("settled")
@@ -89,25 +97,25 @@ NEXT_UP = (
 class DatabaseOutbox(Database):
     """Deliveries and the leases on them, shared by every instance of one database."""
 
-    @undisturbed
+    @in_turn
     async def sync_streams(self, streams: Sequence[EventStream]) -> None:
-        """Drop the pending deliveries and owed recoveries of all other streams."""
+        """Drop the undelivered deliveries and owed recoveries of all other streams."""
         known = [stream.id for stream in streams]
         async with self._writing() as connection:
-            await connection.execute(
-                delete(deliveries).where(
-                    deliveries.c.result.is_(None), deliveries.c.stream_id.not_in(known)
+            # One statement for each of the two small indexes, none that walks all deliveries.
+            for waiting in (deliveries.c.result.is_(None), deliveries.c.due_ms.is_not(None)):
+                await connection.execute(
+                    delete(deliveries).where(waiting, deliveries.c.stream_id.not_in(known))
                 )
-            )
             await connection.execute(
                 delete(owed_recoveries).where(owed_recoveries.c.stream_id.not_in(known))
             )
 
-    @undisturbed
+    @in_turn
     async def claim(
         self, stream_id: str, *, now_ms: int, limit: int, lease_ms: int
     ) -> list[Delivery]:
-        """Take due deliveries, oldest first, at most one per trunk, for ``lease_ms``."""
+        """Take due deliveries for ``lease_ms``, the heads first, each kind from the oldest on."""
         values = {
             "of_stream": stream_id,
             "now": now_ms,
@@ -124,60 +132,44 @@ class DatabaseOutbox(Database):
                     .join_from(deliveries, events, deliveries.c.position == events.c.position)
                     .where(deliveries.c.id.in_(batch))
                 )
-                found += (
-                    Delivery(
-                        id=row.id,
-                        stream_id=row.stream_id,
-                        trunk_id=row.trunk_id,
-                        event_id=row.event_id,
-                        position=row.position,
-                        body=row.body,
-                        attempts=row.attempts,
-                        created_ms=row.at_ms,
-                    )
-                    for row in await connection.execute(query)
-                )
-        return sorted(found, key=lambda delivery: delivery.position)
+                found += (_delivery(row) for row in await connection.execute(query))
+        return sorted(found, key=lambda delivery: (delivery.times_parked, delivery.position))
 
-    @undisturbed
+    @in_turn
     async def settle(self, reports: Sequence[DeliveryReport]) -> None:
         """Record how claimed deliveries ended, in one transaction.
 
         A delivery that is already settled is left alone, and so is one that another instance
         claimed after our lease ended, unless we did deliver it.
         """
-        finished: list[dict[str, Any]] = []
+        settled: list[dict[str, Any]] = []
         postponed: list[dict[str, Any]] = []
         for report in reports:
-            row = {
-                "settled_id": report.delivery_id,
-                "claimer": self._instance_id,
-                "said": report.detail[:_MAX_DETAIL_CHARACTERS],
-            }
+            row = self._row(report)
             if report.result is DeliveryResult.RETRY:
-                due_ms = report.at_ms if report.due_ms is None else report.due_ms
-                postponed.append({**row, "until": due_ms})
+                postponed.append(row)
             else:
-                finished.append({**row, "outcome": report.result, "at": report.at_ms})
-        if not finished and not postponed:
+                parked_now = int(report.result is DeliveryResult.PARKED)
+                settled.append({**row, "outcome": report.result, "parked_now": parked_now})
+        if not settled and not postponed:
             return
         async with self._writing() as connection:
-            for batch in batches(finished):
-                await connection.execute(_FINISH, batch)
-                settled = [{"settled_id": row["settled_id"]} for row in batch]
-                await connection.execute(NEXT_UP, settled)
+            for batch in batches(settled):
+                await connection.execute(_SETTLE, batch)
+                ids = [{"settled_id": row["settled_id"]} for row in batch]
+                await connection.execute(NEXT_UP, ids)
             for batch in batches(postponed):
                 await connection.execute(_POSTPONE, batch)
 
     @undisturbed
     async def next_due_ms(self, stream_id: str) -> int | None:
-        """When the next delivery falls due (claimed: its lease ends); None if none is pending."""
+        """When the next delivery falls due (claimed: its lease ends); None if none ever will."""
         async with self._reading() as connection:
             due = await connection.execute(NEXT_DUE, {"of_stream": stream_id})
             moment: int | None = due.scalar()
             return moment
 
-    @undisturbed
+    @in_turn
     async def release(self) -> None:
         """Give back every claim that this instance id holds."""
         async with self._writing() as connection:
@@ -189,3 +181,29 @@ class DatabaseOutbox(Database):
                 )
                 .values(due_ms=AT_ONCE, claimed_by=None)
             )
+
+    def _row(self, report: DeliveryReport) -> dict[str, Any]:
+        due_again = report.result in {DeliveryResult.RETRY, DeliveryResult.PARKED}
+        due_ms = report.at_ms if report.due_ms is None else report.due_ms
+        return {
+            "settled_id": report.delivery_id,
+            "claimer": self._instance_id,
+            "said": report.detail[:_MAX_DETAIL_CHARACTERS],
+            "at": report.at_ms,
+            "until": due_ms if due_again else None,
+        }
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        stream_id=row.stream_id,
+        trunk_id=row.trunk_id,
+        event_id=row.event_id,
+        position=row.position,
+        body=row.body,
+        attempts=row.attempts,
+        created_ms=row.at_ms,
+        first_attempt_ms=row.first_attempt_ms,
+        times_parked=row.times_parked,
+    )

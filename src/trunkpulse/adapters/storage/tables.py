@@ -1,14 +1,16 @@
 """The tables, the same in SQLite and PostgreSQL; ``migrations`` creates them.
 
-Two rules carry the design:
+Three rules carry the design:
 
 * ``counters`` gives every event its position. The row is locked for the whole of a commit, so
   positions grow in the order in which commits become visible, and a reader that remembers the
   last one it saw never misses an event. A database sequence does not promise that, and the
   highest position in the table is lost when old events are pruned.
-* A delivery is *pending* while ``result`` is null. ``due_ms`` is set only on the oldest pending
-  delivery of a stream and trunk, its *head*; all behind it have null and become head when the
-  one before is settled. Finding due work is a walk over one small index, however many
+* A delivery is *pending* while ``result`` is null. Of the pending ones only the oldest of a
+  stream and trunk, its *head*, has a ``due_ms``; all behind it have null and become head when
+  the one before is settled or parked.
+* A *parked* delivery is not pending: nothing waits for it. It keeps a ``due_ms`` of its own until
+  it is delivered or dead. So finding due work is a walk over one small index, however many
   deliveries are settled or queued behind.
 """
 
@@ -91,7 +93,9 @@ deliveries = Table(
     Column("trunk_id", Text, nullable=False),
     Column("position", BigInteger, ForeignKey("events.position"), nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("due_ms", BigInteger),  # of a head; while it is claimed, the end of the lease
+    Column("first_attempt_ms", BigInteger),
+    Column("times_parked", Integer, nullable=False),
+    Column("due_ms", BigInteger),  # while it is claimed, the end of the lease
     Column("claimed_by", Text),
     Column("result", Text),
     Column("settled_ms", BigInteger),
@@ -101,9 +105,10 @@ deliveries = Table(
 )
 Index("ix_deliveries_position", deliveries.c.position)
 Index(
-    "ix_deliveries_heads",
+    "ix_deliveries_due",
     deliveries.c.stream_id,
     deliveries.c.due_ms,
+    deliveries.c.times_parked,
     deliveries.c.position,
     sqlite_where=deliveries.c.due_ms.is_not(None),
     postgresql_where=deliveries.c.due_ms.is_not(None),

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import Response
 
-from trunkpulse.adapters.http.api.context import Context
+from trunkpulse.adapters.http.api.context import ApiContext, Context
 from trunkpulse.adapters.http.api.feed import LiveEvents
 from trunkpulse.adapters.http.api.models import Entities, EventOut, Out
 from trunkpulse.adapters.http.api.paging import Cursor, Limit, page_by_id, position_of
@@ -22,7 +22,7 @@ from trunkpulse.events.envelope import EVENT_TYPE
 from trunkpulse.model import EventStream
 from trunkpulse.ports import RecordedEvent
 
-__all__ = ["event_page", "router"]
+__all__ = ["newest_first", "router"]
 
 router = APIRouter(prefix="/api/v2/events", tags=["events"])
 
@@ -31,6 +31,15 @@ class EventType(StrEnum):
     """The events there are."""
 
     STATE_CHANGE = EVENT_TYPE
+
+
+class Order(StrEnum):
+    """Which end of the log a list begins at."""
+
+    ASCENDING = "asc"
+    """Oldest first."""
+    DESCENDING = "desc"
+    """Newest first."""
 
 
 class DestinationOut(Out):
@@ -46,6 +55,7 @@ class DeliveryOut(Out):
     delivered: int
     retried: int
     parked: int
+    dead: int
     in_flight: int
     last_error: str | None
 
@@ -77,15 +87,21 @@ async def list_events(
     after: After = None,
     limit: Limit = 100,
     trunk_id: OfTrunk = None,
+    order: Annotated[Order, Query(description="Oldest first, or newest first.")] = Order.ASCENDING,
     _event_type: Annotated[EventType | None, Query(alias="eventType")] = None,
 ) -> Response:
-    """The events as they were delivered, oldest first.
+    """The events as they were delivered, oldest first, or newest first with order=desc.
 
-    The member nextCursor is never null: ask with it again later for what has happened since.
+    Oldest first, the member nextCursor is never null: ask with it again later for what has
+    happened since. Newest first, null says that this was the last page. A cursor is a place in
+    the log and may be used in either direction.
     """
-    position = 0 if after is None else position_of(after, field="query.after")
+    place = None if after is None else position_of(after, field="query.after")
+    if order is Order.DESCENDING:
+        return await newest_first(context, before=place, limit=limit, trunk_id=trunk_id)
+    position = place or 0
     events = await context.events.read(after=position, limit=limit, trunk_id=trunk_id)
-    return event_page(events, str(events[-1].position if events else position))
+    return _page(events, str(events[-1].position if events else position))
 
 
 @router.get(
@@ -136,7 +152,16 @@ async def get_stream(
     raise Problem(HTTPStatus.NOT_FOUND, f"There is no event stream with the id {stream_id[:256]}.")
 
 
-def event_page(events: Sequence[RecordedEvent], next_cursor: str | None) -> Response:
+async def newest_first(
+    context: ApiContext, *, before: int | None, limit: int, trunk_id: str | None
+) -> Response:
+    """A page of the log that begins just before a position, or at its end with None."""
+    events = await context.events.latest(before=before, limit=limit + 1, trunk_id=trunk_id)
+    page = events[:limit]
+    return _page(page, str(page[-1].position) if len(events) > limit else None)
+
+
+def _page(events: Sequence[RecordedEvent], next_cursor: str | None) -> Response:
     """A page of events, byte for byte as they were recorded."""
     bodies = ",".join(event.body for event in events)
     text = f'{{"entities":[{bodies}],"nextCursor":{json.dumps(next_cursor)}}}'
@@ -162,6 +187,7 @@ def _stream_out(stream: EventStream, progress: DeliveryProgress | None) -> Strea
             delivered=progress.delivered,
             retried=progress.retried,
             parked=progress.parked,
+            dead=progress.dead,
             in_flight=progress.in_flight,
             last_error=progress.last_error,
         ),

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Index
-from trunkpulse.adapters.http.api.events import event_page
+from trunkpulse.adapters.http.api.events import newest_first
 from trunkpulse.adapters.http.api.models import (
     Entities,
     EventOut,
@@ -124,10 +124,7 @@ async def trunk_history(
     """A trunk's past changes as they were delivered, newest first."""
     _record(context, trunk_id)
     before = None if cursor is None else position_of(cursor, field="query.cursor")
-    events = await context.events.latest(before=before, limit=limit + 1, trunk_id=trunk_id)
-    page = events[:limit]
-    more = len(events) > limit
-    return event_page(page, str(page[-1].position) if more else None)
+    return await newest_first(context, before=before, limit=limit, trunk_id=trunk_id)
 
 
 @router.get("/{trunk_id}/explain")

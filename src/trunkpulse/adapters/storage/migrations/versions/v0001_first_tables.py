@@ -51,6 +51,8 @@ def upgrade() -> None:
         sa.Column("trunk_id", sa.Text(), nullable=False),
         sa.Column("position", sa.BigInteger(), sa.ForeignKey("events.position"), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("first_attempt_ms", sa.BigInteger()),
+        sa.Column("times_parked", sa.Integer(), nullable=False),
         sa.Column("due_ms", sa.BigInteger()),
         sa.Column("claimed_by", sa.Text()),
         sa.Column("result", sa.Text()),
@@ -60,9 +62,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_deliveries_position", "deliveries", ["position"])
     op.create_index(
-        "ix_deliveries_heads",
+        "ix_deliveries_due",
         "deliveries",
-        ["stream_id", "due_ms", "position"],
+        ["stream_id", "due_ms", "times_parked", "position"],
         sqlite_where=sa.text("due_ms IS NOT NULL"),
         postgresql_where=sa.text("due_ms IS NOT NULL"),
     )

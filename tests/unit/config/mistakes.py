@@ -1,0 +1,311 @@
+"""The mistakes that a person makes in a configuration file, and what each sentence must hold."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+__all__ = ["ENVIRON", "HOOK", "MISTAKES", "ROUTE", "SECRETS", "TRUNK", "Mistake"]
+
+PASTED = "whsec_" + base64.b64encode(b"p" * 27).decode()
+ENVIRON = {
+    "GOOD": "whsec_" + base64.b64encode(b"g" * 32).decode(),
+    "EMPTY": " ",
+    "SHORT": "whsec_" + base64.b64encode(b"topsecret").decode(),
+    "PLAIN": "hunter2hunter2hunter2",
+}
+SECRETS = (PASTED, "hunter2", "424242", *(value for value in ENVIRON.values() if value.strip()))
+
+TRUNK = '[[trunks]]\nid = "a"\ntargets = ["sip:127.0.0.1:5061", "sip:127.0.0.1:5062"]\n'
+ROUTE = '[[routes]]\nid = "r"\n'
+MEMBERS = 'trunks = [ { id = "a" } ]\n'
+STREAM = '[[event_streams]]\nid = "s"\n'
+DESTINATION = '[event_streams.destination]\ntype = "webhook"\n'
+URL = 'url = "http://127.0.0.1:9000/hook"\n'
+HOOK = STREAM + DESTINATION + URL
+
+
+@dataclass(frozen=True)
+class Mistake:
+    name: str
+    toml: str
+    fragments: tuple[str, ...]
+
+
+def mistake(name: str, toml: str, *fragments: str) -> Mistake:
+    return Mistake(name, toml, fragments)
+
+
+MISTAKES = [
+    # --- the document
+    mistake("syntax", "[api]\nlisten = \n", "line 2, column 10", "not valid TOML"),
+    mistake("unclosed text at the end", '[api]\nlisten = """a', "line 2", "not valid TOML"),
+    mistake("key twice", '[api]\nlisten = "a"\nlisten = "b"', "line 3", "not valid TOML"),
+    mistake("too many digits", "a = " + "9" * 5000, "too many digits"),
+    mistake("nested too deeply", "a = " + "[" * 20000, "nested too deeply"),
+    # --- keys
+    mistake("unknown section", "[trunk]\n", "trunk ", "(did you mean trunks?)", "event_streams"),
+    mistake("unknown key", "[api]\nlisen = 1", "api.lisen", "did you mean listen?", "here: listen"),
+    mistake("far-off key", "[api]\nxyzzy = 1", "api.xyzzy is not a known key; allowed here"),
+    mistake(
+        "unknown key of a trunk",
+        TRUNK + "[trunks.keepalive]\nintervall = 3",
+        'trunks[0].keepalive.intervall (trunk "a")',
+        "did you mean interval_seconds?",
+    ),
+    mistake("key with a line break", '[api]\n"a\\nb" = 1', 'api."a\\nb"', "allowed here: listen"),
+    mistake("unknown list of tables", "[[providers]]\n[[providers]]", "providers", "trunks"),
+    mistake("section as a list", "[[api]]", "api must be a table, begun with [api]", "a list of 1"),
+    mistake("section as a number", "sip = 3", "sip must be a table, begun with [sip]", "not 3"),
+    mistake("trunks as a table", '[trunks]\nid = "a"', "trunks must be", "begun with [[trunks]]"),
+    mistake("trunk as a number", "trunks = [7]", "trunks[0] must be a table, not 7"),
+    # --- instance, storage, api, sip
+    mistake("bad instance id", '[instance]\nid = "edge 1"', "instance.id", "letters", '"edge 1"'),
+    mistake("bad region", '[instance]\nregion = ""', "instance.region", "letters", 'not ""'),
+    mistake(
+        "other database",
+        '[storage]\nurl = "postgresql://me:hunter2@db/x"',
+        "storage.url",
+        "this version stores in SQLite",
+        "sqlite:///PATH",
+    ),
+    mistake("in memory", '[storage]\nurl = "sqlite://"', "storage.url must name a file", "memory"),
+    mistake("named memory", '[storage]\nurl = "sqlite:///:memory:"', "storage.url", "memory"),
+    mistake("database options", '[storage]\nurl = "sqlite:///a?mode=ro"', "storage.url", "options"),
+    mistake("database number", "[storage]\nurl = 5", "storage.url", "sqlite:///PATH"),
+    mistake("no port", '[api]\nlisten = "127.0.0.1"', "api.listen", '"127.0.0.1:8080"'),
+    mistake("port too high", '[api]\nlisten = "127.0.0.1:65536"', "api.listen", "a port"),
+    mistake("bad address", '[api]\nlisten = "127.0.0.256:1"', "api.listen", "an IP address"),
+    mistake(
+        "open to the world",
+        '[api]\nlisten = "0.0.0.0:8080"',
+        "api.listen",
+        "loopback",
+        "until access control exists",
+    ),
+    mistake("open over IPv6", '[api]\nlisten = "[::]:80"', "api.listen", "until access control"),
+    mistake("listen as text", '[sip]\nlisten = "udp:127.0.0.1:1"', "sip.listen", "a list"),
+    mistake("TLS", '[sip]\nlisten = ["tls:127.0.0.1:1"]', "sip.listen[0]", "speaks UDP only"),
+    mistake("TCP", '[sip]\nlisten = ["tcp:127.0.0.1:1"]', "sip.listen[0]", "speaks UDP only"),
+    mistake("no transport", '[sip]\nlisten = ["127.0.0.1:1"]', "sip.listen[0]", '"udp:'),
+    mistake("bare IPv6", '[sip]\nlisten = ["udp:::1:5060"]', "sip.listen[0]", "[::1]:5080"),
+    mistake("no network", '[sip]\nallow = ["lan"]', "sip.allow[0]", "IP network", '"lan"'),
+    mistake("host bits", '[sip]\nallow = ["10.0.0.1/8"]', "sip.allow[0]", '"10.0.0.0/8"'),
+    mistake("agent", '[sip]\nuser_agent = "a\\r\\nb"', "sip.user_agent", "printable ASCII"),
+    # --- keepalive
+    mistake("negative", "[keepalive]\ninterval_seconds = -5", "interval_seconds", "0.1 to", "-5"),
+    mistake("nan", "[keepalive]\ninterval_seconds = nan", "keepalive.interval_seconds", "nan"),
+    mistake("infinite", "[keepalive]\ndown_interval_seconds = inf", "down_interval_seconds", "inf"),
+    mistake("a day", "[keepalive]\nconfirm_interval_seconds = 86400", "confirm_", "to 3600"),
+    mistake("as text", '[keepalive]\ninterval_seconds = "30"', "a number of seconds", '"30"'),
+    mistake("as switch", "[keepalive]\ninterval_seconds = true", "interval_seconds", "not true"),
+    mistake("as date", "[keepalive]\njitter = 1979-05-27", "keepalive.jitter", "a date or time"),
+    mistake("very long", "[keepalive]\njitter = 0x1" + "0" * 5000, "jitter", "0 to 0.5", "long"),
+    mistake("late", "[keepalive]\ntimeout_seconds = 33", "keepalive.timeout_seconds", "0.1 to 32"),
+    mistake("no attempts", "[keepalive]\nmax_failed_attempts = 0", "max_failed", "1 to 100"),
+    mistake("fraction", "[keepalive]\nmin_successful_attempts = 1.5", "min_succ", "whole", "1.5"),
+    mistake("jitter", "[keepalive]\njitter = 0.6", "keepalive.jitter", "from 0 to 0.5", "not 0.6"),
+    mistake("switch", '[keepalive]\nenabled = "yes"', "keepalive.enabled", "true or false"),
+    mistake("provisional", '[keepalive]\nhealthy_responses = ["1xx"]', "responses[0]", "never a"),
+    mistake("code 700", '[keepalive]\nhealthy_responses = ["700"]', "responses[0]", '"2xx"'),
+    mistake("code as number", "[keepalive]\nhealthy_responses = [200]", "responses[0]", "not 200"),
+    mistake("no codes", "[keepalive]\nhealthy_responses = []", "healthy_responses", "at least one"),
+    mistake(
+        "pause",
+        "[keepalive]\npause_on_active_calls = true",
+        "keepalive.pause_on_active_calls",
+        "not supported by this version yet",
+    ),
+    # --- trunks
+    mistake("no id", 'trunks = [{ targets = ["sip:x"] }]', "trunks[0].id is missing", "a name"),
+    mistake("bad id", '[[trunks]]\nid = "a/b"\ntargets = ["sip:x"]', "trunks[0].id", '"a/b"'),
+    mistake("no targets", '[[trunks]]\nid = "a"', 'trunks[0].targets (trunk "a")', "1 to 64"),
+    mistake("empty targets", '[[trunks]]\nid = "a"\ntargets = []', "targets", "1 to 64"),
+    mistake(
+        "65 targets",
+        f'[[trunks]]\nid = "a"\ntargets = {[f"sip:10.0.0.{n}" for n in range(65)]}',
+        "1 to 64 SIP URIs",
+    ),
+    mistake("bad URI", '[[trunks]]\nid = "a"\ntargets = ["tel:1"]', "targets[0]", "a SIP URI"),
+    mistake("sips", '[[trunks]]\nid = "a"\ntargets = ["sips:x"]', "targets[0]", "over UDP only"),
+    mistake(
+        "tls target",
+        '[[trunks]]\nid = "a"\ntargets = ["sip:x", "sip:y;transport=tls"]',
+        "trunks[0].targets[1]",
+        "this version probes over UDP only",
+    ),
+    mistake(
+        "tcp target",
+        '[[trunks]]\nid = "a"\ntargets = ["sip:y;transport=tcp"]',
+        "this version probes over UDP only",
+    ),
+    mistake(
+        "password in a URI",
+        '[[trunks]]\nid = "a"\ntargets = ["sip:me:hunter2@x"]',
+        "targets[0]",
+        "without a password",
+    ),
+    mistake(
+        "password without a scheme",
+        '[[trunks]]\nid = "a"\ntargets = ["me:hunter2@x"]',
+        "targets[0]",
+        "without a password",
+    ),
+    mistake(
+        "target twice",
+        '[[trunks]]\nid = "a"\ntargets = ["sip:X:1", "SIP:x:1"]',
+        "trunks[0].targets[1]",
+        "must not repeat",
+    ),
+    mistake("trunk id twice", TRUNK + TRUNK, "trunks[1].id", "unique", "trunks[0]"),
+    mistake("min targets", TRUNK + "min_available_targets = 3", "min_available_targets", "2, not"),
+    mistake("direction", TRUNK + 'direction = "out"', "direction", '"inbound", "outbound" or'),
+    mistake("trunk region", TRUNK + 'region = "us east"', "trunks[0].region", '"us east"'),
+    mistake("carrier", TRUNK + 'carrier = "  "', "carrier", "printable characters"),
+    mistake("name", TRUNK + 'name = "a\\nb"', "trunks[0].name", "printable characters", "a\\nb"),
+    mistake("profile", TRUNK + 'profile = "twilio"', "profile", '"generic"', '"twilio"'),
+    mistake(
+        "request URI", TRUNK + '[trunks.advanced]\nrequest_uri = "x"', "request_uri", "SIP URI"
+    ),
+    mistake("contact", TRUNK + "[trunks.advanced]\ncontact_uri = 5", "contact_uri", "a SIP URI"),
+    mistake("source", TRUNK + '[trunks.advanced]\nsource = "eth0"', "advanced.source", '"eth0"'),
+    mistake(
+        "IPv4 source, IPv6 target",
+        '[[trunks]]\nid = "a"\ntargets = ["sip:h", "sip:127.0.0.1", "sip:[::1]:5061"]\n'
+        '[trunks.advanced]\nsource = "127.0.0.1"',
+        'trunks[0].targets[2] (trunk "a")',
+        "an IPv4 address like 127.0.0.1, the source",
+        'not "sip:[::1]:5061"',
+    ),
+    mistake(
+        "IPv6 source, IPv4 target",
+        '[[trunks]]\nid = "a"\ntargets = ["sip:127.0.0.1:5061", "sip:[::1]:5061"]\n'
+        '[trunks.advanced]\nsource = "[::1]:5070"',
+        'trunks[0].targets[0] (trunk "a")',
+        "an IPv6 address like ::1, the source",
+        'not "sip:127.0.0.1:5061"',
+    ),
+    mistake(
+        "reserved header",
+        TRUNK + '[trunks.advanced]\nheaders = { Via = "x" }',
+        "trunks[0].advanced.headers",
+        "Via",
+    ),
+    mistake(
+        "injected header",
+        TRUNK + '[trunks.advanced]\nheaders = { X-A = "hunter2\\r\\nVia: x" }',
+        "trunks[0].advanced.headers",
+        '"X-A"',
+    ),
+    mistake("header number", TRUNK + "[trunks.advanced]\nheaders = { X-A = 4 }", "headers", "X-A"),
+    mistake("header list", TRUNK + "[trunks.advanced]\nheaders = []", "headers", "must be a table"),
+    mistake(
+        "header twice",
+        TRUNK + '[trunks.advanced]\nheaders = { X-A = "1", x-a = "2" }',
+        "headers",
+        "each header once",
+    ),
+    mistake(
+        "33 headers",
+        TRUNK + "[trunks.advanced.headers]\n" + "".join(f'X-{n} = "1"\n' for n in range(33)),
+        "at most 32 headers",
+    ),
+    *(
+        mistake(
+            f"later: {key}",
+            TRUNK + f'[trunks.advanced]\n{key} = "hunter2"',
+            f"trunks[0].advanced.{key}",
+            "is not supported by this version yet",
+        )
+        for key in ("outbound_proxy", "enable_nat", "advertised_address", "username", "password")
+    ),
+    mistake(
+        "later: tls",
+        TRUNK + "[trunks.advanced]\ntls = { verify = true }",
+        "trunks[0].advanced.tls",
+        "not supported by this version yet",
+    ),
+    # --- routes
+    mistake("route id twice", TRUNK + (ROUTE + MEMBERS) * 2, "routes[1].id", "unique"),
+    mistake("route without trunks", ROUTE, 'routes[0].trunks (route "r") is missing'),
+    mistake("route with none", ROUTE + "trunks = []", "routes[0].trunks", "at least one trunk"),
+    mistake(
+        "dangling trunk in a route",
+        TRUNK + ROUTE + 'trunks = [{ id = "a" }, { id = "b" }]',
+        "routes[0].trunks[1].id",
+        'there is no trunk "b"',
+    ),
+    mistake(
+        "trunk twice in a route",
+        TRUNK + ROUTE + 'trunks = [{ id = "a" }, { id = "a" }]',
+        "routes[0].trunks[1].id",
+        "once in a route",
+    ),
+    mistake("priority", TRUNK + ROUTE + 'trunks = [{ id = "a", priority = 0 }]', "1 to 65535"),
+    mistake("weight", TRUNK + ROUTE + 'trunks = [{ id = "a", weight = -1 }]', "weight", "-1"),
+    mistake("number", TRUNK + ROUTE + MEMBERS + 'numbers = ["1555"]', "numbers[0]", "E.164"),
+    mistake("16 digits", TRUNK + ROUTE + MEMBERS + f'numbers = ["+{"1" * 16}"]', "1 to 15 digits"),
+    mistake("other digits", TRUNK + ROUTE + MEMBERS + 'numbers = ["+\u0661"]', "1 to 15 digits"),
+    mistake("backwards", TRUNK + ROUTE + MEMBERS + 'numbers = ["+19-+10"]', "lower number to the"),
+    mistake("lengths", TRUNK + ROUTE + MEMBERS + 'numbers = ["+1-+10"]', "equally many digits"),
+    mistake("route region", TRUNK + ROUTE + MEMBERS + 'regions = [""]', "regions[0]", "a region"),
+    mistake("when none", TRUNK + ROUTE + MEMBERS + 'when_none_available = "x"', '"try_all"'),
+    # --- event streams
+    mistake("stream id twice", HOOK + HOOK, "event_streams[1].id", "unique"),
+    mistake("no destination", STREAM, 'destination (event stream "s") is missing', "a url"),
+    mistake("dangling stream", STREAM + 'trunks = ["b"]\n' + DESTINATION + URL, 'no trunk "b"'),
+    mistake(
+        "event type",
+        STREAM + 'event_types = ["x"]\n' + DESTINATION + URL,
+        "event_streams[0].event_types[0]",
+        '"telephony.trunks.stateChange"',
+    ),
+    mistake(
+        "reason",
+        STREAM + 'reason_codes = ["OOPS"]\n' + DESTINATION + URL,
+        "event_streams[0].reason_codes[0]",
+        '"KEEPALIVE_FAILURE"',
+        '"*"',
+    ),
+    mistake(
+        "later destination",
+        STREAM + '[event_streams.destination]\ntype = "pagerduty"\n' + URL,
+        "destination.type",
+        'not supported by this version yet; use "webhook"',
+    ),
+    mistake("destination type", HOOK.replace('"webhook"', '"fax"'), 'be "webhook", not "fax"'),
+    mistake("no URL", STREAM + DESTINATION, "destination.url", "is missing", "https://"),
+    mistake("other URL", STREAM + DESTINATION + 'url = "ftp://x"', "destination.url", "https://"),
+    mistake("no host", STREAM + DESTINATION + 'url = "http:///x"', "destination.url", "host"),
+    mistake(
+        "no such address",
+        STREAM + DESTINATION + 'url = "http://1.2.3.999/hook"',
+        "destination.url",
+        "with a legal host and port",
+    ),
+    mistake("bad port", STREAM + DESTINATION + 'url = "http://h:99999"', "destination.url", "port"),
+    mistake("fragment", STREAM + DESTINATION + 'url = "http://h/#x"', "destination.url", "#"),
+    mistake(
+        "blank", STREAM + DESTINATION + 'url = "http://h/ x"', "destination.url", "white space"
+    ),
+    mistake(
+        "userinfo",
+        STREAM + DESTINATION + 'url = "https://me:hunter2@h/x"',
+        "destination.url",
+        "without a user name or password",
+    ),
+    mistake("user", STREAM + DESTINATION + 'url = "http://me@h/"', "url", "without a user name"),
+    mistake("literal secret", HOOK + f'secret = "{PASTED}"', "destination.secret", '"env:NAME"'),
+    mistake("env secret", HOOK + f'secret = "env:{PASTED}"', "destination.secret", '"env:NAME"'),
+    mistake("secret number", HOOK + "secret = 424242", "destination.secret", '"env:NAME"'),
+    mistake("unset", HOOK + 'secret = "env:NOWHERE"', "destination.secret", "NOWHERE", "not set"),
+    mistake("empty", HOOK + 'secret = "env:EMPTY"', "destination.secret", "EMPTY", "is empty"),
+    mistake("short", HOOK + 'secret = "env:SHORT"', "destination.secret", "24 to 64"),
+    mistake("plain", HOOK + 'secret = "env:PLAIN"', "destination.secret", '"whsec_"'),
+    mistake("no file", HOOK + 'secret = "file:gone"', "destination.secret", "gone", "be read"),
+    mistake("empty file", HOOK + 'secret = "file:empty"', "destination.secret", "is empty"),
+    mistake("binary file", HOOK + 'secret = "file:binary"', "destination.secret", "not text"),
+    mistake("folder", HOOK + 'secret = "file:."', "destination.secret", "cannot be read"),
+    mistake("null path", HOOK + 'secret = "file:a\\u0000"', "destination.secret", "not a path"),
+    mistake("large file", HOOK + 'secret = "file:large"', "destination.secret", "too large"),
+]
