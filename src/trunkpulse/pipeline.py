@@ -153,8 +153,11 @@ class Pipeline:
         else:
             down = [each for each in record.targets if each.state is TargetState.DOWN]
             kinds = [each.failure for each in down if each.failure is not None]
-            # Without any kind they were all down before the last restart, for the reason recorded.
-            reason = failure_reason(kinds) if kinds else record.reason or Reason.KEEPALIVE_FAILURE
+            if kinds:
+                reason = failure_reason(kinds)
+            else:  # all were down before the last restart already, for the reason recorded then
+                was_network = record.reason is Reason.NETWORK_ERROR
+                reason = Reason.NETWORK_ERROR if was_network else Reason.KEEPALIVE_FAILURE
             trigger = trigger or max(down, key=lambda each: each.failures, default=None)
         self._change(record, state, reason, trigger)
 

@@ -66,6 +66,8 @@ _ADDRESS = re.compile(
     r'("(?:[^"\\]++|\\.)*+"|[^"<>]*+)[ \t]*<([^<>]*+)>[ \t]*(?:;(.*))?', re.DOTALL
 )
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"\x00-\x20\x7f]+")
+# A comma or a question mark of a bare URI could be the header's as well (RFC 3261 §20).
+_NEEDS_NO_BRACKETS = re.compile(r"[^,?]*")
 _HIGHEST_CSEQ = 2**31 - 1
 
 
@@ -177,6 +179,7 @@ class NameAddr:
             bracketed = _ADDRESS.fullmatch(text)
             if bracketed is None:
                 uri, *parameter_texts = split_outside_quotes(text, ";")
+                matched(_NEEDS_NO_BRACKETS, uri, f"{shown(uri)} must stand in angle brackets")
                 return cls(uri, None, parse_parameters(parameter_texts))
             name = bracketed[1].strip(BLANK)
             display_name = unquote(name) if name.startswith('"') else name or None

@@ -16,7 +16,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from trunkpulse.sip.errors import MalformedHeader, MalformedMessage, Ungrammatical, shown
+from trunkpulse.sip.errors import (
+    MalformedHeader,
+    MalformedMessage,
+    Ungrammatical,
+    UnsupportedVersion,
+    shown,
+)
 from trunkpulse.sip.grammar import BLANK, check_line, is_token
 from trunkpulse.sip.headers import CSeq, Via, header_key, split_values
 
@@ -35,6 +41,7 @@ MAX_HEADERS = 256
 MAX_HEADER_CHARACTERS = 8192
 
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
+_VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
 _STATUS_CODE = re.compile(r"[1-6][0-9]{2}")
 _LENGTH = re.compile(r"[0-9]{1,9}")
 _NO_URI = re.compile(r"[\s\x00-\x20\x7f]")
@@ -171,7 +178,7 @@ def parse_message(data: bytes, *, max_bytes: int = MAX_BYTES) -> Request | Respo
     A body longer than Content-Length is cut, a shorter one refused (RFC 3261 §18.3); without
     Content-Length it runs to the end of the datagram.
     """
-    message = parse_envelope(data, max_bytes=max_bytes)
+    message = _parse(data, max_bytes, exact=True)
     length = _content_length(message.headers)
     if length is None or length == len(message.body):
         return message
@@ -188,8 +195,13 @@ def parse_message(data: bytes, *, max_bytes: int = MAX_BYTES) -> Request | Respo
 def parse_envelope(data: bytes, *, max_bytes: int = MAX_BYTES) -> Request | Response:
     """Start line and headers alone; the body is whatever follows, Content-Length unread.
 
-    For who must tell a peer what is wrong with the rest. Raises ``MalformedMessage``.
+    For who must tell a peer what is wrong with the rest, so a request line may be of another
+    version and have spaces too many. Raises ``MalformedMessage``.
     """
+    return _parse(data, max_bytes, exact=False)
+
+
+def _parse(data: bytes, max_bytes: int, *, exact: bool) -> Request | Response:
     if len(data) > max_bytes:
         raise MalformedMessage(f"a message of {len(data)} bytes is longer than {max_bytes}")
     data = data.lstrip(b"\r\n")
@@ -202,7 +214,7 @@ def parse_envelope(data: bytes, *, max_bytes: int = MAX_BYTES) -> Request | Resp
     body = data[end.end() :]
     if start_line[:4].upper() == "SIP/":
         return Response(*_status_line(start_line), headers, body)
-    return Request(*_request_line(start_line), headers, body)
+    return Request(*_request_line(start_line, exact=exact), headers, body)
 
 
 def _unfold(lines: list[str]) -> list[tuple[str, str]]:
@@ -224,10 +236,12 @@ def _unfold(lines: list[str]) -> list[tuple[str, str]]:
     return headers
 
 
-def _request_line(line: str) -> tuple[str, str]:
-    parts = line.split(" ")
-    if len(parts) != 3 or parts[2].upper() != "SIP/2.0":
+def _request_line(line: str, *, exact: bool) -> tuple[str, str]:
+    parts = [part for part in line.split(" ") if exact or part]
+    if len(parts) != 3 or not _VERSION.fullmatch(parts[2]):
         raise MalformedMessage(f"start line {shown(line)} is not a method, a URI and SIP/2.0")
+    if exact and parts[2].upper() != "SIP/2.0":
+        raise UnsupportedVersion(f"start line {shown(line)} asks for another version than SIP/2.0")
     return parts[0], parts[1]
 
 
@@ -239,11 +253,12 @@ def _status_line(line: str) -> tuple[int, str]:
 
 
 def _content_length(headers: Headers) -> int | None:
-    lengths = set(headers.every("Content-Length"))
+    # The same length twice is one length; two that disagree join into what is no number.
+    lengths = dict.fromkeys(headers.every("Content-Length"))
     if not lengths:
         return None
-    text = lengths.pop()
-    if lengths or not _LENGTH.fullmatch(text):
+    text = ", ".join(lengths)
+    if not _LENGTH.fullmatch(text):
         raise MalformedHeader(f"Content-Length {shown(text)} is not one number of bytes")
     return int(text)
 
