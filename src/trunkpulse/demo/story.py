@@ -136,7 +136,8 @@ async def play(folder: Path, say: Say, findings: Findings, ready: Callable[[str]
             return
         if findings.complete:
             say("done", "observed: failover to carrier-b and back, each told by a signed webhook")
-            say("ready", f"try: trunkpulse trunks disable carrier-a --url {instance.url}")
+            say("ready", "it stays up until its time is over or Ctrl-C; meanwhile, elsewhere, try:")
+            say("ready", f"  .venv/bin/trunkpulse trunks disable carrier-a --url {instance.url}")
         await scene.narrate()
 
 

@@ -84,7 +84,8 @@ class Prober:
         self._vacant: list[tuple[int, int]] = []
         """(index, next sequence) of slots whose target has gone."""
         self._branch_head = MAGIC_COOKIE + secrets.token_hex(8).encode()
-        self._call_head = self._branch_head[len(MAGIC_COOKIE) :]
+        self._call_head = secrets.token_hex(8).encode()
+        self._tag_head = secrets.token_hex(4).encode()  # 32 random bits (RFC 3261 19.3)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_moment = 0.0
         self._closed = False
@@ -225,7 +226,7 @@ class Prober:
         mark = b"%08x%08x" % (target.index, sequence)
         branch = self._branch_head + mark
         request = settings.options.render(
-            target.request_uri, branch, mark, self._call_head + mark, sequence
+            target.request_uri, branch, self._tag_head + mark, self._call_head + mark, sequence
         )
         transaction = target.transaction = NonInviteClientTransaction(
             request, branch, now, timeout_seconds=settings.policy.timeout_seconds

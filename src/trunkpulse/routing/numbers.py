@@ -76,7 +76,7 @@ def normalise(dialled: str, country: str | None = None) -> str:
     if country is None:
         raise BadNumber(
             f"{_shown(dialled)} does not say which country it is in; "
-            "give it in E.164, such as +15551230001, or set a default country."
+            "give it in E.164, such as +15551230001."
         )
     return _national(number, number, dialled, country.upper())
 

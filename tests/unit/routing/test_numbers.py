@@ -46,7 +46,7 @@ def test_national_trunk_prefix_is_left_out() -> None:
     "dialled", ["0015551230001", "5551230001", "112", "sip:5551230001@example.com"]
 )
 def test_number_without_plus_needs_a_country(dialled: str) -> None:
-    with pytest.raises(BadNumber, match=r"set a default country\.$"):
+    with pytest.raises(BadNumber, match=r"such as \+15551230001\.$"):
         normalise(dialled)
 
 
