@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import gc
 import os
@@ -28,6 +29,7 @@ from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.feed import EventFeed
 from trunkpulse.adapters.http.server import ListenFailed, serve_http
 from trunkpulse.adapters.metrics import Metrics
+from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.adapters.network.local import LocalAddresses
 from trunkpulse.adapters.network.resolver import SystemResolver
 from trunkpulse.adapters.network.responder import OptionsResponder, ResponderSettings
@@ -116,14 +118,32 @@ async def _start(node: Node) -> None:
     try:
         await node.start()
     except (OSError, StoreUnavailable, DestinationInvalid) as problem:
-        raise CannotStart(_cannot_run(problem)) from problem
+        raise CannotStart(_cannot_run(problem, node.config)) from problem
 
 
-def _cannot_run(problem: Exception) -> str:
+def _cannot_run(problem: Exception, config: Config) -> str:
     """Why a configuration that is right in itself cannot be run here, as one sentence."""
+    if isinstance(problem, BindFailed):
+        for trunk in config.trunks:
+            if trunk.identity.source == problem.local:
+                return (
+                    f'Trunk "{trunk.id}" cannot probe from {problem.place}: {problem.reason}; '
+                    "correct advanced.source."
+                )
     if isinstance(problem, OSError):
-        return f"Probing {problem.strerror or problem}; check advanced.source of the trunks."
+        return f"Probing is not possible: {problem.strerror or problem}."
     return str(problem)
+
+
+def _cannot_listen(problem: BindFailed) -> str:
+    """Why our own OPTIONS responder has no socket, as one sentence."""
+    sentence = f"The SIP responder cannot listen on {problem.place}"
+    if problem.errno == errno.EADDRINUSE:
+        return (
+            f"{sentence} because another program does; stop it, choose another "
+            "port in sip.listen, or set listen = [] under [sip]."
+        )
+    return f"{sentence}: {problem.reason}; correct sip.listen."
 
 
 @contextlib.asynccontextmanager
@@ -187,10 +207,8 @@ def _responders(
         for local in config.sip.listen:
             try:
                 responder = OptionsResponder.listen(local, settings, clock=clock, rng=rng)
-            except OSError as problem:
-                raise CannotStart(
-                    f"The SIP responder {problem.strerror or problem}; check sip.listen."
-                ) from problem
+            except BindFailed as problem:
+                raise CannotStart(_cannot_listen(problem)) from problem
             open_ones.callback(responder.close)
             responders.append(responder)
         yield responders
@@ -287,12 +305,14 @@ async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> Non
         again.clear()
         try:
             config = await asyncio.to_thread(load_config, config_path, os.environ)
-            await node.apply(config)
         except ConfigError as refused:
             for problem in refused.problems:
                 log.error("configuration.refused", problem=problem)
+            continue
+        try:
+            await node.apply(config)
         except (OSError, StoreUnavailable, StorageError, DestinationInvalid) as problem:
-            log.error("configuration.refused", problem=_cannot_run(problem))
+            log.error("configuration.refused", problem=_cannot_run(problem, config))
 
 
 def _set_up_logging() -> None:

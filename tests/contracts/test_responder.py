@@ -272,7 +272,7 @@ async def test_over_real_sockets_the_answer_comes_from_the_address_that_was_aske
 
 
 async def test_an_address_of_another_machine_is_one_sentence() -> None:
-    with pytest.raises(OSError, match=r"cannot open UDP 192\.0\.2\.1 port 5060 \(.*\); give a"):
+    with pytest.raises(OSError, match=r"cannot open UDP 192\.0\.2\.1:5060 \(this machine"):
         OptionsResponder.listen(
             ("192.0.2.1", 5060),
             ResponderSettings(answer=AnswerSettings(tag_key=b"key")),

@@ -12,6 +12,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -150,7 +151,7 @@ class Victim:
             while left := _missing(due):
                 # However busy the machine is, there is progress.
                 await self.outside.watch.until(
-                    lambda left=left: _missing(due) < left, f"another of {left} deliveries"
+                    partial(_fewer_missing, due, left), f"another of {left} deliveries"
                 )
             assert await states(api) == up
             assert await service.end() == 0
@@ -174,6 +175,10 @@ class Victim:
 
 def _missing(due: dict[Hook, set[str]]) -> int:
     return sum(len(ids - hook.told()) for hook, ids in due.items())
+
+
+def _fewer_missing(due: dict[Hook, set[str]], than: int) -> bool:
+    return _missing(due) < than
 
 
 def _is_for_the_noc(event: Event) -> bool:

@@ -29,7 +29,7 @@ from trunkpulse.sip.message import Response, parse_message
 from trunkpulse.sip.request import SharedOptions
 from trunkpulse.sip.uri import SipUri
 
-__all__ = ["BaselineTest", "Datagram", "ProbePlan", "ProbedAttempt", "place"]
+__all__ = ["BaselineTest", "Datagram", "ProbePlan", "ProbedAttempt", "Undelivered", "place"]
 
 _AFTER_THE_LAST_SECONDS: Final = 3600.0
 """When the attempt after the last one would start; the prober is closed long before."""
@@ -93,6 +93,20 @@ class Datagram:
     at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """What the network said of a datagram that it did not deliver, an ICMP error for one."""
+
+    kind: FailureKind
+    detail: str
+    peer: Address
+    at_ms: int
+
+
+Sighting = Datagram | Undelivered
+"""Whatever can be seen at the socket."""
+
+
 class BaselineTest:
     """See the module's opening; the prober's ``AttemptSink``."""
 
@@ -102,9 +116,12 @@ class BaselineTest:
         *,
         started: Callable[[Address, Address], None],
         finished: Callable[[ProbedAttempt], None],
-        wire: Callable[[Datagram], None] | None = None,
+        wire: Callable[[Sighting], None] | None = None,
     ) -> None:
-        """``started`` hears the far and the local address, ``finished`` every attempt's end."""
+        """``started`` hears the far and the local address, ``finished`` every attempt's end.
+
+        ``wire`` hears of every datagram, and of each that the network gave back.
+        """
         self._plan = plan
         self._started = started
         self._finished = finished
@@ -209,7 +226,7 @@ class BaselineTest:
 class _Tap:
     """Between prober and socket: a transport for one, a receiver for the other."""
 
-    def __init__(self, prober: Prober, wire: Callable[[Datagram], None] | None) -> None:
+    def __init__(self, prober: Prober, wire: Callable[[Sighting], None] | None) -> None:
         self._prober = prober
         self._wire = wire
         self._sent = 0
@@ -244,6 +261,8 @@ class _Tap:
     def send_failed(
         self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float
     ) -> None:
+        if self._wire is not None:
+            self._wire(Undelivered(kind, detail, destination, int(time.time() * 1000)))
         self._prober.send_failed(data, destination, kind, detail, now)
 
     def batch_finished(self) -> None:

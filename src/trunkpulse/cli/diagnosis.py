@@ -17,7 +17,7 @@ from trunkpulse.cli.baseline import ProbedAttempt, place
 from trunkpulse.cli.output import amount
 from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address
-from trunkpulse.sip.transaction import T1_SECONDS
+from trunkpulse.sip.transaction import T1_SECONDS, T2_SECONDS
 
 __all__ = ["Recommendation", "RoundTrips", "Verdict", "diagnose", "recommend", "verdict"]
 
@@ -25,8 +25,8 @@ ALIVE_CODES: Final = frozenset({401, 403, 404, 405, 407, 415, 420, 481, 488, 501
 """Refusals of the OPTIONS itself: whoever sends one is up, and may well take calls."""
 
 _INTERVAL_SECONDS: Final = 30.0
-_RETRANSMITTED_BY_SECONDS: Final = 3.5
-"""The third retransmission leaves 0.5 + 1 + 2 s after the first (RFC 3261 section 17.1.2.2)."""
+_RETRANSMISSIONS: Final = 3
+"""So many packets in a row may get lost before an attempt fails for it."""
 _LONGEST_TIMEOUT_SECONDS: Final = 32.0
 
 
@@ -86,22 +86,43 @@ _CLASSES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RoundTrips:
-    """Round-trip times of the answered attempts, in seconds."""
+    """Round-trip times of the answered attempts, in seconds.
+
+    An answer does not say which transmission it answers. So only attempts that were sent once are
+    measured, as long as there are any (Karn and Partridge, 1987); what the loss of a packet cost
+    is no property of the path.
+    """
 
     least: float
     average: float
     p95: float
     """95 % took no longer (nearest rank)."""
     most: float
+    measured: int
+    """How many attempts these times are made of."""
+    from_first_send: bool
+    """True if every answered attempt was sent again: the times then hold that waiting too."""
 
     @classmethod
     def of(cls, attempts: Sequence[ProbedAttempt]) -> RoundTrips | None:
         """None if nothing was answered."""
-        times = sorted(each.rtt_seconds for each in attempts if each.rtt_seconds is not None)
+        answered = [each for each in attempts if each.rtt_seconds is not None]
+        sent_once = [each for each in answered if not each.retransmissions]
+        measured = sent_once or answered
+        times = sorted(each.rtt_seconds or 0.0 for each in measured)
         if not times:
             return None
-        p95 = times[math.ceil(0.95 * len(times)) - 1]
-        return cls(times[0], sum(times) / len(times), p95, times[-1])
+        average = sum(times) / len(times)
+        return cls(times[0], average, _p95(times), times[-1], len(times), not sent_once)
+
+
+def _p95(ascending: Sequence[float]) -> float:
+    return ascending[math.ceil(0.95 * len(ascending)) - 1]
+
+
+def _sent_at_seconds(retransmissions: int) -> float:
+    """When the last of so many retransmissions leaves (Timer E, RFC 3261 section 17.1.2.2)."""
+    return sum(min(T1_SECONDS * 2.0**number, T2_SECONDS) for number in range(retransmissions))
 
 
 def verdict(attempts: Sequence[ProbedAttempt]) -> Verdict:
@@ -168,8 +189,8 @@ def _on_losses(attempts: Sequence[ProbedAttempt]) -> Iterator[str]:
     answered = [attempt for attempt in attempts if attempt.rtt_seconds is not None]
     if answered and all((attempt.rtt_seconds or 0.0) > T1_SECONDS for attempt in answered):
         yield (
-            f"Every answer took longer than {T1_SECONDS:g} s, so each probe was sent again while"
-            " its answer was on the way; the path or the far side is slow."
+            f"Every answer took longer than {T1_SECONDS:g} s, and each probe was sent again by"
+            " then: the path or the far side is slow, or packets get lost."
         )
         return
     resent = sum(attempt.retransmissions > 0 for attempt in answered)
@@ -221,13 +242,25 @@ class Recommendation:
 def recommend(attempts: Sequence[ProbedAttempt]) -> Recommendation | None:
     """Settings under which this endpoint counts as alive; None if it should not.
 
-    The time-out leaves room for three retransmissions and twice the usual round trip.
+    The time-out leaves room for three retransmissions and twice the usual round trip. Where every
+    attempt was sent again, the round trip is taken from the last of these sends, or the waiting
+    before it would count twice; the answers that were seen still fit into the time-out.
     """
     trips = RoundTrips.of(attempts)
     refusals = {attempt.code for attempt in attempts if attempt.code and not attempt.healthy}
     if trips is None or not refusals <= ALIVE_CODES:
         return None
-    needed = _RETRANSMITTED_BY_SECONDS + 2 * trips.p95
+    trip, slowest = trips.p95, 0.0
+    if trips.from_first_send:
+        trip = _p95(
+            sorted(
+                max(0.0, each.rtt_seconds - _sent_at_seconds(each.retransmissions))
+                for each in attempts
+                if each.rtt_seconds is not None
+            )
+        )
+        slowest = trips.p95 + T1_SECONDS
+    needed = max(_sent_at_seconds(_RETRANSMISSIONS) + 2 * trip, slowest)
     timeout = min(_LONGEST_TIMEOUT_SECONDS, math.ceil(needed * 2) / 2)
     responses = ("2xx", *(str(code) for code in sorted(filter(None, refusals))))
     return Recommendation(_INTERVAL_SECONDS, timeout, responses)

@@ -12,7 +12,14 @@ from typing import Annotated, TypeVar
 import typer
 from rich.text import Text
 
-from trunkpulse.cli.baseline import BaselineTest, Datagram, ProbedAttempt, ProbePlan, place
+from trunkpulse.cli.baseline import (
+    BaselineTest,
+    Datagram,
+    ProbedAttempt,
+    ProbePlan,
+    Undelivered,
+    place,
+)
 from trunkpulse.cli.diagnosis import (
     Recommendation,
     RoundTrips,
@@ -25,6 +32,7 @@ from trunkpulse.cli.errors import CommandFailed, WrongUsage
 from trunkpulse.cli.output import amount, clock_time, paint, print_json, print_line
 from trunkpulse.config.values import extra_headers, probe_target, sip_uri, source_address
 from trunkpulse.config.wording import printable, shown
+from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address, ResolutionFailed
 from trunkpulse.sip.errors import SipError
 from trunkpulse.sip.uri import SipUri
@@ -34,6 +42,7 @@ __all__ = ["probe"]
 ValueT = TypeVar("ValueT")
 
 INTERRUPTED = 130
+_SCHEMES = ("sip:", "sips:", "tel:")
 _ROW = "{:>4}  {:<28}  {:>10}  {:>6}  "
 
 
@@ -41,16 +50,30 @@ def probe(
     uri: Annotated[str, typer.Argument(metavar="SIP-URI", help="sip:sbc.example.com:5060")],
     *,
     count: Annotated[
-        int, typer.Option(metavar="N", min=1, max=10_000, help="How many attempts.")
+        int,
+        typer.Option("--count", "-c", metavar="N", min=1, max=10_000, help="How many attempts."),
     ] = 5,
     interval: Annotated[
         float,
         typer.Option(
-            metavar="SECONDS", min=0.05, max=3600, help="Between attempts, start to start."
+            "--interval",
+            "-i",
+            metavar="SECONDS",
+            min=0.05,
+            max=3600,
+            help="Between attempts, start to start.",
         ),
     ] = 1.0,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.1, max=32, help="What one attempt may take.")
+        float,
+        typer.Option(
+            "--timeout",
+            "-t",
+            metavar="SECONDS",
+            min=0.1,
+            max=32,
+            help="What one attempt may take.",
+        ),
     ] = 4.0,
     from_uri: Annotated[
         str | None, typer.Option("--from", metavar="URI", help="The From of the OPTIONS.")
@@ -75,7 +98,7 @@ def probe(
     Ends with 0 if every attempt was answered 2xx, otherwise with 1.
     """
     plan = ProbePlan(
-        uri=SipUri.parse(_legal("The SIP-URI", probe_target, uri)),
+        uri=SipUri.parse(_legal("The SIP-URI", _target_uri, uri)),
         count=count,
         interval_seconds=interval,
         timeout_seconds=timeout,
@@ -116,7 +139,7 @@ class _Report:
             self._plan,
             started=self._on_start,
             finished=self._on_attempt,
-            wire=_print_datagram if self._trace else None,
+            wire=_print_sighting if self._trace else None,
         )
 
         def interrupt() -> None:
@@ -180,6 +203,11 @@ class _Report:
             numbers = (trips.least, trips.average, trips.p95, trips.most)
             shown_times = " / ".join(f"{seconds * 1000:.1f}" for seconds in numbers)
             times = f", round trip min / avg / p95 / max: {shown_times} ms"
+            if trips.from_first_send:
+                times += ", measured from the first send because every attempt was sent again"
+            elif trips.measured < answered:
+                resent = amount(answered - trips.measured, "attempt that was", "attempts that were")
+                times += f", without the {resent} sent again"
         print_line(f"{sent} sent, {answered} answered, {lost:.0f} % lost{times}")
         software = next((each.software for each in self._attempts if each.software), None)
         if software:
@@ -222,6 +250,8 @@ class _Report:
                 "average": _milliseconds(trips.average),
                 "p95": _milliseconds(trips.p95),
                 "max": _milliseconds(trips.most),
+                "measuredAttempts": trips.measured,
+                "fromFirstSend": trips.from_first_send,
             },
             "recommendedKeepalive": advice
             and {
@@ -268,14 +298,26 @@ def _what_happened(attempt: ProbedAttempt) -> Text:
     return paint(attempt.detail, "red")
 
 
-def _print_datagram(datagram: Datagram) -> None:
-    direction = "sent to" if datagram.sent else "received from"
-    moment = f"{clock_time(datagram.at_ms)}.{datagram.at_ms % 1000:03}"
-    size = amount(len(datagram.data), "byte")
-    heading = f"--- {moment} {direction} {place(datagram.peer)} ({size})"
-    text = datagram.data.decode("utf-8", "backslashreplace")
-    for line in (heading, *text.splitlines()):
+def _print_sighting(seen: Datagram | Undelivered) -> None:
+    moment = f"{clock_time(seen.at_ms)}.{seen.at_ms % 1000:03}"
+    peer = place(seen.peer)
+    text = ""
+    if isinstance(seen, Undelivered):
+        heading = f"not delivered to {peer}: {seen.detail}"
+        if seen.kind is FailureKind.REFUSED:
+            heading = f"refused by {peer} ({_how_refused(seen.detail)})"
+    else:
+        direction = "sent to" if seen.sent else "received from"
+        heading = f"{direction} {peer} ({amount(len(seen.data), 'byte')})"
+        text = seen.data.decode("utf-8", "backslashreplace")
+    for line in (f"--- {moment} {heading}", *text.splitlines()):
         sys.stderr.write(f"{printable(line)}\n")
+
+
+def _how_refused(detail: str) -> str:
+    """``ICMP port unreachable`` of ``Connection refused (ICMP port unreachable)``."""
+    _, parenthesis, words = detail.partition(" (")
+    return words.removesuffix(")") if parenthesis else detail
 
 
 # --- the command line's values -----------------------------------------------------------------
@@ -287,6 +329,24 @@ def _legal(name: str, read: Callable[[str], ValueT], text: str) -> ValueT:
         return read(text)
     except ValueError as problem:
         raise WrongUsage(f"{name} {problem}.") from problem
+
+
+def _target_uri(text: str) -> str:
+    """A target as ``probe_target`` takes it; an address alone is told what is missing."""
+    try:
+        return probe_target(text)
+    except ValueError:
+        if text.lower().startswith(_SCHEMES) or not _is_target(f"sip:{text}"):
+            raise
+        raise ValueError(f'must begin with "sip:"; write sip:{text}') from None
+
+
+def _is_target(text: str) -> bool:
+    try:
+        probe_target(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _headers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:

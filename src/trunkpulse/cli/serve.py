@@ -14,7 +14,9 @@ __all__ = ["serve"]
 
 
 def serve(
-    config: Annotated[Path, typer.Option(help="The configuration file.", metavar="FILE")],
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The configuration file.", metavar="FILE")
+    ],
     data: Annotated[
         Path | None,
         typer.Option(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from itertools import groupby
 from typing import Annotated
 
 import typer
@@ -10,6 +12,7 @@ from rich.text import Text
 
 from trunkpulse.cli.connection import Api, over_api, segment
 from trunkpulse.cli.document import Document
+from trunkpulse.cli.errors import WrongUsage
 from trunkpulse.cli.output import (
     Cell,
     ago,
@@ -22,11 +25,14 @@ from trunkpulse.cli.output import (
     print_table,
     state_text,
 )
+from trunkpulse.config.wording import either, shown
 from trunkpulse.model import Direction, TrunkState
 
 __all__ = ["trunks"]
 
 PATH = "/api/v2/telephony/trunks"
+_TO = " \N{EN DASH} "
+_TIMES = "\N{MULTIPLICATION SIGN}"
 
 TrunkId = Annotated[str, typer.Argument(metavar="ID", help="The trunk's id.")]
 
@@ -40,18 +46,30 @@ trunks = typer.Typer(
 def list_trunks(
     api: Api,
     *,
-    state: Annotated[TrunkState | None, typer.Option(help="Only trunks in this state.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(metavar="STATE", help=f"Only trunks in this state: {', '.join(TrunkState)}."),
+    ] = None,
     carrier: Annotated[str | None, typer.Option(help="Only trunks of this carrier.")] = None,
     region: Annotated[str | None, typer.Option(help="Only trunks of this region.")] = None,
     direction: Annotated[
-        Direction | None, typer.Option(help="Only trunks of this direction.")
+        str | None,
+        typer.Option(
+            metavar="DIRECTION", help=f"Only trunks of this direction: {', '.join(Direction)}."
+        ),
     ] = None,
     q: Annotated[
         str | None, typer.Option("--q", metavar="TEXT", help="Only ids and names that hold this.")
     ] = None,
 ) -> None:
     """List trunks and their states."""
-    query = {"state": state, "carrier": carrier, "region": region, "direction": direction, "q": q}
+    query = {
+        "state": _one_of(TrunkState, "--state", state),
+        "carrier": carrier,
+        "region": region,
+        "direction": _one_of(Direction, "--direction", direction),
+        "q": q,
+    }
     found = [trunk for page in api.pages(PATH, query) for trunk in page.documents("entities")]
     if api.as_json:
         print_json({"entities": [trunk.members for trunk in found], "nextCursor": None})
@@ -121,15 +139,15 @@ def explain(api: Api, trunk_id: TrunkId) -> None:
     if api.as_json:
         print_json(answer.members)
         return
-    print_line(state_text(answer.text("state")), "  ", answer.text("summary"))
+    targets = answer.documents("targets")
+    _print_summary(answer, one_line=len(targets) <= 1)
     print_line(paint("rule  ", "dim"), answer.text("rule"))
     print_line(paint("next  ", "dim"), answer.text("next"))
-    for target in answer.documents("targets"):
+    for target in targets:
         print_line()
         print_line(target.text("uri"), "  ", state_text(target.text("state")))
         attempts = target.documents("attempts")
-        for attempt in attempts:
-            print_line(*_attempt(attempt), indent=2)
+        _print_attempts(attempts)
         if not attempts:
             print_line("no attempts are remembered", indent=2)
     observers = answer.documents("observers")
@@ -256,16 +274,67 @@ def _target(target: Document) -> Iterator[Cell]:
     yield paint(target.text_or_none("detail") or failure or "", "red")
 
 
-def _attempt(attempt: Document) -> Iterator[Cell]:
-    code, rtt = attempt.number_or_none("code"), attempt.number_or_none("rttMs")
-    yield f"{clock_time(attempt.number('at'))}  "
-    if attempt.flag("success"):
-        yield paint("healthy", "green")
-    else:
-        yield paint("failed ", "red")
-    if code is not None:
-        yield f"  answered {code:g}"
-        if rtt is not None:
-            yield f" after {rtt:.1f} ms"
-    elif detail := attempt.text_or_none("detail") or attempt.text_or_none("failure"):
-        yield f"  {detail}"
+def _print_summary(answer: Document, *, one_line: bool) -> None:
+    """The state and what is wrong; with several targets each clause has a line of its own."""
+    state, summary = state_text(answer.text("state")), answer.text("summary")
+    first, *others = [summary] if one_line else summary.split("; ")
+    print_line(state, "  ", first, ";" if others else "")
+    for number, clause in enumerate(others, start=1):
+        print_line(clause, ";" if number < len(others) else "", indent=len(state) + 2)
+
+
+def _print_attempts(attempts: Sequence[Document]) -> None:
+    """The attempts, oldest first; those that went alike in a row share a line."""
+    runs = [list(run) for _, run in groupby(attempts, key=_outcome)]
+    moments = [_moments(run) for run in runs]
+    verdicts = [_verdict(run) for run in runs]
+    width = max(map(len, moments), default=0)
+    verdict_width = max(map(len, verdicts), default=0)
+    for run, moment, verdict in zip(runs, moments, verdicts, strict=True):
+        style = "green" if run[0].flag("success") else "red"
+        what = _what_came(run)
+        print_line(
+            f"{moment:<{width}}  ",
+            paint(f"{verdict:<{verdict_width}}" if what else verdict, style),
+            f"  {what}" if what else "",
+            indent=2,
+        )
+
+
+def _outcome(attempt: Document) -> tuple[bool, float | None, str]:
+    """All that tells one attempt from another but its times."""
+    detail = attempt.text_or_none("detail") or attempt.text_or_none("failure") or ""
+    return attempt.flag("success"), attempt.number_or_none("code"), detail
+
+
+def _moments(run: Sequence[Document]) -> str:
+    first, last = (clock_time(attempt.number("at")) for attempt in (run[0], run[-1]))
+    if len(run) == 1:
+        return first
+    day, _, time_of_day = last.partition(" ")
+    return f"{first}{_TO}{time_of_day if first.startswith(f'{day} ') else last}"
+
+
+def _verdict(run: Sequence[Document]) -> str:
+    word = "healthy" if run[0].flag("success") else "failed"
+    return f"{word} {_TIMES}{len(run)}" if len(run) > 1 else f"{word:<7}"
+
+
+def _what_came(run: Sequence[Document]) -> str:
+    """The answer and how long it took, or why there was none."""
+    _, code, detail = _outcome(run[0])
+    if code is None:
+        return detail
+    trips = [trip for attempt in run if (trip := attempt.number_or_none("rttMs")) is not None]
+    if not trips:
+        return f"answered {code:g}"
+    least, most = f"{min(trips):.1f}", f"{max(trips):.1f}"
+    return f"answered {code:g} after {least if least == most else f'{least}{_TO}{most}'} ms"
+
+
+def _one_of(kind: type[StrEnum], option: str, text: str | None) -> str | None:
+    """The member of ``kind`` that ``text`` names, in whatever case people type it."""
+    members = {member.lower(): member.value for member in kind}
+    if text is None or text.lower() in members:
+        return text and members[text.lower()]
+    raise WrongUsage(f"{option} must be {either(kind)}, not {shown(text)}.")

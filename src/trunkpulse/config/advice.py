@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from trunkpulse.config.endpoint import Endpoint
 from trunkpulse.config.settings import Config
 from trunkpulse.config.wording import shown
 from trunkpulse.model import EventStream, KeepalivePolicy, Route, Trunk
+from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.uri import SipUri
 
 __all__ = ["Advice", "advise"]
 
 _SHOWN_NAMES = 3
+_SHOWN_ADDRESSES = 10
+"""Of those that several trunks probe; a large file may have thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +42,36 @@ class Advice:
 def advise(config: Config) -> list[Advice]:
     """What to reconsider, in the order of the file; empty if there is nothing."""
     return [
+        *_on_secret_files(config.exposed_secret_files),
         *_on_keepalive(config),
+        *_on_shared_addresses(config),
         *(advice for route in config.routes for advice in _on_route(route, config)),
         *_on_unrouted(config),
         *(advice for stream in config.event_streams for advice in _on_stream(stream)),
     ]
 
 
+def _on_secret_files(files: Sequence[str]) -> Iterator[Advice]:
+    for file in files:
+        yield Advice(
+            "secret_exposed",
+            "warning",
+            f"file {file}",
+            f"the file {file} holds a secret, and its permissions let other users in; run"
+            f" chmod 600 {file}.",
+        )
+
+
 def _on_keepalive(config: Config) -> Iterator[Advice]:
     """One advice per set of settings, however many trunks share it."""
+    if not config.trunks:
+        yield Advice(
+            "no_trunks",
+            "warning",
+            "[[trunks]]",
+            "no trunk is declared, so nothing is probed; add a [[trunks]] table with an id and"
+            " targets.",
+        )
     sharing: dict[KeepalivePolicy, list[Trunk]] = {}
     for trunk in config.trunks:
         if trunk.enabled:
@@ -71,8 +96,29 @@ def _on_keepalive(config: Config) -> Iterator[Advice]:
                 f" ({policy.interval_seconds:g}), so an attempt may still wait when the next is"
                 " due; make the timeout shorter.",
             )
+        yield from _on_healthy_responses(policy, where)
         if any(_leaves_this_machine(trunk) for trunk in trunks):
             yield from _on_pace(policy, where)
+
+
+def _on_healthy_responses(policy: KeepalivePolicy, where: str) -> Iterator[Advice]:
+    for response in policy.healthy_responses:
+        if response in {"503", "5xx"}:
+            yield Advice(
+                "healthy_503",
+                "warning",
+                where,
+                f"healthy_responses contains {shown(response)}, but 503 is how a peer says that it"
+                " wants no calls; remove it.",
+            )
+        elif response in {"4xx", "6xx"}:
+            yield Advice(
+                "healthy_class",
+                "info",
+                where,
+                f"healthy_responses contains {shown(response)}, so any such answer is a success,"
+                " whatever went wrong; list the code, not the class.",
+            )
 
 
 def _on_pace(policy: KeepalivePolicy, where: str) -> Iterator[Advice]:
@@ -98,8 +144,8 @@ def _on_pace(policy: KeepalivePolicy, where: str) -> Iterator[Advice]:
             "single_failure",
             "warning",
             where,
-            "max_failed_attempts is 1, so one lost packet takes the trunk down and it flaps;"
-            " set 2 or more.",
+            "max_failed_attempts is 1, so one unanswered attempt takes the trunk down and it"
+            " flaps; set 2 or more.",
         )
     if policy.min_successful_attempts == 1:
         yield Advice(
@@ -108,6 +154,40 @@ def _on_pace(policy: KeepalivePolicy, where: str) -> Iterator[Advice]:
             where,
             "min_successful_attempts is 1, so one lucky answer brings calls back to a trunk that"
             " is still failing; set 2 or more.",
+        )
+
+
+def _on_shared_addresses(config: Config) -> Iterator[Advice]:
+    """At most one advice per address, and one for all those that are too many to show."""
+    probing: dict[tuple[str, int], list[Trunk]] = {}
+    for trunk in config.trunks:
+        if trunk.enabled and trunk.keepalive.enabled:
+            endpoints = map(Endpoint.of, trunk.targets)
+            # In the order of the file, and once however many users a trunk probes there.
+            for place in dict.fromkeys((each.host, each.port) for each in endpoints):
+                probing.setdefault(place, []).append(trunk)
+    shared = [
+        (host_and_port(host, port), trunks)
+        for (host, port), trunks in probing.items()
+        if len(trunks) > 1 and not _is_loopback(host)
+    ]
+    for address, trunks in shared[:_SHOWN_ADDRESSES]:
+        times = "twice" if len(trunks) == 2 else f"{len(trunks)} times"
+        yield Advice(
+            "address_shared",
+            "info",
+            _named("trunk", trunks),
+            f"{len(trunks)} trunks probe {address}, so it gets {times} the OPTIONS; leave it to one"
+            " of them unless each needs a state of its own.",
+        )
+    more = len(shared) - _SHOWN_ADDRESSES
+    if more > 0:
+        yield Advice(
+            "address_shared",
+            "info",
+            "[[trunks]]",
+            f"{more} more address{'es are' if more > 1 else ' is'} probed by several trunks each;"
+            " leave each address to one trunk unless every trunk needs a state of its own.",
         )
 
 
@@ -142,12 +222,13 @@ def _on_unrouted(config: Config) -> Iterator[Advice]:
     unrouted = [trunk for trunk in config.trunks if trunk.enabled and trunk.id not in routed]
     if unrouted:
         name = _named("trunk", unrouted)
+        are, them = ("is", "it") if len(unrouted) == 1 else ("are", "them")
         yield Advice(
             "trunk_unrouted",
             "info",
             name,
-            f"{name} {'is' if len(unrouted) == 1 else 'are'} in no route, so no call runs over"
-            " it; add it to a route if one should.",
+            f"{name} {are} in no route, so no call runs over {them}; add {them} to a route if one"
+            " should.",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 
+from trunkpulse.config.endpoint import Endpoint
 from trunkpulse.config.report import Report
 from trunkpulse.config.schema import Document, TrunkEntry
 from trunkpulse.config.wording import shown
@@ -80,13 +81,18 @@ def _check_targets(position: int, trunk: TrunkEntry, report: Report) -> None:
             ("trunks", position, "min_available_targets"),
             f"must be at most the number of targets, {count}, not {trunk.min_available_targets}",
         )
-    if count > len(set(trunk.targets)):
-        for place, target in enumerate(trunk.targets):
-            if target in trunk.targets[:place]:
-                report.add(
-                    ("trunks", position, "targets", place),
-                    f"must not repeat a target of this trunk, {shown(target)}",
-                )
+    if count == 1:
+        return
+    first: dict[Endpoint, int] = {}
+    for place, target in enumerate(trunk.targets):
+        earlier = first.setdefault(Endpoint.of(target), place)
+        if earlier != place:
+            same = trunk.targets[earlier]
+            another = "" if same == target else f", which is where {shown(target)} leads too"
+            report.add(
+                ("trunks", position, "targets", place),
+                f"must not repeat a target of this trunk, {shown(same)}{another}",
+            )
 
 
 def _check_families(position: int, trunk: TrunkEntry, report: Report) -> None:

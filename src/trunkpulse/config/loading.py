@@ -63,12 +63,16 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     with _collector_paused():
         raw = read_document(path)
         report = Report(printable(str(path)), raw)
-        document, positions = _validated(raw, Secrets(path.parent, environ), report)
+        secrets = Secrets(path.parent, environ)
+        document, positions = _validated(raw, secrets, report)
         check_ids(raw, report)
         check_references(document, positions, raw, report)
         if report.problems:
             raise ConfigError(report.problems)
-        return _config(document, path)
+        config = _config(document, path)
+        return dataclasses.replace(
+            config, exposed_secret_files=tuple(sorted(secrets.exposed_files))
+        )
 
 
 @contextlib.contextmanager

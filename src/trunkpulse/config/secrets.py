@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ __all__ = ["Secrets", "webhook_secret"]
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _PREFIX = "whsec_"
 _LARGEST_FILE_BYTES = 64 * 1024
+_OTHERS = 0o077
+"""The permissions of everybody but the file's owner."""
 _HOW_TO_WRITE_IT = (
     'must be written "env:NAME" (an environment variable) or "file:PATH" '
     "(a file that holds nothing else), never as the secret itself"
@@ -32,6 +35,8 @@ class Secrets:
     folder: Path
     """Of the configuration file; ``file:`` paths start here."""
     environ: Mapping[str, str] = field(repr=False)
+    exposed_files: set[str] = field(default_factory=set)
+    """The files read so far, as the configuration names them, that other users may open."""
 
     def resolve(self, pointer: str) -> str:
         """The secret that ``env:NAME`` or ``file:PATH`` stands for, without white space around.
@@ -64,6 +69,8 @@ class Secrets:
         file = printable(name)
         try:
             with (self.folder / name).open("rb") as stream:
+                if os.fstat(stream.fileno()).st_mode & _OTHERS:
+                    self.exposed_files.add(file)
                 content = stream.read(_LARGEST_FILE_BYTES + 1)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else None

@@ -77,3 +77,5 @@ class Config:
     trunks: tuple[Trunk, ...] = ()
     routes: tuple[Route, ...] = ()
     event_streams: tuple[EventStream, ...] = ()
+    exposed_secret_files: tuple[str, ...] = ()
+    """Files of secrets, as the file names them, whose permissions let other users in."""

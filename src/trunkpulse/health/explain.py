@@ -102,8 +102,10 @@ def _summary(trunk: Trunk, status: TrunkStatus, targets: Sequence[TargetView], n
     available = sum(each.evidence.state is TargetState.AVAILABLE for each in targets)
     healthy = f"{_of(available, len(targets))} healthy"
     if status.state is TrunkState.AVAILABLE:
-        doubt = f", but in doubt: {_listed(failing, now_ms)}" if failing else f": {healthy}"
-        return f"{head}{doubt}."
+        if not failing:
+            return f"{head}: {healthy}."
+        many = f"{_of(len(failing), len(targets))} failing; " if len(targets) > 1 else ""
+        return f"{head}, but in doubt: {many}{_listed(failing, now_ms)}."
     if status.state is TrunkState.UNKNOWN:
         return f"{head}: {_undecided(status, [*down, *failing], now_ms)}."
     if not down:
@@ -161,11 +163,13 @@ def _rule(trunk: Trunk, targets: Sequence[TargetView]) -> str:
     standing = [each for each in targets if each.evidence.state is not TargetState.DOWN]
     if standing:
         worst = max(each.evidence.failed_attempts for each in standing)
-        parts.append(f"DOWN after {_failures(policy.max_failed_attempts)}; {worst} so far")
+        parts.append(f"DOWN after {_failures(policy.max_failed_attempts)} ({worst} so far)")
     rising = [each for each in targets if each.evidence.state is not TargetState.AVAILABLE]
     if rising:
         best = max(each.successes for each in rising)
-        parts.append(f"AVAILABLE after {_successes(policy.min_successful_attempts)}; {best} so far")
+        parts.append(
+            f"AVAILABLE after {_successes(policy.min_successful_attempts)} ({best} so far)"
+        )
     healthy = ", ".join(policy.healthy_responses)
     parts.append(f"an attempt may take {policy.timeout_seconds:g} s and succeeds with {healthy}")
     if len(targets) > 1:

@@ -212,7 +212,41 @@ async def test_a_lost_packet_shows_as_a_retransmission_of_a_healthy_attempt() ->
     assert outcome.code == 0
     assert document["attempts"][0]["retransmissions"] >= 1
     assert document["attempts"][1]["retransmissions"] == 0
+    assert (document["rttMs"]["measuredAttempts"], document["rttMs"]["fromFirstSend"]) == (1, False)
+    assert document["rttMs"]["max"] == document["attempts"][1]["rttMs"]
     assert "had to be sent again first" in document["diagnosis"][0]
+
+
+async def test_a_summary_without_an_attempt_that_was_sent_once_says_so() -> None:
+    with closing(Peer(deaf_to=1)) as peer:
+        outcome = await command("probe", f"sip:127.0.0.1:{peer.port}", "-c", "1", "-t", "30")
+    assert outcome.code == 0
+    assert "ms, measured from the first send because every attempt was sent again\n" in outcome.out
+
+
+async def test_a_summary_names_the_attempts_that_it_leaves_out() -> None:
+    with closing(Peer(deaf_to=1)) as peer:
+        outcome = await command(
+            "probe", f"sip:127.0.0.1:{peer.port}", "-c", "2", "-i", "0.05", "-t", "30"
+        )
+    assert outcome.code == 0
+    assert "ms, without the 1 attempt that was sent again\n" in outcome.out
+
+
+async def test_short_options_are_those_of_ping() -> None:
+    with silent_socket() as uri:
+        outcome = await command("probe", uri, "-c", "2", "-i", "0.05", "-t", "0.2")
+    assert "2 attempts, 0.05 s apart, 0.2 s for each." in outcome.out
+    assert "2 sent, 0 answered" in outcome.out
+
+
+async def test_a_trace_shows_a_refusal() -> None:
+    with silent_socket() as uri:
+        pass
+    outcome = await command("probe", uri, "-c", "1", "--trace")
+    (heading,) = (line for line in outcome.err.splitlines() if " refused by " in line)
+    assert heading.startswith("--- ")
+    assert heading.endswith(f" refused by {uri.removeprefix('sip:')} (ICMP port unreachable)")
 
 
 async def test_a_trace_shows_both_messages_on_stderr_and_leaves_json_whole() -> None:
@@ -235,7 +269,12 @@ async def test_what_a_peer_sends_cannot_steer_the_terminal() -> None:
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [
-        (["127.0.0.1"], "must be a SIP URI"),
+        (["127.0.0.1"], 'must begin with "sip:"; write sip:127.0.0.1'),
+        (["127.0.0.1:5066"], "write sip:127.0.0.1:5066"),
+        (["[::1]:5066"], "write sip:[::1]:5066"),
+        (["tel:1"], "must be a SIP URI"),
+        (["http://127.0.0.1"], "must be a SIP URI"),
+        (["bob:secret@127.0.0.1"], "without a password"),
         (["sip:127.0.0.1;transport=tls"], "over UDP only"),
         (["sips:127.0.0.1"], "over UDP only"),
         (["sip:127.0.0.1:70000"], "70000"),
@@ -247,6 +286,7 @@ async def test_what_a_peer_sends_cannot_steer_the_terminal() -> None:
         (["sip:127.0.0.1", "--source", "192.0.2.1"], "cannot open UDP 192.0.2.1"),
         (["sip:127.0.0.1", "--timeout", "nan"], "--timeout"),
         (["sip:127.0.0.1", "--count", "0"], "--count"),
+        (["sip:127.0.0.1", "-c", "0"], "--count"),
         (["sip:127.0.0.1", "--interval", "soon"], "--interval"),
         (["sip:127.0.0.1", "--frequency", "1"], "No such option: --frequency"),
         ([], "Missing argument 'SIP-URI'"),

@@ -25,7 +25,7 @@ async def test_a_service_serves_until_sigterm_and_is_found_by_its_file(tmp_path:
         port = free.getsockname()[1]
     file = tmp_path / "trunkpulse.toml"
     file.write_text(CONFIG.format(port=port))
-    async with process("serve", "--config", str(file), "--data", str(tmp_path)) as child:
+    async with process("serve", "-c", str(file), "--data", str(tmp_path)) as child:
         assert child.stderr is not None
         while b"event=ready" not in (line := await child.stderr.readline()):
             assert line

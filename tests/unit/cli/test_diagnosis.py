@@ -97,6 +97,39 @@ def test_p95_is_the_nearest_rank() -> None:
     assert RoundTrips.of([SILENCE]) is None
 
 
+def test_the_round_trip_is_taken_from_attempts_that_were_sent_once() -> None:
+    mixed = [answered(rtt=0.02), answered(rtt=0.52, resent=1), answered(rtt=0.04), SILENCE]
+    trips = RoundTrips.of(mixed)
+    assert trips is not None
+    assert (trips.least, trips.most, trips.measured) == (0.02, 0.04, 2)
+    assert not trips.from_first_send
+    advice = recommend(mixed)
+    assert advice is not None
+    assert advice.timeout_seconds == 4.0
+
+
+@pytest.mark.parametrize(
+    ("rtt", "resent", "timeout"),
+    [
+        (0.52, 1, 4.0),  # one packet lost
+        (1.53, 2, 4.0),
+        (3.52, 3, 4.5),
+        (3.0, 2, 6.5),  # a slow path: 1.5 s at the least after the last send
+        (20.0, 7, 20.5),  # Timer E has reached T2: the seventh left after 19.5 s
+    ],
+)
+def test_where_all_were_sent_again_the_waiting_is_not_counted_twice(
+    rtt: float, resent: int, timeout: float
+) -> None:
+    attempts = [answered(rtt=rtt, resent=resent)] * 3
+    trips = RoundTrips.of(attempts)
+    assert trips is not None
+    assert (trips.p95, trips.from_first_send) == (rtt, True)
+    advice = recommend(attempts)
+    assert advice is not None
+    assert advice.timeout_seconds == timeout
+
+
 @pytest.mark.parametrize(
     ("rtt", "timeout"), [(0.001, 4.0), (0.25, 4.0), (0.3, 4.5), (1.0, 5.5), (20.0, 32.0)]
 )

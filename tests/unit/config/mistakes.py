@@ -157,6 +157,16 @@ MISTAKES = [
         "trunks[0].targets[1]",
         "must not repeat",
     ),
+    *(
+        mistake(
+            f"target twice, written {written}",
+            f'[[trunks]]\nid = "a"\ntargets = ["sip:X:5060", "sip:y", "{written}"]',
+            "trunks[0].targets[2]",
+            'must not repeat a target of this trunk, "sip:x:5060"',
+            "leads too",
+        )
+        for written in ("sip:x", "sip:x;transport=UDP", "sip:X:5060;lr", "sip:x;a=b:5060")
+    ),
     mistake("trunk id twice", TRUNK + TRUNK, "trunks[1].id", "unique", "trunks[0]"),
     mistake("min targets", TRUNK + "min_available_targets = 3", "min_available_targets", "2, not"),
     mistake("direction", TRUNK + 'direction = "out"', "direction", '"inbound", "outbound" or'),

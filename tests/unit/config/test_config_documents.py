@@ -350,6 +350,37 @@ def test_a_secret_comes_from_a_file_beside_the_configuration(tmp_path: Path) -> 
     assert only_stream(tmp_path, f"file:{absolute}").destination.secret == SECRET
 
 
+@pytest.mark.parametrize(
+    ("mode", "exposed"),
+    [(0o600, ()), (0o400, ()), (0o640, ("hook",)), (0o604, ("hook",)), (0o666, ("hook",))],
+)
+def test_a_file_of_a_secret_that_lets_others_in_is_remembered(
+    tmp_path: Path, mode: int, exposed: tuple[str, ...]
+) -> None:
+    file = tmp_path / "hook"
+    file.write_text(SECRET)
+    file.chmod(mode)
+    toml = (
+        '[[event_streams]]\nid = "s"\n[event_streams.destination]\ntype = "webhook"\n'
+        'url = "https://noc.example.com/hook"\nsecret = "file:hook"\n'
+    )
+    assert load(tmp_path, toml).exposed_secret_files == exposed
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "sip:carrier.example.com:5062",
+        "sip:carrier.example.com;x=a:5060",
+        "sip:me@carrier.example.com",
+        "sip:other.example.com",
+    ],
+)
+def test_targets_that_lead_elsewhere_may_stand_in_one_trunk(tmp_path: Path, other: str) -> None:
+    toml = f'[[trunks]]\nid = "a"\ntargets = ["sip:carrier.example.com:5061", "{other}"]\n'
+    assert len(load(tmp_path, toml).trunks[0].targets) == 2
+
+
 def test_a_secret_is_in_no_representation(tmp_path: Path) -> None:
     config = load(tmp_path, EXAMPLE, NOC_WEBHOOK_SECRET=SECRET)
     assert SECRET not in repr(config)

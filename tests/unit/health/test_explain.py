@@ -47,7 +47,7 @@ def test_an_outage_names_the_target_what_it_does_and_since_when() -> None:
         "sip:b.example does not answer and last answered well 95 s ago."
     )
     assert told.rule == (
-        "AVAILABLE after 2 consecutive successes; 0 so far; "
+        "AVAILABLE after 2 consecutive successes (0 so far); "
         "an attempt may take 4 s and succeeds with 2xx."
     )
     assert told.next == (
@@ -61,7 +61,7 @@ def test_a_recovery_under_way_says_how_far_it_has_come() -> None:
     rising = TargetView(evidence=evidence, successes=1)
     told = explain(ONE, DOWN, [rising], admin_enabled=True, now_ms=NOW)
     assert "answers again" in told.summary
-    assert "AVAILABLE after 2 consecutive successes; 1 so far" in told.rule
+    assert "AVAILABLE after 2 consecutive successes (1 so far)" in told.rule
     assert told.next == (
         "A probe is under way; 1 more success in a row would make sip:b.example AVAILABLE."
     )
@@ -71,7 +71,7 @@ def test_all_is_well_in_one_sentence() -> None:
     status = TrunkStatus(TrunkState.AVAILABLE, Reason.KEEPALIVE_RESTORED, NOW - 3_600_000 * 5)
     told = explain(ONE, status, [HEALTHY], admin_enabled=True, now_ms=NOW)
     assert told.summary == "Alpha has been AVAILABLE for 5 h: 1 of 1 target healthy."
-    assert "DOWN after 3 consecutive failures; 0 so far" in told.rule
+    assert "DOWN after 3 consecutive failures (0 so far)" in told.rule
     assert told.next == "The next probe leaves in 12 s."
 
 
@@ -82,8 +82,16 @@ def test_doubt_is_told_before_it_is_an_outage() -> None:
         ONE, status, [replace(HEALTHY, evidence=evidence)], admin_enabled=True, now_ms=NOW
     )
     assert told.summary.startswith("Alpha has been AVAILABLE for less than 1 s, but in doubt: ")
-    assert "2 so far" in told.rule
+    assert "(2 so far)" in told.rule
     assert "1 more failure in a row would make sip:a.example DOWN" in told.next
+
+
+def test_doubt_about_several_targets_counts_them() -> None:
+    evidence = replace(HEALTHY.evidence, failure=FailureKind.TIMEOUT, failed_attempts=1)
+    status = TrunkStatus(TrunkState.AVAILABLE, Reason.KEEPALIVE_RESTORED, NOW)
+    doubtful = replace(HEALTHY, evidence=evidence)
+    told = explain(THREE, status, [doubtful, HEALTHY, doubtful], admin_enabled=True, now_ms=NOW)
+    assert "but in doubt: 2 of 3 targets failing; sip:a.example does not answer" in told.summary
 
 
 def test_a_degraded_trunk_counts_its_targets() -> None:

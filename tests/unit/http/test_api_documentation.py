@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -120,6 +122,22 @@ async def test_the_page_lists_every_endpoint_and_loads_nothing() -> None:
         for endpoint in ENDPOINTS:
             method, path = endpoint.split()
             assert re.search(rf">{method.upper()}</b> {re.escape(path)}</h3>", answer.text)
+
+
+async def test_the_page_shows_the_members_of_a_body_and_an_example_that_works() -> None:
+    async with running() as world, world.client() as http:
+        text = unescape((await http.get("/docs")).text)
+        for member, says in {
+            "to": "in body: string; required. E.164, or",
+            "from": "in body: string or null; optional. The caller",
+            "direction": "in body: inbound, outbound or both; optional, outbound if absent.",
+            "region": "in body: string or null; optional. Where",
+        }.items():
+            assert f"<dt>{member}</dt><dd>{says}" in text
+        (example,) = re.findall(r"<pre>(.*?)</pre>", text)
+        decision = await http.post("/api/v2/routing/decide", json=json.loads(example))
+        assert decision.status_code == 200
+        assert decision.json()["routeId"] == "us"
 
 
 async def test_the_policy_lets_the_pages_own_style_through_and_nothing_else() -> None:

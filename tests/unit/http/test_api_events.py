@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trunkpulse.events.envelope import decode
-from unit.http.api_world import World, running
+from unit.http.api_world import TRUNKS, World, running
 
 EVENTS = "/api/v2/events"
 
@@ -55,7 +55,7 @@ async def test_newest_first_pages_lead_back_to_the_beginning() -> None:
                 break
             after = f"&after={page['nextCursor']}"
         assert seen == [[5, 4], [3, 2], [1]]
-        empty = (await http.get(f"{EVENTS}?order=desc&trunkId=nobody")).json()
+        empty = (await http.get(f"{EVENTS}?order=desc&trunkId=unprobed")).json()
         assert empty == {"entities": [], "nextCursor": None}
 
 
@@ -78,10 +78,33 @@ async def test_events_are_filtered_by_trunk_and_type() -> None:
         url = f"{EVENTS}?trunkId=off-by-file&eventType=telephony.trunks.stateChange"
         events = (await http.get(url)).json()["entities"]
         assert [event["entityId"] for event in events] == ["off-by-file"]
-        assert (await http.get(f"{EVENTS}?trunkId=nobody")).json() == {
+        assert (await http.get(f"{EVENTS}?trunkId=unprobed")).json() == {
             "entities": [],
             "nextCursor": "0",
         }
+
+
+@pytest.mark.parametrize("query", ["", "&order=desc", "&after=1"])
+async def test_events_of_a_trunk_that_never_was_are_a_404(query: str) -> None:
+    async with running() as world, world.client() as http:
+        world.feed.close()  # a live feed that is answered by mistake ends, too
+        for path in (EVENTS, f"{EVENTS}/live"):
+            answer = await http.get(f"{path}?trunkId=carier-b{query if path == EVENTS else ''}")
+            assert answer.status_code == 404
+            assert "carier-b" in answer.json()["detail"]
+
+
+async def test_events_outlive_their_trunk() -> None:
+    async with running() as world, world.client() as http:
+        world.succeed("carrier-b")
+        await world.pipeline.recorder.flushed()
+        world.pipeline.apply(TRUNKS[:1])
+        for query in ("trunkId=carrier-b", "trunkId=carrier-b&order=desc"):
+            events = (await http.get(f"{EVENTS}?{query}")).json()["entities"]
+            assert [event["entityId"] for event in events] == ["carrier-b"]
+        (position,) = [each.position for each in await world.store.latest(trunk_id="carrier-b")]
+        answer = await http.get(f"{EVENTS}?trunkId=carrier-b&after={position}")
+        assert (answer.status_code, answer.json()["entities"]) == (200, [])
 
 
 @pytest.mark.parametrize(

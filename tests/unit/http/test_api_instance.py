@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from unit.http.api_world import NOW_MS, World, many, running
+from unit.http.api_world import NOW_MS, WALL, World, many, running
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -80,7 +80,7 @@ async def test_metrics_count_trunks_probes_and_deliveries() -> None:
         assert samples[ends, (("result", "delivered"), ("stream", "noc"))] == 7
         assert samples[ends, (("result", "parked"), ("stream", "noc"))] == 1
         assert samples[ends, (("result", "dead"), ("stream", "noc"))] == 1
-        build = (("instance", "edge-1"), ("region", "default"), ("version", "9.9.9"))
+        build = (("instance_id", "edge-1"), ("region", "default"), ("version", "9.9.9"))
         assert samples["trunkpulse_build_info", build] == 1
         assert samples["process_resident_memory_bytes", ()] > 0
         assert of_trunk(samples, "carrier-a") == [("DEGRADED", "KEEPALIVE_FAILURE")]
@@ -90,6 +90,26 @@ async def test_metrics_count_trunks_probes_and_deliveries() -> None:
         assert samples["trunkpulse_target_up", second] == 0
         assert samples["trunkpulse_target_rtt_seconds", first] == 0.0125
         assert ("trunkpulse_target_rtt_seconds", second) not in samples
+        assert samples["trunkpulse_target_last_success_timestamp_seconds", first] == WALL
+        assert ("trunkpulse_target_last_success_timestamp_seconds", second) not in samples
+
+
+async def test_the_last_success_stays_in_the_metrics_while_a_target_is_down() -> None:
+    async with running() as world:
+        world.succeed("carrier-b")
+        world.clock.seconds = 60.25
+        world.fail("carrier-b")
+        target = (("target", "sip:[::1]:5063"), ("trunk", "carrier-b"))
+        last = "trunkpulse_target_last_success_timestamp_seconds"
+        assert (await scrape(world))[last, target] == WALL
+        world.succeed("carrier-b", times=1)
+        assert (await scrape(world))[last, target] == WALL + 60.25
+
+
+async def test_no_label_is_one_that_prometheus_sets_itself() -> None:
+    async with running() as world:
+        labels = {label for _, labels in await scrape(world) for label, _ in labels}
+        assert not labels & {"instance", "job"}
 
 
 async def test_disabled_trunks_stay_in_the_metrics_as_down() -> None:

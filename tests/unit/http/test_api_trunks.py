@@ -267,7 +267,7 @@ async def test_explain_tells_rule_attempts_and_outlook() -> None:
         told = (await http.get(f"{TRUNKS}/carrier-b/explain")).json()
         assert told["state"] == "AVAILABLE"
         assert "in doubt" in told["summary"]
-        assert "DOWN after 3 consecutive failures; 1 so far" in told["rule"]
+        assert "DOWN after 3 consecutive failures (1 so far)" in told["rule"]
         assert "2 more failures in a row" in told["next"]
         (target,) = told["targets"]
         assert [attempt["success"] for attempt in target["attempts"]] == [True, True, False]

@@ -12,6 +12,7 @@ from contextlib import closing
 
 import pytest
 
+from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.adapters.network.udp import UdpTransport
 from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address
@@ -157,13 +158,21 @@ async def test_receiver_that_sends_again_on_every_failure_does_not_hold_up_the_l
         assert heard.failures_by_batch == [1, 1, 1, 1, 1]
 
 
-async def test_address_in_use_is_one_sentence_that_says_what_to_do() -> None:
+async def test_an_address_in_use_is_told_apart_from_one_that_is_not_ours() -> None:
     with closing(UdpTransport.open(("127.0.0.1", 0), Recorder(), MachineClock())) as first:
         port = first.local_address[1]
-        with pytest.raises(OSError, match=rf"127\.0\.0\.1 port {port} \(.*in use\); give a free"):
+        with pytest.raises(BindFailed) as taken:
             UdpTransport.open(("127.0.0.1", port), Recorder(), MachineClock())
+    assert taken.value.errno == errno.EADDRINUSE
+    assert taken.value.local == ("127.0.0.1", port)
+    assert taken.value.strerror == f"cannot open UDP 127.0.0.1:{port} (another program uses it)"
+    with pytest.raises(BindFailed) as foreign:
+        UdpTransport.open(("192.0.2.1", 0), Recorder(), MachineClock())
+    assert foreign.value.strerror == (
+        "cannot open UDP 192.0.2.1 (this machine does not have that address)"
+    )
 
 
 async def test_local_address_must_be_a_literal() -> None:
-    with pytest.raises(OSError, match=r"cannot open UDP not\.an\.address port 0"):
+    with pytest.raises(OSError, match=r"cannot open UDP not\.an\.address \(it is not an IP addr"):
         UdpTransport.open(("not.an.address", 0), Recorder(), MachineClock())

@@ -36,6 +36,7 @@ import sys
 from collections import deque
 from typing import Final, Self
 
+from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address, Clock, DatagramReceiver
 
@@ -149,7 +150,7 @@ class UdpTransport:
 
         ``receive_buffer_bytes`` is a wish: without CAP_NET_ADMIN the system grants at most
         ``net.core.rmem_max``; ``granted_receive_buffer_bytes`` says what came of it. Raises
-        OSError, in one sentence, if the address is not this machine's or is taken.
+        BindFailed, an OSError, if the address is not this machine's or is taken.
         """
         host, port = local
         try:
@@ -158,7 +159,7 @@ class UdpTransport:
             )[0]
             sock = socket.socket(family, socket.SOCK_DGRAM)
         except OSError as error:
-            raise _cannot_bind(host, port, error) from error
+            raise BindFailed(local, error) from error
         try:
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -168,7 +169,7 @@ class UdpTransport:
             return cls(sock, receiver, clock)
         except OSError as error:
             sock.close()
-            raise _cannot_bind(host, port, error) from error
+            raise BindFailed(local, error) from error
 
     @property
     def local_address(self) -> Address:
@@ -374,11 +375,3 @@ def _enlarge(sock: socket.socket, option: int, forced_option: int, size_bytes: i
     except OSError:
         # macOS refuses more than kern.ipc.maxsockbuf outright; its default has to do then.
         return
-
-
-def _cannot_bind(host: str, port: int, error: OSError) -> OSError:
-    return OSError(
-        error.errno,
-        f"cannot open UDP {host} port {port} ({error.strerror}); "
-        "give a free port of a literal address that this machine has",
-    )

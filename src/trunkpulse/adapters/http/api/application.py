@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from trunkpulse.adapters.http.api import events, health, pages, routing, trunks
@@ -14,6 +14,7 @@ from trunkpulse.adapters.http.api.guard import Guard
 from trunkpulse.adapters.http.api.models import ProblemOut
 from trunkpulse.adapters.http.api.paging import TrunkIndex
 from trunkpulse.adapters.http.api.problems import register_problems
+from trunkpulse.adapters.http.api.queries import known_parameters_only
 
 __all__ = ["create_api"]
 
@@ -61,7 +62,9 @@ def create_api(context: ApiContext) -> FastAPI:
     app.state.context = context
     app.state.trunk_index = TrunkIndex(context.pipeline.records)
     register_problems(app)
-    for resource in (trunks, events, routing, health, pages):
+    for resource in (trunks, events, routing):
+        app.include_router(resource.router, dependencies=[Depends(known_parameters_only)])
+    for resource in (health, pages):  # balancers and scrapers add parameters of their own
         app.include_router(resource.router)
     app.add_middleware(Guard, listen_host=context.listen_host)
     return app

@@ -97,6 +97,8 @@ async def list_events(
     the log and may be used in either direction.
     """
     place = None if after is None else position_of(after, field="query.after")
+    if trunk_id is not None:
+        await _check_known(context, trunk_id)
     if order is Order.DESCENDING:
         return await newest_first(context, before=place, limit=limit, trunk_id=trunk_id)
     position = place or 0
@@ -126,6 +128,8 @@ async def live_events(
         position = position_of(after, field="query.after")
     else:
         position = await context.events.last_position()
+    if trunk_id is not None:
+        await _check_known(context, trunk_id)
     return LiveEvents(context.feed, position=position, trunk_id=trunk_id)
 
 
@@ -159,6 +163,17 @@ async def newest_first(
     events = await context.events.latest(before=before, limit=limit + 1, trunk_id=trunk_id)
     page = events[:limit]
     return _page(page, str(page[-1].position) if len(events) > limit else None)
+
+
+async def _check_known(context: ApiContext, trunk_id: str) -> None:
+    """A misspelt id must not look like a quiet trunk; events outlive their trunk, though."""
+    if trunk_id in context.pipeline.records():
+        return
+    if not await context.events.latest(limit=1, trunk_id=trunk_id):
+        raise Problem(
+            HTTPStatus.NOT_FOUND,
+            f"There is no trunk with the id {trunk_id}, and there are no events of one.",
+        )
 
 
 def _page(events: Sequence[RecordedEvent], next_cursor: str | None) -> Response:

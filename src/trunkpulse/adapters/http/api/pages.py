@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
+
+from trunkpulse.adapters.http.api.wording import enumerated
 
 __all__ = ["render_page", "router"]
 
@@ -41,6 +44,7 @@ h3 b{display:inline-block;min-width:3.2rem;color:var(--get)}
 h3 b.post{color:var(--post)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.5rem 0 0;
 font-size:.9rem}
+pre{margin:.5rem 0 0;font-size:.9rem;overflow-x:auto}
 dt{font-family:ui-monospace,monospace}
 dd{margin:0;color:var(--dim)}
 """
@@ -59,13 +63,14 @@ async def documentation(request: Request) -> HTMLResponse:
 def render_page(document: Mapping[str, Any]) -> str:
     """The OpenAPI ``document`` as a page of HTML."""
     info = document["info"]
+    schemas = document.get("components", {}).get("schemas", {})
     groups: dict[str, list[str]] = {}
     for path, operations in document["paths"].items():
         for method in METHODS:
             if method in operations:
                 operation = operations[method]
                 tag = operation.get("tags", ["other"])[0]
-                groups.setdefault(tag, []).append(_operation(method, path, operation))
+                groups.setdefault(tag, []).append(_operation(method, path, operation, schemas))
     sections = "".join(
         f"<section><h2>{escape(tag)}</h2>{''.join(articles)}</section>"
         for tag, articles in groups.items()
@@ -82,15 +87,57 @@ def render_page(document: Mapping[str, Any]) -> str:
     )
 
 
-def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
+def _operation(
+    method: str, path: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]
+) -> str:
     description = escape(operation.get("description", ""))
     rows = "".join(
         f"<dt>{escape(each['name'])}</dt>"
         f"<dd>in {escape(each['in'])}. {escape(each.get('description', ''))}</dd>"
         for each in operation.get("parameters", ())
     )
+    example = ""
+    if "requestBody" in operation:
+        body = _resolved(operation["requestBody"]["content"]["application/json"]["schema"], schemas)
+        rows += "".join(
+            _member(name, schema, name in body.get("required", ()), schemas)
+            for name, schema in body["properties"].items()
+        )
+        example = "".join(
+            "<p>A body, sent with Content-Type: application/json:</p>"
+            f"<pre>{escape(json.dumps(each))}</pre>"
+            for each in body.get("examples", ())
+        )
     details = f"<dl>{rows}</dl>" if rows else ""
     return (
         f'<article><h3><b class="{method}">{method.upper()}</b> {escape(path)}</h3>'
-        f"<p>{description}</p>{details}</article>"
+        f"<p>{description}</p>{details}{example}</article>"
     )
+
+
+def _member(
+    name: str, schema: Mapping[str, Any], required: bool, schemas: Mapping[str, Any]
+) -> str:
+    """A row about one member of a body."""
+    need = "required" if required else "optional"
+    if default := schema.get("default"):
+        need += f", {default} if absent"
+    text = f"in body: {_type(schema, schemas)}; {need}. {schema.get('description', '')}"
+    return f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>"
+
+
+def _type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
+    """What values a schema takes, in a few words."""
+    schema = _resolved(schema, schemas)
+    if "enum" in schema:
+        return enumerated(schema["enum"], "or")
+    if "anyOf" in schema:
+        return enumerated([_type(each, schemas) for each in schema["anyOf"]], "or")
+    return str(schema.get("type", "anything"))
+
+
+def _resolved(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema itself, or the one that it refers to."""
+    reference = schema.get("$ref")
+    found: Mapping[str, Any] = schema if reference is None else schemas[reference.split("/")[-1]]
+    return found

@@ -8,7 +8,7 @@ the field each is about, and a service that is not ready lists its ``problems``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from trunkpulse.adapters.http.api.wording import complaint, field_of, shortened
 from trunkpulse.ports import StoreUnavailable
 
 __all__ = [
@@ -40,7 +41,6 @@ SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
 STORE_RETRY_SECONDS = 5
-LONGEST_DETAIL_CHARACTERS = 500
 BODY_LIMIT_BYTES = 1 << 20
 TOO_LARGE = "The body is larger than this API ever needs; send at most 1 MiB."
 
@@ -112,7 +112,7 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    path = _shortened(request.url.path)
+    path = shortened(request.url.path)
     details = {
         HTTPStatus.NOT_FOUND: f"There is nothing at {path}; /docs lists what there is.",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{path} does not take {request.method}; /docs says "
@@ -126,12 +126,11 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [{"field": _field(each["loc"]), "detail": each["msg"]} for each in error.errors()]
-    listed = "; ".join(f"{each['field']}: {each['detail']}" for each in errors)
+    found = [(field_of(each["loc"]), complaint(each, error.body)) for each in error.errors()]
     problem = Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        f"The request is not valid: {_shortened(listed)}.",
-        members={"errors": errors},
+        f"{shortened('; '.join(phrase for _, phrase in found))}.",
+        members={"errors": [{"field": field, "detail": f"{phrase}."} for field, phrase in found]},
     )
     return ProblemResponse(problem, request.url.path)
 
@@ -155,16 +154,3 @@ async def _on_defect(request: Request, _error: Exception) -> Response:
         headers=SECURITY_HEADERS,
     )
     return ProblemResponse(problem, request.url.path)
-
-
-def _field(location: Sequence[int | str]) -> str:
-    """``("body", "to")`` as ``body.to``; the place in broken JSON is no field."""
-    if len(location) == 2 and location[0] == "body" and isinstance(location[1], int):
-        return "body"
-    return _shortened(".".join(str(part) for part in location))
-
-
-def _shortened(text: str) -> str:
-    if len(text) <= LONGEST_DETAIL_CHARACTERS:
-        return text
-    return text[: LONGEST_DETAIL_CHARACTERS - 1] + "…"

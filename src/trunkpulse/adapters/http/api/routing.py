@@ -32,7 +32,10 @@ router = APIRouter(prefix="/api/v2/routing", tags=["routing"])
 class CallIn(BaseModel):
     """A call that looks for a trunk."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"to": "+15551230001", "direction": "outbound"}]},
+    )
 
     to: str = Field(max_length=256, description="E.164, or a sip: or tel: URI of such a number.")
     from_: str | None = Field(
