@@ -36,7 +36,7 @@ from trunkpulse.model import (
     TrunkState,
 )
 from trunkpulse.node import Node, Outside
-from trunkpulse.ports import Address, DatagramReceiver, EventSink
+from trunkpulse.ports import Address, EventSink, MessageReceiver
 from trunkpulse.probing.schedule import TimingWheel
 from trunkpulse.probing.target import ProbeTarget
 
@@ -120,7 +120,7 @@ async def measure(load: Load, port: int, profile: cProfile.Profile | None) -> Me
     """Warm up, then probe for ``load.seconds``."""
     clock = SystemClock()
 
-    def open_transport(local: tuple[str, int], receiver: DatagramReceiver) -> UdpTransport:
+    def open_transport(local: tuple[str, int], receiver: MessageReceiver) -> UdpTransport:
         return UdpTransport.open(local, receiver, clock, receive_buffer_bytes=64 * 1024 * 1024)
 
     outside = Outside(

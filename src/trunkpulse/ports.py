@@ -12,8 +12,6 @@ from trunkpulse.model import EventStream, FailureKind, Reason, StateChange, Targ
 __all__ = [
     "Address",
     "Clock",
-    "DatagramReceiver",
-    "DatagramTransport",
     "Delivery",
     "DeliveryOutcome",
     "DeliveryReport",
@@ -23,6 +21,8 @@ __all__ = [
     "EventSink",
     "HealthCommit",
     "HealthStore",
+    "MessageReceiver",
+    "MessageTransport",
     "Outbox",
     "RecordedEvent",
     "ResolutionFailed",
@@ -50,10 +50,10 @@ class Clock(Protocol):
 # --- the network ---------------------------------------------------------------------------
 
 
-class DatagramReceiver(Protocol):
+class MessageReceiver(Protocol):
     """Who hears what a datagram transport received."""
 
-    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+    def message_received(self, data: bytes, source: Address, now: float) -> None:
         """``data`` arrived from ``source``; ``now`` is the monotonic moment of reception."""
 
     def send_failed(
@@ -65,7 +65,7 @@ class DatagramReceiver(Protocol):
         """All that was waiting has been handed over; a driver re-arms its timer now."""
 
 
-class DatagramTransport(Protocol):
+class MessageTransport(Protocol):
     """One local socket that serves any number of targets."""
 
     @property

@@ -72,7 +72,7 @@ class Bench:
         )
 
     def ask(self, source: Address = PEER, now: float = 0.0, data: bytes | None = None) -> Fate:
-        self.responder.datagram_received(options() if data is None else data, source, now)
+        self.responder.message_received(options() if data is None else data, source, now)
         return self.fates[-1]
 
 
@@ -188,7 +188,7 @@ def test_answers_that_wait_are_bounded_and_given_up_at_the_end() -> None:
         bench.responder.close()
         bench.responder.close()
         await asyncio.sleep(10.0)
-        bench.responder.datagram_received(options(), PEER, 20.0)
+        bench.responder.message_received(options(), PEER, 20.0)
 
     run_virtual(scenario)
     assert bench.wire.closed

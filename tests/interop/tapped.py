@@ -24,7 +24,7 @@ from trunkpulse.adapters.storage.database import DatabaseStore
 from trunkpulse.config import load_config
 from trunkpulse.model import FailureKind, StateChange
 from trunkpulse.node import Node, Outside
-from trunkpulse.ports import Address, Clock, DatagramReceiver, DatagramTransport
+from trunkpulse.ports import Address, Clock, MessageReceiver, MessageTransport
 from trunkpulse.probing.prober import ProbeCounts
 
 BRANCH = re.compile(rb"branch=([^;\s]+)")
@@ -50,7 +50,7 @@ class Tap:
         """The branch of each, retransmissions included."""
         self.heard: Journal[Answer] = Journal("answers heard")
 
-    def open(self, local: tuple[str, int], receiver: DatagramReceiver) -> DatagramTransport:
+    def open(self, local: tuple[str, int], receiver: MessageReceiver) -> MessageTransport:
         return _TappedTransport(local, receiver, self, self._clock)
 
     def first_answers(self) -> list[Answer]:
@@ -78,7 +78,7 @@ class Tap:
 
 class _TappedTransport:
     def __init__(
-        self, local: tuple[str, int], receiver: DatagramReceiver, tap: Tap, clock: Clock
+        self, local: tuple[str, int], receiver: MessageReceiver, tap: Tap, clock: Clock
     ) -> None:
         self._receiver = receiver
         self._tap = tap
@@ -96,9 +96,9 @@ class _TappedTransport:
     def close(self) -> None:
         self._transport.close()
 
-    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+    def message_received(self, data: bytes, source: Address, now: float) -> None:
         before_ms = int(self._clock.wall() * 1000)
-        self._receiver.datagram_received(data, source, now)
+        self._receiver.message_received(data, source, now)
         after_ms = int(self._clock.wall() * 1000)
         self._tap.heard.add(Answer(int(data[8:11]), _branch(data), before_ms, after_ms))
 

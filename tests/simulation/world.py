@@ -21,12 +21,12 @@ from trunkpulse.model import EventStream, FailureKind
 from trunkpulse.node import Node, Outside
 from trunkpulse.ports import (
     Address,
-    DatagramReceiver,
     Delivery,
     DeliveryOutcome,
     DeliveryReport,
     DeliveryResult,
     HealthCommit,
+    MessageReceiver,
     ResolutionFailed,
     SinkAnswer,
     StoreUnavailable,
@@ -71,7 +71,7 @@ class Network:
     def far_end(self, host: str) -> FarEnd:
         return self._far_ends.setdefault((host, 5060), FarEnd())
 
-    def open(self, local: tuple[str, int], receiver: DatagramReceiver) -> Wire:
+    def open(self, local: tuple[str, int], receiver: MessageReceiver) -> Wire:
         wire = Wire(self, (local[0], local[1] or 40_000), receiver)
         self._wires.append(wire)
         return wire
@@ -112,9 +112,9 @@ class Network:
 
 
 class Wire:
-    """The ``DatagramTransport`` of the simulated network."""
+    """The ``MessageTransport`` of the simulated network."""
 
-    def __init__(self, network: Network, local: Address, receiver: DatagramReceiver) -> None:
+    def __init__(self, network: Network, local: Address, receiver: MessageReceiver) -> None:
         self._network = network
         self._local = local
         self._receiver = receiver
@@ -136,7 +136,7 @@ class Wire:
             return
         if healthy:
             far.healthy_arrivals_ms.append(int(self._network.clock.wall() * 1000))
-        self._receiver.datagram_received(data, source, self._network.clock.monotonic())
+        self._receiver.message_received(data, source, self._network.clock.monotonic())
         self._receiver.batch_finished()
 
     def refuse(self, data: bytes, destination: Address) -> None:

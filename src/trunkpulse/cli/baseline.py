@@ -19,7 +19,7 @@ from trunkpulse.adapters.network.local import LocalAddresses
 from trunkpulse.adapters.network.resolver import SystemResolver
 from trunkpulse.adapters.network.udp import UdpTransport
 from trunkpulse.model import FailureKind, KeepalivePolicy, ProbeIdentity
-from trunkpulse.ports import Address, DatagramTransport, ResolutionFailed
+from trunkpulse.ports import Address, MessageTransport, ResolutionFailed
 from trunkpulse.probing.prober import Prober
 from trunkpulse.probing.target import ProbeSettings, ProbeTarget
 from trunkpulse.sip.errors import MalformedMessage
@@ -162,7 +162,7 @@ class BaselineTest:
             self._prober.close()
             transport.close()
 
-    def _target(self, transport: DatagramTransport) -> ProbeTarget:
+    def _target(self, transport: MessageTransport) -> ProbeTarget:
         plan = self._plan
         host, port = transport.local_address[:2]
         options = SharedOptions(
@@ -230,7 +230,7 @@ class _Tap:
         self._prober = prober
         self._wire = wire
         self._sent = 0
-        self.transport: DatagramTransport | None = None
+        self.transport: MessageTransport | None = None
         self.last_received: tuple[bytes, Address] = (b"", ("", 0))
 
     def resent(self) -> int:
@@ -253,10 +253,10 @@ class _Tap:
         assert self.transport is not None
         self.transport.close()
 
-    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+    def message_received(self, data: bytes, source: Address, now: float) -> None:
         self.last_received = (data, source)
         self._note(sent=False, data=data, peer=source)
-        self._prober.datagram_received(data, source, now)
+        self._prober.message_received(data, source, now)
 
     def send_failed(
         self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float

@@ -256,9 +256,9 @@ class Prober:
         if target.index >= 0 and target.transaction is None:
             self._wheel.arm(target, max(target.started + delay, now))
 
-    # --- the network speaks (DatagramReceiver) ----------------------------------------------
+    # --- the network speaks (MessageReceiver) ----------------------------------------------
 
-    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+    def message_received(self, data: bytes, source: Address, now: float) -> None:
         """Give an answer to the attempt it belongs to; never raises for what it says."""
         peeked = peek_response(data)
         if peeked is None:

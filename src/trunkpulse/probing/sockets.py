@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from trunkpulse.model import KeepalivePolicy, ProbeIdentity, Trunk
-from trunkpulse.ports import Address, DatagramReceiver, DatagramTransport
+from trunkpulse.ports import Address, MessageReceiver, MessageTransport
 from trunkpulse.probing.target import ProbeSettings, literal_address
 from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.request import SharedOptions
@@ -19,7 +19,7 @@ from trunkpulse.sip.uri import SipUri
 
 __all__ = ["AddressTowards", "OpenTransport", "ProbeSockets"]
 
-OpenTransport = Callable[[tuple[str, int], DatagramReceiver], DatagramTransport]
+OpenTransport = Callable[[tuple[str, int], MessageReceiver], MessageTransport]
 """Opens a socket on a local address and port; raises OSError with a sentence."""
 
 AddressTowards = Callable[[Address | None], str]
@@ -34,7 +34,7 @@ class ProbeSockets:
 
     def __init__(
         self,
-        receiver: DatagramReceiver,
+        receiver: MessageReceiver,
         open_transport: OpenTransport,
         address_towards: AddressTowards,
         user_agent: str,
@@ -43,7 +43,7 @@ class ProbeSockets:
         self._open_transport = open_transport
         self._address_towards = address_towards
         self._user_agent = user_agent
-        self._transports: dict[tuple[str, int], DatagramTransport] = {}
+        self._transports: dict[tuple[str, int], MessageTransport] = {}
         self._options: dict[tuple[ProbeIdentity, str], SharedOptions] = {}
         self._settings: dict[tuple[KeepalivePolicy, SharedOptions, int], ProbeSettings] = {}
 
@@ -84,7 +84,7 @@ class ProbeSockets:
         sent_by = self._sent_by(transport, address)
         return self._settings_for(settings.policy, settings.identity, transport, sent_by)
 
-    def _wildcard(self, host: str) -> DatagramTransport | None:
+    def _wildcard(self, host: str) -> MessageTransport | None:
         source = (host, 0)
         if source not in self._transports:
             try:
@@ -97,7 +97,7 @@ class ProbeSockets:
         self,
         policy: KeepalivePolicy,
         identity: ProbeIdentity,
-        transport: DatagramTransport,
+        transport: MessageTransport,
         sent_by: str,
     ) -> ProbeSettings:
         options = self._options.get((identity, sent_by))
@@ -115,7 +115,7 @@ class ProbeSockets:
             settings = self._settings[key] = ProbeSettings(policy, identity, options, transport)
         return settings
 
-    def _sent_by(self, transport: DatagramTransport, destination: Address | None) -> str:
+    def _sent_by(self, transport: MessageTransport, destination: Address | None) -> str:
         host, port = transport.local_address[:2]
         if host in WILDCARDS:
             # The Via names an address that the far side can answer to (RFC 3261 18.1.1).

@@ -19,7 +19,7 @@ from trunkpulse.model import (
     ProbeIdentity,
     TargetState,
 )
-from trunkpulse.ports import Address, DatagramTransport
+from trunkpulse.ports import Address, MessageTransport
 from trunkpulse.probing.schedule import NEVER
 from trunkpulse.sip.request import SharedOptions, request_uri_bytes
 from trunkpulse.sip.transaction import NonInviteClientTransaction
@@ -37,7 +37,7 @@ class ProbeSettings:
     policy: KeepalivePolicy
     identity: ProbeIdentity
     options: SharedOptions
-    transport: DatagramTransport
+    transport: MessageTransport
 
 
 class Attempt(NamedTuple):

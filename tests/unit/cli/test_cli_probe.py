@@ -47,7 +47,7 @@ class Peer:
         self._transport = UdpTransport.open(("127.0.0.1", 0), self, SystemClock())
         self.port = self._transport.local_address[1]
 
-    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+    def message_received(self, data: bytes, source: Address, now: float) -> None:
         request = parse_message(data)
         assert isinstance(request, Request)
         self.requests.append(request)

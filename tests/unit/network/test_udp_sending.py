@@ -33,7 +33,7 @@ class Recorder:
         self.failures_by_batch: list[int] = []
         self._changed = asyncio.Event()
 
-    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+    def message_received(self, data: bytes, source: Address, now: float) -> None:
         self.received.append(data)
 
     def send_failed(

@@ -19,7 +19,7 @@ NEXT_SECONDS = 30.0
 
 @dataclass
 class Wire:
-    """A ``DatagramTransport`` that delivers nothing."""
+    """A ``MessageTransport`` that delivers nothing."""
 
     sent: list[tuple[bytes, Address]] = field(default_factory=list)
     local_address: Address = ("127.0.0.1", 5070)
@@ -75,5 +75,5 @@ class Bench:
         return answer.data
 
     def arrive(self, data: bytes, source: Address = ("192.0.2.1", 5060)) -> None:
-        self.prober.datagram_received(data, source, self.clock.monotonic())
+        self.prober.message_received(data, source, self.clock.monotonic())
         self.prober.batch_finished()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from trunkpulse.model import KeepalivePolicy, ProbeIdentity, Trunk
-from trunkpulse.ports import Address, DatagramReceiver, ResolutionFailed
+from trunkpulse.ports import Address, MessageReceiver, ResolutionFailed
 from trunkpulse.probing.locating import Locator
 from trunkpulse.probing.prober import Prober
 from trunkpulse.probing.sockets import ProbeSockets
@@ -68,7 +68,7 @@ class Place:
         ((uri, settings),) = sockets.settings_of(trunk)
         self.target = ProbeTarget(uri, "t", settings)
 
-    def _open(self, local: tuple[str, int], receiver: DatagramReceiver) -> Wire:
+    def _open(self, local: tuple[str, int], receiver: MessageReceiver) -> Wire:
         if ":" not in local[0]:
             return Wire((local[0], 40_000))
         if not self._ipv6:

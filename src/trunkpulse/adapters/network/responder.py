@@ -27,7 +27,7 @@ from typing import Final, Self
 from trunkpulse.adapters.network.udp import UdpTransport
 from trunkpulse.config.settings import IpNetwork
 from trunkpulse.model import FailureKind
-from trunkpulse.ports import Address, Clock, DatagramReceiver, DatagramTransport
+from trunkpulse.ports import Address, Clock, MessageReceiver, MessageTransport
 from trunkpulse.sip.server import AnswerSettings, answer_request
 
 __all__ = ["Fate", "OptionsResponder", "ResponderCounts", "ResponderSettings"]
@@ -87,13 +87,13 @@ class ResponderCounts:
 
 
 class OptionsResponder:
-    """See the module's opening; a ``ports.DatagramReceiver``. Lives on the running loop."""
+    """See the module's opening; a ``ports.MessageReceiver``. Lives on the running loop."""
 
     def __init__(
         self,
         settings: ResponderSettings,
         *,
-        open_transport: Callable[[DatagramReceiver], DatagramTransport],
+        open_transport: Callable[[MessageReceiver], MessageTransport],
         rng: random.Random,
         heard: Callable[[bytes, Address, Fate], None] | None = None,
     ) -> None:
@@ -151,9 +151,9 @@ class OptionsResponder:
         self._delayed.clear()
         self._transport.close()
 
-    # --- the network speaks (DatagramReceiver) ---------------------------------------------
+    # --- the network speaks (MessageReceiver) ---------------------------------------------
 
-    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+    def message_received(self, data: bytes, source: Address, now: float) -> None:
         """Answer ``data`` or not; never raises for what it says."""
         if not self._closed:
             fate = self._decide(data, source, now)

@@ -38,7 +38,7 @@ from typing import Final, Self
 
 from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.model import FailureKind
-from trunkpulse.ports import Address, Clock, DatagramReceiver
+from trunkpulse.ports import Address, Clock, MessageReceiver
 
 __all__ = ["MAX_DATAGRAM_BYTES", "UdpTransport"]
 
@@ -104,14 +104,14 @@ _Failure = tuple[bytes, Address, FailureKind, str]
 
 
 class UdpTransport:
-    """A bound, non-blocking UDP socket on the running loop (``ports.DatagramTransport``).
+    """A bound, non-blocking UDP socket on the running loop (``ports.MessageTransport``).
 
     What ``send_failed`` is given: the datagram as far as the network quoted it back (a router
     may quote only its first bytes), and the destination as the ``socket`` module writes it, so
     an IPv6 destination has four parts.
     """
 
-    def __init__(self, sock: socket.socket, receiver: DatagramReceiver, clock: Clock) -> None:
+    def __init__(self, sock: socket.socket, receiver: MessageReceiver, clock: Clock) -> None:
         """Take over ``sock``, which is bound; ``open`` is the usual way in."""
         sock.setblocking(False)
         self._socket = sock
@@ -141,7 +141,7 @@ class UdpTransport:
     def open(
         cls,
         local: tuple[str, int],
-        receiver: DatagramReceiver,
+        receiver: MessageReceiver,
         clock: Clock,
         *,
         receive_buffer_bytes: int = 8 * 1024 * 1024,
@@ -206,7 +206,7 @@ class UdpTransport:
 
     def _readable(self) -> None:
         recvfrom = self._socket.recvfrom
-        datagram_received = self._receiver.datagram_received
+        message_received = self._receiver.message_received
         monotonic = self._clock.monotonic
         try:
             for count in range(_BATCH):
@@ -223,7 +223,7 @@ class UdpTransport:
                     continue
                 # Read per datagram: a moment taken once per batch would let an answer seem to
                 # arrive before a request that was sent from within the batch.
-                datagram_received(data, source, monotonic())
+                message_received(data, source, monotonic())
                 if self._closed:
                     break
         finally:

@@ -1,4 +1,4 @@
-"""What every DatagramTransport keeps: IPv4 and IPv6, on asyncio's own loop and on uvloop."""
+"""What every MessageTransport keeps: IPv4 and IPv6, on asyncio's own loop and on uvloop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import uvloop
 
 from trunkpulse.adapters.network.udp import UdpTransport
 from trunkpulse.model import FailureKind
-from trunkpulse.ports import Address, DatagramTransport
+from trunkpulse.ports import Address, MessageTransport
 
 Run = Callable[[Coroutine[None, None, None]], None]
 
@@ -48,10 +48,10 @@ class Recorder:
         self.received: list[tuple[bytes, Address]] = []
         self.moments: list[float] = []
         self.failures: list[tuple[bytes, Address, FailureKind, str]] = []
-        self.answer_through: DatagramTransport | None = None
+        self.answer_through: MessageTransport | None = None
         self._changed = asyncio.Event()
 
-    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+    def message_received(self, data: bytes, source: Address, now: float) -> None:
         self.received.append((data, source))
         self.moments.append(now)
         if self.answer_through is not None:
@@ -299,8 +299,8 @@ def test_receiver_may_close_the_transport_from_within(run: Run, host: str) -> No
             heard = far.heard
 
             class Closing(Recorder):
-                def datagram_received(self, data: bytes, source: Address, now: float) -> None:
-                    super().datagram_received(data, source, now)
+                def message_received(self, data: bytes, source: Address, now: float) -> None:
+                    super().message_received(data, source, now)
                     mine.close()
 
             closer = Closing()
