@@ -94,27 +94,109 @@ def test_targets_of_one_trunk_differ_in_nothing_but_their_uri() -> None:
     assert one.replace(b"sip:a", b"sip:b") == other != one
 
 
+def test_extra_lines_and_the_configured_to_max_forwards_and_routes_are_sent() -> None:
+    options = SharedOptions(
+        sent_by="192.0.2.7:5070",
+        to_uri="sip:anybody@carrier.example.com",
+        max_forwards=0,
+        routes=["sip:edge.example.com;lr", "sip:core.example.com:5070;lr;transport=tcp?a=b"],
+    )
+    extra = b"Authorization: Digest a\r\nProxy-Authorization: Digest b\r\n"
+    message = request(options.render(TARGET, b"z9hG4bK1", b"t", b"c", 7, extra))
+    assert message.uri == TARGET.decode()
+    assert NameAddr.parse(message.headers.single("To")).uri == "sip:anybody@carrier.example.com"
+    assert message.headers.single("Max-Forwards") == "0"
+    assert message.headers.every("Route") == [
+        "<sip:edge.example.com;lr>",
+        "<sip:core.example.com:5070;lr;transport=tcp>",
+    ]
+    assert message.headers.single("Authorization") == "Digest a"
+    assert message.headers.single("Proxy-Authorization") == "Digest b"
+    assert message.headers.single("CSeq") == "7 OPTIONS"
+    assert message.headers.single("Content-Length") == "0"
+
+
+def test_a_route_without_lr_is_refused_with_the_one_to_write() -> None:
+    with pytest.raises(SipError, match=r"write 'sip:edge\.example\.com;transport=tcp;lr'"):
+        SharedOptions(sent_by="h:1", routes=["sip:edge.example.com;transport=tcp"])
+
+
+@pytest.mark.parametrize("hops", [-1, 256])
+def test_max_forwards_out_of_range_is_refused(hops: int) -> None:
+    with pytest.raises(SipError, match="max_forwards"):
+        SharedOptions(sent_by="h:1", max_forwards=hops)
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("advertised", "shown"),
     [
-        "Via",
-        "v",
-        "CSeq",
-        "Call-ID",
-        "i",
-        "from",
-        "TO",
-        "Max-Forwards",
-        "l",
-        "m",
-        "Contact",
-        "Route",
+        ("198.51.100.7", "198.51.100.7:5070"),
+        ("sbc.example.com:6000", "sbc.example.com:6000"),
+        ("[2001:db8::7]", "[2001:db8::7]:5070"),
     ],
 )
-def test_a_header_that_the_probe_decides_is_refused(name: str) -> None:
-    with pytest.raises(RefusedHeader, match="the probe itself decides it"):
+def test_what_is_advertised_stands_in_via_contact_and_the_default_from(
+    advertised: str, shown: str
+) -> None:
+    shared = SharedOptions(sent_by="10.0.0.2:5070", advertised=advertised)
+    data = shared.render(b"sip:a", b"b", b"t", b"c", 1)
+    message = request(data)
+    assert message.headers.single("Via") == f"SIP/2.0/UDP {shown};rport;branch=b"
+    assert message.headers.single("Contact") == f"<sip:{shown}>"
+    assert b"10.0.0.2" not in data
+
+
+def test_a_configured_contact_wins_over_what_is_advertised() -> None:
+    shared = SharedOptions(
+        sent_by="10.0.0.2:5070",
+        advertised="198.51.100.7",
+        contact_uri="sip:pbx.example.com",
+        transport="TLS",
+    )
+    message = request(shared.render(b"sip:a", b"b", b"t", b"c", 1))
+    assert message.headers.single("Contact") == "<sip:pbx.example.com>"
+    assert "198.51.100.7:5070" in message.headers.single("Via")
+
+
+def test_the_length_of_a_request_is_told_before_it_is_rendered() -> None:
+    shared = SharedOptions(sent_by="192.0.2.7:5070", headers=[("X-Long", "x" * 1000)])
+    extra = b"Authorization: Digest a\r\n"
+    branch, token = b"z9hG4bK" + b"0" * 32, b"0" * 24
+    rendered = shared.render(TARGET, branch, token, token, 2**31 - 1, extra)
+    assert len(rendered) <= shared.rendered_bytes(TARGET, extra) <= len(rendered) + 50
+    assert shared.rendered_bytes(TARGET + b"x") == shared.rendered_bytes(TARGET) + 2
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("Via", "the probe itself decides it; leave it out"),
+        ("v", "the probe itself decides it; leave it out"),
+        ("CSeq", "the probe itself decides it; leave it out"),
+        ("Call-ID", "the probe itself decides it; leave it out"),
+        ("i", "the probe itself decides it; leave it out"),
+        ("from", "the probe itself decides it; set from_uri instead"),
+        ("TO", "the probe itself decides it; set to_uri instead"),
+        ("Max-Forwards", "the probe itself decides it; set max_forwards instead"),
+        ("m", "the probe itself decides it; set contact_uri instead"),
+        ("Contact", "the probe itself decides it; set contact_uri instead"),
+        ("Route", "the probe itself decides it; set outbound_proxy instead"),
+        ("Record-Route", "leave it out"),
+        ("Require", "would have the far side refuse the probe; leave it out"),
+        ("Proxy-Require", "would have proxies refuse the probe; leave it out"),
+        ("authorization", "answers challenges; set username and password instead"),
+        ("Proxy-Authorization", "answers challenges; set username and password instead"),
+        ("l", "has no body; leave it out"),
+        ("Content-Type", "has no body; leave it out"),
+        ("c", "has no body; leave it out"),
+        ("e", "has no body; leave it out"),
+        ("Content-Disposition", "has no body; leave it out"),
+    ],
+)
+def test_a_header_that_the_probe_decides_is_refused_with_what_to_do(name: str, advice: str) -> None:
+    with pytest.raises(RefusedHeader, match=f"header {name} cannot be added because .*{advice}"):
         check_extra_header(name, "x")
-    with pytest.raises(RefusedHeader):
+    with pytest.raises(RefusedHeader, match=advice):
         SharedOptions(sent_by="h:1", headers=[(name, "x")])
 
 
@@ -133,8 +215,9 @@ def test_a_header_name_that_is_no_token_or_a_huge_value_is_refused() -> None:
         check_extra_header("X-Account", "x" * 1025)
 
 
-def test_an_ordinary_header_is_accepted() -> None:
-    check_extra_header("X-Account", "42\tä")
+@pytest.mark.parametrize("name", ["X-Account", "Timestamp", "User-Agent", "Accept", "P-Access"])
+def test_an_ordinary_header_is_accepted(name: str) -> None:
+    check_extra_header(name, "42\tä")
 
 
 @pytest.mark.parametrize(
@@ -145,6 +228,9 @@ def test_an_ordinary_header_is_accepted() -> None:
         {"sent_by": "h:1", "from_uri": "tel:+1"},
         {"sent_by": "h:1", "contact_uri": "sip:a b"},
         {"sent_by": "h:1", "transport": "U/DP"},
+        {"sent_by": "h:1", "advertised": "2001:db8::7"},
+        {"sent_by": "h:1", "to_uri": "tel:+1"},
+        {"sent_by": "h:1", "route": "edge.example.com;lr"},
     ],
 )
 def test_settings_that_would_render_no_message_are_refused(settings: dict[str, str]) -> None:
@@ -154,4 +240,7 @@ def test_settings_that_would_render_no_message_are_refused(settings: dict[str, s
             from_uri=settings.get("from_uri"),
             contact_uri=settings.get("contact_uri"),
             transport=settings.get("transport", "UDP"),
+            advertised=settings.get("advertised"),
+            to_uri=settings.get("to_uri"),
+            routes=[settings["route"]] if "route" in settings else [],
         )
