@@ -12,7 +12,14 @@ import pytest
 PLACES = os.pathsep.join(("/usr/local/sbin", "/usr/sbin", "/sbin"))
 """Where servers are installed and a user's PATH does not look."""
 
-PACKAGES = {"kamailio": "kamailio", "sipp": "sip-tester", "sipsak": "sipsak"}
+PACKAGES = {
+    "ip": "iproute2",
+    "kamailio": "kamailio and kamailio-tls-modules",
+    "knotd": "knot",
+    "nft": "nftables",
+    "sipp": "sip-tester",
+    "sipsak": "sipsak",
+}
 
 
 def peer(command: str) -> str:
@@ -23,7 +30,7 @@ def peer(command: str) -> str:
     missing = os.environ.get("TRUNKPULSE_MISSING_PEERS", "").split()
     path = shutil.which(command) or shutil.which(command, path=PLACES)
     if path is None or command in missing:
-        _lacking(f"{command} is not installed (Debian package {PACKAGES[command]})")
+        lacking(f"{command} is not installed (Debian package {PACKAGES[command]})")
     return path
 
 
@@ -33,11 +40,12 @@ def ipv6_loopback() -> str:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as trial:
             trial.bind(("::1", 0))
     except OSError as problem:
-        _lacking(f"this machine has no IPv6 loopback address ({problem.strerror})")
+        lacking(f"this machine has no IPv6 loopback address ({problem.strerror})")
     return "::1"
 
 
-def _lacking(reason: str) -> NoReturn:
+def lacking(reason: str) -> NoReturn:
+    """Skip the test, or fail it where nothing may be missing."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"With CI=true every peer must be there, but {reason}.")
     pytest.skip(reason)

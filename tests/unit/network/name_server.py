@@ -20,13 +20,16 @@ class NameServer(asyncio.DatagramProtocol):
     """Answers over UDP and TCP from ``records``: NXDOMAIN for a name that has none."""
 
     records: dict[str, list[str]] = field(default_factory=dict)
-    """Fully qualified name -> records such as ``"A 192.0.2.1"`` or ``"CNAME other."``."""
+    """Fully qualified name -> records such as ``"A 192.0.2.1"`` or ``"CNAME other."``; a TTL other
+    than 60 seconds stands in front, as in ``"30 A 192.0.2.1"``."""
     rcode: dns.rcode.Rcode | None = None
     """Answer everything with this."""
     truncates: bool = False
     """Over UDP only the question comes back."""
     silent_about: tuple[str, ...] = ()
-    """Record types that nobody hears about."""
+    """Record types that nobody hears about, or questions such as ``"A sbc.example.com."``."""
+    faults: dict[str, dns.rcode.Rcode] = field(default_factory=dict)
+    """Record types, or questions as above, that are answered with an error."""
     asked: list[str] = field(default_factory=list)
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     transport: asyncio.DatagramTransport | None = None
@@ -50,12 +53,15 @@ class NameServer(asyncio.DatagramProtocol):
         kind = question.rdtype.name
         self.asked.append(f"{question.name} {kind} {over}")
         self.heard.set()
-        if kind in self.silent_about:
+        names = {kind, f"{kind} {question.name}"}
+        if names & set(self.silent_about):
             return None
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
         if self.rcode is not None:
             response.set_rcode(self.rcode)
+        elif faults := names & self.faults.keys():
+            response.set_rcode(self.faults[faults.pop()])
         elif self.truncates and over == "udp":
             response.flags |= dns.flags.TC
         else:
@@ -66,14 +72,23 @@ class NameServer(asyncio.DatagramProtocol):
         while name in self.records:
             alias = ""
             for record in self.records[name]:
-                of, value = record.split()
+                ttl, of, value = _split(record)
                 if of in {kind, "CNAME"}:
-                    response.answer.append(dns.rrset.from_text(name, 60, "IN", of, value))
+                    # A set of one each: dnspython shuffles the records of a set.
+                    response.answer.append(dns.rrset.from_text(name, ttl, "IN", of, value))
                 alias = value if of == "CNAME" else alias
             if not alias:
                 return
             name = alias
         response.set_rcode(dns.rcode.NXDOMAIN)
+
+
+def _split(record: str) -> tuple[int, str, str]:
+    """TTL, type and the rest."""
+    first, _, rest = record.partition(" ")
+    ttl, record = (int(first), rest) if first.isdigit() else (60, record)
+    of, _, value = record.partition(" ")
+    return ttl, of, value
 
 
 @asynccontextmanager

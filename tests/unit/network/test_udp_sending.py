@@ -33,6 +33,9 @@ class Recorder:
         self.failures_by_batch: list[int] = []
         self._changed = asyncio.Event()
 
+    def message_left(self, data: bytes, now: float) -> None:
+        raise AssertionError("a datagram never waits for a connection")
+
     def message_received(self, data: bytes, source: Address, now: float) -> None:
         self.received.append(data)
 
@@ -165,14 +168,19 @@ async def test_an_address_in_use_is_told_apart_from_one_that_is_not_ours() -> No
             UdpTransport.open(("127.0.0.1", port), Recorder(), MachineClock())
     assert taken.value.errno == errno.EADDRINUSE
     assert taken.value.local == ("127.0.0.1", port)
-    assert taken.value.strerror == f"cannot open UDP 127.0.0.1:{port} (another program uses it)"
+    assert (
+        taken.value.strerror
+        == f"cannot use the local address 127.0.0.1:{port} (another program uses it)"
+    )
     with pytest.raises(BindFailed) as foreign:
         UdpTransport.open(("192.0.2.1", 0), Recorder(), MachineClock())
     assert foreign.value.strerror == (
-        "cannot open UDP 192.0.2.1 (this machine does not have that address)"
+        "cannot use the local address 192.0.2.1 (this machine does not have that address)"
     )
 
 
 async def test_local_address_must_be_a_literal() -> None:
-    with pytest.raises(OSError, match=r"cannot open UDP not\.an\.address \(it is not an IP addr"):
+    with pytest.raises(
+        OSError, match=r"cannot use the local address not\.an\.address \(it is not an IP addr"
+    ):
         UdpTransport.open(("not.an.address", 0), Recorder(), MachineClock())

@@ -1,54 +1,68 @@
-"""Host names to socket addresses, by the hosts file and the name servers of this machine.
+"""Locating the servers of a SIP URI (RFC 3263 4, RFC 7984), as this machine resolves names.
 
-``getaddrinfo`` is not asked. It works in a thread that nothing can interrupt: a name server that
-is silent would hold threads that others need, and the end of the process with them. dnspython
-asks on the event loop instead, so a deadline is a deadline and a cancelled look-up is gone.
+What the URI says is never asked for: an address, a port, a transport. The rest is looked up.
 
-What counts, in this order: a literal address is itself; ``localhost`` is the loopback interface
-(RFC 6761 6.3); the hosts file; the name servers, search list and ``ndots`` of resolv.conf. A and
-AAAA are asked for at the same time. Nothing is remembered here: whoever asks says how often.
+======================  ========================================================================
+the URI has             looked up
+======================  ========================================================================
+an address              nothing
+a port                  A and AAAA; UDP, or TLS for sips, unless it names its transport
+a transport, no port    SRV of that transport; without one A and AAAA, the default port
+neither                 NAPTR, which says the transports and their SRV records; without one SRV of
+                        UDP, TCP and TLS, the first that exists; without one as above with UDP
+======================  ========================================================================
+
+sips is TLS throughout. maddr plays no part: it is for requests that somebody else is to route.
+
+*Not there* and *nobody could say* are told apart. The first leads on to the next line of the
+table; the second ends the look-up, because what comes next may be another server on another
+transport, whose health says nothing about the trunk. Only NAPTR is passed over either way: many
+name servers in front of carriers know nothing of it and answer with an error or not at all. Where
+it offers several ways, the next is taken if the best leads nowhere: the domain offers that too.
+
+A name in the hosts file, and ``localhost``, is an address on this machine's word: no NAPTR or SRV
+is asked for. Nor is it for a name without a dot, which the search list has yet to complete.
+
+Records of one priority are ordered by weight, so that the same answer gives the same list: the
+choice by weight is made per call, by routing, and not per look-up (RFC 2782).
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import re
-import socket
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
-import dns.asyncbackend
-import dns.asyncresolver
-import dns.exception
-import dns.name
 import dns.rdatatype
-import dns.resolver
+import structlog
+from dns.rdtypes.IN.SRV import SRV
 
-from trunkpulse.adapters.network.machine import HOSTS, RESOLV_CONF, Hosts, Watched, name_servers
-from trunkpulse.ports import Address, ResolutionFailed
+from trunkpulse.adapters.network.addresses import (
+    INCOMPLETE_TTL_SECONDS,
+    HostAddresses,
+    Known,
+    with_port,
+)
+from trunkpulse.adapters.network.machine import HOSTS, RESOLV_CONF
+from trunkpulse.adapters.network.naming import Deadline, NameServers, Said
+from trunkpulse.adapters.network.services import Service, offered, servers_named, service
+from trunkpulse.model import TransportProtocol
+from trunkpulse.ports import Address, Location, ResolutionFailed, Server
+from trunkpulse.sip.grammar import find_parameter
+from trunkpulse.sip.uri import SipUri
 
 __all__ = ["SystemResolver"]
 
-_HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
-_NO_ADDRESS: Final = "the name has no address"
+log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What the name servers said about one kind of address."""
-
-    addresses: tuple[str, ...] = ()
-    failure: str = _NO_ADDRESS
-    """Why there are none, for a person."""
-    cause: Exception | None = None
+_MOST_SERVERS: Final = 64
+_MOST_WANTED: Final = (TransportProtocol.UDP, TransportProtocol.TCP, TransportProtocol.TLS)
 
 
 class SystemResolver:
-    """``ports.Resolver`` as this machine is set up: IPv4 first, then IPv6."""
+    """``ports.Resolver`` as this machine is set up: of one host, IPv4 comes first."""
 
     def __init__(
         self,
@@ -59,148 +73,174 @@ class SystemResolver:
         deadline_seconds: float = 5.0,
     ) -> None:
         """``port`` is where the name servers listen; ``deadline_seconds`` is for one look-up."""
-        self._hosts = Hosts(hosts)
-        self._resolv_conf = resolv_conf
-        self._servers = Watched(resolv_conf, partial(name_servers, port=port))
+        self._name_servers = NameServers(resolv_conf, port)
+        self._addresses = HostAddresses(self._name_servers, hosts)
         self._deadline_seconds = deadline_seconds
-        self._backend = _ConnectedSockets()
 
-    async def resolve(self, host: str, port: int) -> Sequence[Address]:
-        """The addresses of ``host``, IPv4 first, never empty; raises ResolutionFailed.
+    async def locate(self, uri: SipUri) -> Location:
+        """All servers of ``uri``, best first, at most 64; raises ResolutionFailed.
 
-        ``host`` is a name or a literal, an IPv6 literal with or without its URI brackets. If
-        only one of A and AAAA is answered within the deadline, that has to do.
+        A server of an SRV record that cannot be found is left out as long as another is. The TTL
+        is the least of all answers that were used; 60 seconds for what files say, and at most
+        that if a part could not be had.
         """
-        if literal := _literal(host, port):
-            return (literal,)
-        if not _HOST_NAME.fullmatch(host):
-            raise ResolutionFailed(f"{host}: not a host name")
-        name = host.lower().removesuffix(".")
-        if name == "localhost" or name.endswith(".localhost"):
-            return _addresses(("127.0.0.1", "::1"), port)
-        return _addresses(self._hosts.addresses(name), port) or await self._ask(host, port)
+        deadline = Deadline.within(self._deadline_seconds)
+        named = _named_protocol(uri)
+        host = uri.host
+        if uri.port is None and self._addresses.at_hand(host, 0) is None:
+            domain = host.removesuffix(".")
+            if "." in domain and (found := await self._by_services(uri, named, domain, deadline)):
+                return found
+        protocol = named or TransportProtocol.UDP
+        port = protocol.default_port if uri.port is None else uri.port
+        known = await self._addresses.find(host, port, deadline)
+        servers = tuple(Server(protocol, address) for address in known.addresses)
+        return Location(servers[:_MOST_SERVERS], known.ttl_seconds)
 
-    async def _ask(self, host: str, port: int) -> Sequence[Address]:
-        servers = self._name_servers(host)
-        try:
-            name = dns.name.from_text(host, None)
-        except dns.exception.DNSException as error:
-            raise ResolutionFailed(f"{host}: not a host name") from error
-        async with asyncio.TaskGroup() as group:
-            a, aaaa = (
-                group.create_task(self._ask_for(kind, servers, name))
-                for kind in (dns.rdatatype.A, dns.rdatatype.AAAA)
-            )
-        ipv4, ipv6 = a.result(), aaaa.result()
-        addresses = _addresses((*ipv4.addresses, *ipv6.addresses), port)
-        if not addresses:
-            # That one kind of address does not exist says less than why the other is unknown.
-            worst = ipv6 if ipv4.failure == _NO_ADDRESS else ipv4
-            raise ResolutionFailed(f"{host}: {worst.failure}") from worst.cause
-        return addresses
+    async def _by_services(
+        self, uri: SipUri, named: TransportProtocol | None, domain: str, deadline: Deadline
+    ) -> Location | None:
+        """What NAPTR and SRV lead to; None if the domain has none of them."""
+        wanted = (named,) if named else _MOST_WANTED
+        if find_parameter(uri.parameters, "transport") in {None, ""}:
+            found = await self._by_naptr(domain, wanted, deadline)
+            if found is not None:
+                return found
+        services = [service(protocol, domain) for protocol in wanted]
+        return await self._by_srv(domain, services, deadline)
 
-    def _name_servers(self, host: str) -> dns.asyncresolver.Resolver:
-        try:
-            return self._servers.read()
-        except OSError as error:
-            raise ResolutionFailed(
-                f"{host}: {self._resolv_conf} cannot be read ({error.strerror}), so there is no"
-                " name server to ask"
-            ) from error
-        except dns.exception.DNSException as error:
-            raise ResolutionFailed(
-                f"{host}: {self._resolv_conf} names no name server that can be asked"
-            ) from error
-
-    async def _ask_for(
-        self,
-        kind: dns.rdatatype.RdataType,
-        servers: dns.asyncresolver.Resolver,
-        name: dns.name.Name,
-    ) -> _Found:
-        seconds = self._deadline_seconds
-        try:
-            # dnspython counts its lifetime by the wall clock, which may be set; this one may not.
-            async with asyncio.timeout(seconds):
-                answer = await servers.resolve(
-                    name,
-                    kind,
-                    raise_on_no_answer=False,
-                    lifetime=seconds,
-                    search=True,
-                    backend=self._backend,
-                )
-        except dns.resolver.NXDOMAIN as error:
-            return _Found(failure="no such host name", cause=error)
-        except (TimeoutError, dns.exception.Timeout) as error:
-            said = f"no answer from the name server within {seconds:g} seconds"
-            return _Found(failure=said, cause=error)
-        except dns.resolver.NoNameservers as error:
-            return _Found(failure=_why(error), cause=error)
-        except dns.exception.DNSException as error:
-            return _Found(failure=f"it cannot be looked up ({error})", cause=error)
-        except OSError as error:
-            said = f"the name server cannot be reached ({error.strerror or error})"
-            return _Found(failure=said, cause=error)
-        return _Found(tuple(record.to_text() for record in answer))
-
-
-class _ConnectedSockets:
-    """dnspython's sockets for asyncio (its ``asyncbackend``), connected to the name server.
-
-    Only so does one hear at once that nobody listens there (ICMP), and strangers not at all.
-    """
-
-    def __init__(self) -> None:
-        self._asyncio: Any = dns.asyncbackend.get_backend("asyncio")
-
-    def datagram_connection_required(self) -> bool:
-        return True
-
-    async def make_socket(self, *given: Any, **named: Any) -> Any:
-        return await self._asyncio.make_socket(*given, **named)
-
-    async def sleep(self, interval: float) -> None:
-        await asyncio.sleep(interval)
-
-
-def _why(error: dns.resolver.NoNameservers) -> str:
-    """What the last name server that was asked did, in words."""
-    _, _, _, failure, _ = error.kwargs["errors"][-1]
-    match failure:
-        case str() as code:
-            return f"the name server answered {code}"
-        case OSError():
-            return f"the name server cannot be reached ({failure.strerror or failure})"
-        case _:
-            return "the name server answered something that is no answer"
-
-
-def _addresses(literals: Iterable[str], port: int) -> tuple[Address, ...]:
-    """Socket addresses, IPv4 first, without repeats; what is no address is left out."""
-    found: dict[Address, None] = {}
-    for literal in literals:
-        try:
-            address = _literal(literal, port)
-        except ResolutionFailed:
-            continue
-        if address is not None:
-            found[address] = None
-    return tuple(sorted(found, key=len))
-
-
-def _literal(host: str, port: int) -> Address | None:
-    """``host`` as a socket address if it is written as an address, None if it is a name."""
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    try:
-        ipaddress.ip_address(bare)
-        # Nothing is looked up for digits; it only finds the number of an IPv6 zone.
-        answers = socket.getaddrinfo(
-            bare, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
-        )
-    except ValueError:
+    async def _by_naptr(
+        self, domain: str, wanted: tuple[TransportProtocol, ...], deadline: Deadline
+    ) -> Location | None:
+        """The first service that NAPTR offers and that leads anywhere (RFC 3263 4.1)."""
+        # A name server that is silent about NAPTR has to leave time to ask for SRV.
+        said = await self._name_servers.ask(f"{domain}.", dns.rdatatype.NAPTR, deadline.halved())
+        failure: ResolutionFailed | None = None
+        for candidate in offered(said, wanted):
+            try:
+                if found := await self._by_srv(domain, [candidate], deadline):
+                    return found
+            except ResolutionFailed as problem:
+                failure = failure or problem
+        if failure is not None:
+            raise failure
         return None
-    except OSError as error:
-        # An IPv6 zone (fe80::1%eth9) that this machine does not have.
-        raise ResolutionFailed(f"{host}: {error.strerror}") from error
-    return cast("Address", answers[0][4])
+
+    async def _by_srv(
+        self, domain: str, services: Sequence[Service], deadline: Deadline
+    ) -> Location | None:
+        """The servers of the first of ``services`` that has SRV records (RFC 3263 4.2)."""
+        refused = False
+        for asked, said in await self._ask_for_srv(services, deadline):
+            if not said.certain:
+                raise ResolutionFailed(
+                    f"{domain}: its SRV records {asked.owner[:-1]} cannot be had, {said.failure}"
+                    " (a URI with a port does without them)"
+                ) from said.cause
+            if records := servers_named(said):
+                ttl_seconds = min(asked.ttl_seconds, said.ttl_seconds)
+                return await self._servers(domain, asked, records, ttl_seconds, deadline)
+            # Without SRV it would be the first of them that the domain itself is asked for.
+            refused = refused or (asked is services[0] and bool(said.records))
+        if refused:
+            raise ResolutionFailed(
+                f"{domain}: the domain says that it offers no such service"
+                f" ({services[0].owner[:-1]} leads to a dot)"
+            )
+        return None
+
+    async def _ask_for_srv(
+        self, services: Sequence[Service], deadline: Deadline
+    ) -> list[tuple[Service, Said]]:
+        """What is said of each, asked at the same time, up to the first that decides."""
+        heard: list[tuple[Service, Said]] = []
+        async with asyncio.TaskGroup() as group:
+            asking = [
+                group.create_task(self._name_servers.ask(asked.owner, dns.rdatatype.SRV, deadline))
+                for asked in services
+            ]
+            for asked, task in zip(services, asking, strict=True):
+                said = await task
+                heard.append((asked, said))
+                if servers_named(said) or not said.certain:
+                    break
+            for task in asking:
+                task.cancel()
+        return heard
+
+    async def _servers(
+        self,
+        domain: str,
+        asked: Service,
+        records: Sequence[SRV],
+        ttl_seconds: float,
+        deadline: Deadline,
+    ) -> Location:
+        """Every address of every target, resolved at the same time."""
+        async with asyncio.TaskGroup() as group:
+            asking = {
+                host: group.create_task(self._find(host, deadline))
+                for host in dict.fromkeys(record.target.to_text() for record in records)
+            }
+        known: dict[str, Known] = {}
+        problems: list[ResolutionFailed] = []
+        for host, task in asking.items():
+            match task.result():
+                case ResolutionFailed() as problem:
+                    problems.append(problem)
+                case Known() as found:
+                    known[host] = found
+        if not known:
+            raise ResolutionFailed(
+                f"{domain}: none of the servers that {asked.owner[:-1]} names can be found"
+                f" ({problems[0]})"
+            ) from problems[0]
+        for problem in problems:
+            log.warning("dns.server_left_out", domain=domain, problem=str(problem))
+        believed = [ttl_seconds, *(found.ttl_seconds for found in known.values())]
+        if problems:
+            believed.append(INCOMPLETE_TTL_SECONDS)
+        return Location(
+            _places(asked.protocol, records, known),
+            min(seconds for seconds in believed if seconds is not None),
+        )
+
+    async def _find(self, host: str, deadline: Deadline) -> Known | ResolutionFailed:
+        try:
+            return await self._addresses.find(host, 0, deadline)
+        except ResolutionFailed as problem:
+            return problem
+
+
+def _named_protocol(uri: SipUri) -> TransportProtocol | None:
+    """The transport that the URI itself settles; None leaves it to the domain."""
+    written = (find_parameter(uri.parameters, "transport") or "").lower()
+    if uri.scheme == "sips":
+        # sips with transport=tcp is TLS over TCP (RFC 3261 26.2.2).
+        if written not in {"", "tcp", "tls"}:
+            raise ResolutionFailed(
+                f"{uri.host}: sips is TLS over TCP, which transport={written} contradicts"
+            )
+        return TransportProtocol.TLS
+    if not written:
+        return None
+    try:
+        return TransportProtocol(written)
+    except ValueError:
+        raise ResolutionFailed(
+            f"{uri.host}: transport={written} is not spoken here, only udp, tcp and tls"
+        ) from None
+
+
+def _places(
+    protocol: TransportProtocol, records: Sequence[SRV], known: dict[str, Known]
+) -> tuple[Server, ...]:
+    """What ``records`` come to, in their order, each place once."""
+    servers: dict[Address, Server] = {}
+    for record in records:
+        found = known.get(record.target.to_text())
+        for host in found.addresses if found else ():
+            address = with_port(host, record.port)
+            server = Server(protocol, address, record.priority, record.weight)
+            servers.setdefault(address, server)
+    return tuple(islice(servers.values(), _MOST_SERVERS))

@@ -7,14 +7,16 @@ import os
 import resource
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import dns.rcode
 import pytest
 import uvloop
 
+from trunkpulse.adapters.network.addresses import HostAddresses
 from trunkpulse.adapters.network.machine import LARGEST_BYTES
-from trunkpulse.adapters.network.resolver import SystemResolver
+from trunkpulse.adapters.network.naming import Deadline, NameServers
 from trunkpulse.ports import Address, ResolutionFailed
 from unit.network.name_server import NameServer, serving
 
@@ -41,6 +43,18 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         yield runner.run
 
 
+@dataclass
+class Asked:
+    """The addresses of hosts, each look-up with a deadline of its own."""
+
+    addresses: HostAddresses
+    deadline_seconds: float
+
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        deadline = Deadline.within(self.deadline_seconds)
+        return (await self.addresses.find(host, port, deadline)).addresses
+
+
 def resolver(
     folder: Path,
     port: int,
@@ -48,23 +62,19 @@ def resolver(
     conf: str = "nameserver 127.0.0.1\n",
     hosts: str = "",
     deadline_seconds: float = 60,
-) -> SystemResolver:
+) -> Asked:
     (folder / "resolv.conf").write_text(conf)
     (folder / "hosts").write_text(hosts)
-    return SystemResolver(
-        hosts=folder / "hosts",
-        resolv_conf=folder / "resolv.conf",
-        port=port,
-        deadline_seconds=deadline_seconds,
-    )
+    addresses = HostAddresses(NameServers(folder / "resolv.conf", port), folder / "hosts")
+    return Asked(addresses, deadline_seconds)
 
 
-def nobody(folder: Path, hosts: str = "") -> SystemResolver:
+def nobody(folder: Path, hosts: str = "") -> Asked:
     """A resolver that has nobody to ask, and fails if it tries."""
     return resolver(folder, 9, conf="", hosts=hosts)
 
 
-async def failure(asked: SystemResolver, name: str = NAME) -> str:
+async def failure(asked: Asked, name: str = NAME) -> str:
     with pytest.raises(ResolutionFailed) as caught:
         await asked.resolve(name, 5060)
     text = str(caught.value)
@@ -93,9 +103,11 @@ async def test_literal_address_is_not_looked_up(
 
 
 @pytest.mark.parametrize("host", ["localhost", "LocalHost.", "sbc.localhost"])
-async def test_localhost_is_loopback_whatever_the_files_say(host: str, tmp_path: Path) -> None:
-    found = await nobody(tmp_path, hosts="192.0.2.9 localhost sbc.localhost").resolve(host, 5060)
-    assert found == (("127.0.0.1", 5060), ("::1", 5060, 0, 0))
+async def test_localhost_is_one_loopback_address_whatever_the_files_say(
+    host: str, tmp_path: Path
+) -> None:
+    found = await nobody(tmp_path, hosts="::1 localhost sbc.localhost").resolve(host, 5060)
+    assert found == (("127.0.0.1", 5060),)
 
 
 @pytest.mark.parametrize("host", ["", ".", "two..dots", "a b", "a\\046b", "caf\xe9", "[::x]"])
@@ -208,11 +220,13 @@ def test_answer_that_does_not_fit_in_a_datagram_is_fetched_over_tcp(
     [
         (NameServer(), "no such host name"),
         (NameServer({f"{NAME}.": ["TXT x"]}), "the name has no address"),
+        (NameServer({f"{NAME}.": ["A 0.0.0.0", "AAAA ::"]}), "the name has no address"),
+        (NameServer({f"{NAME}.": ["A 239.0.0.1", "AAAA ff02::1"]}), "the name has no address"),
         (NameServer(rcode=dns.rcode.SERVFAIL), "the name server answered SERVFAIL"),
         (NameServer(rcode=dns.rcode.REFUSED), "the name server answered REFUSED"),
         (NameServer(rcode=dns.rcode.YXDOMAIN), "it cannot be looked up"),
     ],
-    ids=["NXDOMAIN", "no address", "SERVFAIL", "REFUSED", "YXDOMAIN"],
+    ids=["NXDOMAIN", "no address", "nowhere", "multicast", "SERVFAIL", "REFUSED", "YXDOMAIN"],
 )
 def test_answer_without_an_address_is_told_in_words(
     run: Run, tmp_path: Path, server: NameServer, phrase: str
@@ -283,6 +297,17 @@ def test_silent_name_server_is_given_up_on_the_deadline(run: Run, tmp_path: Path
         async with serving(NameServer(silent_about=("A", "AAAA"))) as port:
             said = await failure(resolver(tmp_path, port, deadline_seconds=0.05))
         assert said == "no answer from the name server within 0.05 seconds"
+
+    run(scenario())
+
+
+def test_deadline_that_earlier_questions_used_up_leaves_nothing(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(NameServer({f"{NAME}.": ["A 192.0.2.1"]})) as port:
+            asked = resolver(tmp_path, port).addresses
+            over = Deadline(asyncio.get_running_loop().time() - 1, 60)
+            with pytest.raises(ResolutionFailed, match="no answer from the name server within 60"):
+                await asked.find(NAME, 5060, over)
 
     run(scenario())
 
