@@ -36,7 +36,7 @@ from trunkpulse.model import (
     TrunkState,
 )
 from trunkpulse.node import Node, Outside
-from trunkpulse.ports import Address, EventSink, MessageReceiver
+from trunkpulse.ports import Address, EventSink, MessageReceiver, TransportPlan
 from trunkpulse.probing.schedule import TimingWheel
 from trunkpulse.probing.target import ProbeTarget
 
@@ -120,8 +120,8 @@ async def measure(load: Load, port: int, profile: cProfile.Profile | None) -> Me
     """Warm up, then probe for ``load.seconds``."""
     clock = SystemClock()
 
-    def open_transport(local: tuple[str, int], receiver: MessageReceiver) -> UdpTransport:
-        return UdpTransport.open(local, receiver, clock, receive_buffer_bytes=64 * 1024 * 1024)
+    def open_transport(plan: TransportPlan, receiver: MessageReceiver) -> UdpTransport:
+        return UdpTransport.open(plan.local, receiver, clock, receive_buffer_bytes=64 * 1024 * 1024)
 
     outside = Outside(
         clock=clock,

@@ -32,14 +32,26 @@ from trunkpulse.adapters.metrics import Metrics
 from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.adapters.network.local import LocalAddresses
 from trunkpulse.adapters.network.resolver import SystemResolver
-from trunkpulse.adapters.network.responder import OptionsResponder, ResponderSettings
+from trunkpulse.adapters.network.responder import Fate, OptionsResponder, ResponderSettings
+from trunkpulse.adapters.network.streams import StreamTransport
+from trunkpulse.adapters.network.tls import TlsUnusable
 from trunkpulse.adapters.network.udp import UdpTransport
 from trunkpulse.adapters.sinks import make_sink
 from trunkpulse.adapters.storage.database import DatabaseStore
 from trunkpulse.adapters.storage.errors import StorageError
 from trunkpulse.config import Config, ConfigError, load_config
+from trunkpulse.model import TransportProtocol
 from trunkpulse.node import Node, Outside
-from trunkpulse.ports import DestinationInvalid, StoreUnavailable
+from trunkpulse.ports import (
+    Address,
+    DestinationInvalid,
+    MessageReceiver,
+    MessageTransport,
+    StoreUnavailable,
+    TransportPlan,
+)
+from trunkpulse.probing.heard import LastHeard
+from trunkpulse.probing.sockets import OpenTransport
 from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.server import AnswerSettings
 
@@ -52,6 +64,8 @@ STOP_SECONDS = 3.0
 """Together under the five seconds within which SIGTERM ends the process."""
 OPTIONS_PER_SECOND = 50.0
 """Of one source that asks our own OPTIONS responder; a keepalive needs far less."""
+ANSWERS_PER_SECOND = 5000.0
+"""Of one source whose answers come in where we listen; it may stand for thousands of targets."""
 
 
 class CannotStart(Exception):
@@ -86,8 +100,8 @@ async def running(config: Config, data: Path) -> AsyncIterator[Running]:
                     clock=clock,
                     store=store,
                     resolver=SystemResolver(),
-                    open_transport=lambda local, ear: UdpTransport.open(local, ear, clock),
-                    address_towards=LocalAddresses().towards,
+                    open_transport=_opener(config, clock),
+                    address_towards=LocalAddresses().route_to,
                     sink_for=make_sink,
                     rng=rng,
                 )
@@ -95,14 +109,30 @@ async def running(config: Config, data: Path) -> AsyncIterator[Running]:
                 feed = EventFeed(store)
                 node.listen(lambda _: feed.wake())
                 await _start(node)
-                with _responders(config, clock, rng) as responders:
-                    async with _api(node, store, feed, clock, rng) as url:
+                last_heard = LastHeard()
+                async with _responders(node, clock, rng, last_heard) as responders:
+                    async with _api(node, store, feed, clock, rng, last_heard=last_heard) as url:
                         yield Running(node, store, url)
                         for responder in responders:
                             responder.draining = True
                     await node.stop(STOP_SECONDS)
         finally:
             await store.close()
+
+
+def _opener(config: Config, clock: SystemClock) -> OpenTransport:
+    """Opens sockets for datagrams and sets of connections for streams.
+
+    Where we listen over the same protocol, far sides are told so: they may answer there as well.
+    """
+    answers_at = {each.protocol: (each.host, each.port) for each in reversed(config.sip.listen)}
+
+    def open_transport(plan: TransportPlan, receiver: MessageReceiver) -> MessageTransport:
+        if plan.protocol is TransportProtocol.UDP:
+            return UdpTransport.open(plan.local, receiver, clock)
+        return StreamTransport.open(plan, receiver, clock, answers_at=answers_at.get(plan.protocol))
+
+    return open_transport
 
 
 async def _open(database: Path, instance_id: str, clock: SystemClock) -> DatabaseStore:
@@ -135,8 +165,12 @@ def _cannot_run(problem: Exception, config: Config) -> str:
     return str(problem)
 
 
-def _cannot_listen(problem: BindFailed) -> str:
+def _cannot_listen(problem: OSError) -> str:
     """Why our own OPTIONS responder has no socket, as one sentence."""
+    if isinstance(problem, TlsUnusable):
+        return f"{problem}."
+    if not isinstance(problem, BindFailed):
+        return f"The SIP responder cannot listen: {problem.strerror or problem}."
     sentence = f"The SIP responder cannot listen on {problem.place}"
     if problem.errno == errno.EADDRINUSE:
         return (
@@ -148,7 +182,13 @@ def _cannot_listen(problem: BindFailed) -> str:
 
 @contextlib.asynccontextmanager
 async def _api(
-    node: Node, store: DatabaseStore, feed: EventFeed, clock: SystemClock, rng: random.Random
+    node: Node,
+    store: DatabaseStore,
+    feed: EventFeed,
+    clock: SystemClock,
+    rng: random.Random,
+    *,
+    last_heard: LastHeard,
 ) -> AsyncIterator[str]:
     """The REST API, listening; gives its URL."""
     instance = node.config.instance
@@ -178,6 +218,7 @@ async def _api(
         streams=lambda: node.config.event_streams,
         deliveries=node.deliveries.progress,
         readiness_problems=node.problems,
+        last_heard=last_heard,
     )
     try:
         async with serve_http(
@@ -192,22 +233,37 @@ async def _api(
         raise CannotStart(str(problem)) from problem
 
 
-@contextlib.contextmanager
-def _responders(
-    config: Config, clock: SystemClock, rng: random.Random
-) -> Iterator[list[OptionsResponder]]:
+@contextlib.asynccontextmanager
+async def _responders(
+    node: Node, clock: SystemClock, rng: random.Random, last_heard: LastHeard
+) -> AsyncIterator[list[OptionsResponder]]:
     """Our own answers to OPTIONS, on every address of ``[sip] listen``."""
+    sip = node.config.sip
     settings = ResponderSettings(
-        answer=AnswerSettings(tag_key=secrets.token_bytes(16), server=config.sip.user_agent),
-        allow=config.sip.allow,
+        answer=AnswerSettings(tag_key=secrets.token_bytes(16), server=sip.user_agent),
+        allow=sip.allow,
         requests_per_second=OPTIONS_PER_SECOND,
+        responses_per_second=ANSWERS_PER_SECOND,
     )
+
+    def heard(data: bytes, source: Address, fate: Fate) -> None:
+        if fate is Fate.ANSWERED and data.lstrip(b"\r\n").startswith(b"OPTIONS "):
+            last_heard.note(source[0], clock.wall())
+
     with contextlib.ExitStack() as open_ones:
         responders: list[OptionsResponder] = []
-        for local in config.sip.listen:
+        for place in sip.listen:
             try:
-                responder = OptionsResponder.listen(local, settings, clock=clock, rng=rng)
-            except BindFailed as problem:
+                responder = await OptionsResponder.listen_on(
+                    place,
+                    settings,
+                    clock=clock,
+                    rng=rng,
+                    tls=sip.tls,
+                    heard=heard,
+                    answers=node.pipeline.prober,
+                )
+            except OSError as problem:
                 raise CannotStart(_cannot_listen(problem)) from problem
             open_ones.callback(responder.close)
             responders.append(responder)

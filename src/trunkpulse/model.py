@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from trunkpulse.sip.digest import Credentials
+
 __all__ = [
     "AttemptEvidence",
     "Destination",
@@ -23,6 +25,8 @@ __all__ = [
     "RouteTrunk",
     "StateChange",
     "TargetState",
+    "TlsSettings",
+    "TransportProtocol",
     "Trunk",
     "TrunkState",
     "TrunkStatus",
@@ -97,15 +101,46 @@ class FailureKind(StrEnum):
     """ICMP port unreachable, or the connection was refused."""
     UNREACHABLE = "unreachable"
     """No route, network or host unreachable, or the local network refused to send."""
+    RESET = "reset"
+    """The connection was closed or broken before an answer came."""
+    CONNECT_TIMEOUT = "connect_timeout"
+    """No connection came about within ``timeout_seconds``."""
+    TLS = "tls"
+    """The connection is not the secure one that was asked for: a bad certificate, for one."""
+    MALFORMED = "malformed"
+    """What came over the connection is no SIP, so nothing that follows can be told apart."""
     DNS = "dns"
     """The target's host name could not be resolved."""
 
     @property
     def reason(self) -> Reason:
         """The reason that a change brought about by this kind of failure carries."""
-        if self in (FailureKind.TIMEOUT, FailureKind.UNHEALTHY_RESPONSE):
+        if self in _OF_THE_FAR_SIDE:
             return Reason.KEEPALIVE_FAILURE
         return Reason.NETWORK_ERROR
+
+
+_OF_THE_FAR_SIDE = frozenset(
+    {FailureKind.TIMEOUT, FailureKind.UNHEALTHY_RESPONSE, FailureKind.MALFORMED}
+)
+
+
+class TransportProtocol(StrEnum):
+    """What carries SIP; the value is that of a URI's transport parameter."""
+
+    UDP = "udp"
+    TCP = "tcp"
+    TLS = "tls"
+
+    @property
+    def reliable(self) -> bool:
+        """True if nothing is ever retransmitted over it (RFC 3261 17.1.2.2)."""
+        return self is not TransportProtocol.UDP
+
+    @property
+    def default_port(self) -> int:
+        """Where a server listens that names no port (RFC 3261 19.1.2)."""
+        return 5061 if self is TransportProtocol.TLS else 5060
 
 
 class WhenNoneAvailable(StrEnum):
@@ -141,15 +176,43 @@ class KeepalivePolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """How connections over TLS are made and judged. Paths are absolute."""
+
+    verify: bool = True
+    """False: any certificate will do, and so will anybody in the middle."""
+    ca_file: str | None = None
+    """PEM certificates to trust; None: those that this machine trusts."""
+    cert_file: str | None = None
+    """Our own certificate (PEM, with its chain), for far sides that ask for one."""
+    key_file: str | None = None
+    """Its private key (PEM); None: it is in ``cert_file``."""
+    server_name: str | None = None
+    """The name to ask for and to verify; None: the domain of the target's URI (RFC 5922)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeIdentity:
-    """What a trunk's OPTIONS carries beyond the target's own URI; None means the default."""
+    """How a trunk's OPTIONS is written and sent; None means the default. URIs are canonical."""
 
     from_uri: str | None = None
+    to_uri: str | None = None
     contact_uri: str | None = None
     request_uri: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    max_forwards: int = 70
+    """0 to 255; 0 tests the next hop alone, which then answers 483 (RFC 3261 8.1.1.6)."""
+    outbound_proxy: str | None = None
+    """Where probes are sent instead of to the target; it gets a Route header (8.1.2)."""
     source: tuple[str, int] | None = None
     """Local address and port that probes leave from; port 0 lets the system choose."""
+    enable_nat: bool = False
+    """Learn the public address from the answers' Via and show it in Contact (RFC 3581)."""
+    advertised_address: str | None = None
+    """Host that Via and Contact show instead of the local one; an address or a name."""
+    credentials: Credentials | None = None
+    """What a challenge is answered with; None: a 401 or 407 is judged like any answer."""
+    tls: TlsSettings = TlsSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +222,18 @@ class Trunk:
     id: str
     name: str
     targets: tuple[str, ...]
-    """SIP URIs, in the canonical form that ``str(SipUri)`` gives."""
+    """SIP URIs, in the canonical form that ``str(SipUri)`` gives. Each address that one of them
+    leads to is a target of its own (RFC 3263)."""
+    weights: tuple[int, ...] = ()
+    """Share of the calls that each of ``targets`` takes; empty: all the same."""
     direction: Direction = Direction.BOTH
     region: str | None = None
     """None: the instance's own region."""
     carrier: str | None = None
     min_available_targets: int = 1
     enabled: bool = True
+    profile: str = "generic"
+    """The preset that its settings started from."""
     keepalive: KeepalivePolicy = KeepalivePolicy()
     identity: ProbeIdentity = ProbeIdentity()
     managed_by: str | None = None
@@ -240,6 +308,8 @@ class AttemptEvidence:
 
     target: str
     """The target's URI."""
+    address: str | None = None
+    """Where it was probed, as ``udp:192.0.2.1:5060``; None while its name is not resolved."""
     state: TargetState
     code: int | None = None
     """Status code received on the wire; None if no answer came."""
@@ -253,6 +323,8 @@ class AttemptEvidence:
     failed_attempts: int = 0
     """Consecutive failures."""
     last_success_ms: int | None = None
+    maintenance_until_ms: int | None = None
+    """The far side asked to be left alone until then (Retry-After, RFC 3261 20.33)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

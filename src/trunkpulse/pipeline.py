@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from trunkpulse.board import Board
@@ -26,11 +26,14 @@ from trunkpulse.model import (
     TrunkState,
     TrunkStatus,
 )
-from trunkpulse.ports import Address, Clock, HealthStore, Resolver, StoredHealth
-from trunkpulse.probing.locating import Locator
+from trunkpulse.ports import Clock, HealthStore, Location, Resolver, StoredHealth
+from trunkpulse.probing.locating import Locator, Watch
 from trunkpulse.probing.prober import Prober
+from trunkpulse.probing.publicity import PublicAddresses
 from trunkpulse.probing.sockets import AddressTowards, OpenTransport, ProbeSockets
-from trunkpulse.probing.target import Attempt, ProbeSettings, ProbeTarget
+from trunkpulse.probing.target import Attempt, ProbeTarget
+from trunkpulse.probing.targeting import Retargeted, Targeting
+from trunkpulse.probing.verdict import judge
 from trunkpulse.recorder import Recorder, TrunkRecord
 
 __all__ = ["Applied", "Pipeline", "UnknownTrunk"]
@@ -79,21 +82,30 @@ class Pipeline:
         self._retired: dict[str, TrunkRecord] = {}
         """Trunks that are no longer configured; one that comes back goes on counting."""
         self.recorder = Recorder(store, recorded=recorded, conflicted=self._conflicted)
-        self.locator = Locator(resolver, self._settings_towards)
-        self.prober = Prober(clock=clock, sink=self, look_up=self.locator.look_up)
+        self.locator = Locator(resolver, clock, self._located)
+        self.prober = Prober(clock=clock, sink=self, look_up=self._look_up)
         self.sockets = ProbeSockets(self.prober, open_transport, address_towards, user_agent)
+        self.targeting = Targeting(self.sockets, self.locator)
+        self.public = PublicAddresses(self.sockets)
         self._stored: dict[str, StoredHealth] = {}
 
     # --- attempts (AttemptSink) ------------------------------------------------------------
 
-    def answered(self, target: ProbeTarget, code: int, rtt_seconds: float) -> float:
+    def answered(self, target: ProbeTarget, code: int, rtt_seconds: float, data: bytes) -> float:
         """Judge a final answer; returns seconds from the attempt's start to the next one."""
-        policy = target.settings.policy
+        settings = target.settings
+        policy = settings.policy
+        now = self._clock.wall()
+        if settings.learns_address:
+            self.public.learn(target, data, now)
         if code not in policy.healthy_codes:
-            return self._failed(
-                target, code, FailureKind.UNHEALTHY_RESPONSE, f"answered {code}", rtt_seconds
-            )
-        target.last_success = now = self._clock.wall()
+            said = judge(code, data, self.prober.why_challenged(target))
+            quiet = said.quiet_seconds
+            kind = FailureKind.UNHEALTHY_RESPONSE
+            until = now + quiet if quiet else None
+            target.remember(Attempt(now, code, kind, said.detail, rtt_seconds, until))
+            return self._judge(target, success=False, quiet_seconds=quiet)
+        target.last_success = now
         target.rtt_seconds = rtt_seconds
         target.code = code
         if target.state is TargetState.AVAILABLE and not target.failures:
@@ -104,28 +116,27 @@ class Pipeline:
 
     def failed(self, target: ProbeTarget, kind: FailureKind, detail: str) -> float:
         """Judge an attempt without an answer; returns seconds to the next one, as above."""
-        return self._failed(target, None, kind, detail, None)
-
-    def _failed(
-        self,
-        target: ProbeTarget,
-        code: int | None,
-        kind: FailureKind,
-        detail: str,
-        rtt_seconds: float | None,
-    ) -> float:
-        target.remember(Attempt(self._clock.wall(), code, kind, detail, rtt_seconds))
+        target.remember(Attempt(self._clock.wall(), None, kind, detail, None))
         return self._judge(target, success=False)
 
-    def _judge(self, target: ProbeTarget, *, success: bool) -> float:
+    def _judge(self, target: ProbeTarget, *, success: bool, quiet_seconds: float = 0.0) -> float:
         policy = target.settings.policy
         before = target.state
-        target.run = run = advance(target.run, success=success, policy=policy)
+        target.run = run = advance(
+            target.run, success=success, policy=policy, quiet_seconds=quiet_seconds
+        )
         if run.state is not before:
             record = self._records[target.owner]
             self._decide(record, trigger=target)
+            if before is TargetState.UNKNOWN:
+                self._let_go(record, target.uri)
             self.recorder.enqueue(record)  # the target's own state is kept even if no trunk's is
-        return pace_seconds(run, policy, self._rng.random())
+        delay = pace_seconds(run, policy, self._rng.random())
+        if quiet_seconds:
+            # Asked for from now on, while the pace counts from the attempt's start.
+            since = self._clock.monotonic() - target.started
+            return max(delay, since + quiet_seconds)
+        return delay
 
     # --- decisions -------------------------------------------------------------------------
 
@@ -145,7 +156,9 @@ class Pipeline:
             self._change(record, TrunkState.UNKNOWN, Reason.ADMIN_ENABLED)
             return
         states = [target.state for target in record.targets]
-        state = roll_up(states, min_available=trunk.min_available_targets, previous=record.state)
+        # A name may lead to fewer places than are wanted: then all of them are.
+        needed = min(trunk.min_available_targets, len(states))
+        state = roll_up(states, min_available=needed, previous=record.state)
         if state is record.state:
             return
         if state is TrunkState.AVAILABLE:
@@ -205,8 +218,45 @@ class Pipeline:
         status = TrunkStatus(record.state, record.reason, record.since_ms)
         self._board.publish(record.trunk.id, status)
 
-    def _settings_towards(self, settings: ProbeSettings, address: Address) -> ProbeSettings | None:
-        return self.sockets.settings_towards(settings, address)
+    # --- where names lead ------------------------------------------------------------------
+
+    def _look_up(self, target: ProbeTarget, done: Callable[[], None]) -> None:
+        watch = Watch(target.owner, target.uri)
+
+        def ended() -> None:
+            trouble = self.locator.trouble(watch)
+            if target.address is None and trouble is not None:
+                target.unresolved = trouble.problem
+            done()
+
+        self.locator.look_up(watch, ended)
+
+    def _located(self, watches: Collection[Watch], location: Location) -> None:
+        """The DNS says where these lead: a target for each place, what is gone is let go."""
+        for trunk_id, uri in watches:
+            record = self._records.get(trunk_id)
+            if record is not None:
+                found = self.targeting.relocate(record.trunk, uri, record.targets, location)
+                self._take_over(record, found)
+
+    def _let_go(self, record: TrunkRecord, uri: str) -> None:
+        """Targets that stayed until those that took over from them were decided."""
+        left = self.targeting.decided(record.trunk, uri, record.targets)
+        if left is not None:
+            self._take_over(record, left)
+
+    def _take_over(self, record: TrunkRecord, found: Retargeted) -> None:
+        record.targets = found.targets
+        if not found.fresh and not found.gone:
+            return
+        self._drop(found.gone)
+        self.prober.add(found.fresh)
+        if self._is_active(record):
+            now = self._clock.monotonic()
+            for target in found.fresh:
+                self.prober.probe_at(target, now)
+        self._decide(record)
+        self.recorder.enqueue(record)
 
     # --- which trunks there are ------------------------------------------------------------
 
@@ -258,6 +308,7 @@ class Pipeline:
     def _retire(self, record: TrunkRecord) -> None:
         trunk_id = record.trunk.id
         self._drop(record.targets)
+        self.targeting.unwatch(record.trunk)
         record.retire()
         del self._records[trunk_id]
         self._retired[trunk_id] = record
@@ -266,38 +317,19 @@ class Pipeline:
         self.recorder.forget(record)
 
     def _drop(self, targets: Sequence[ProbeTarget]) -> None:
-        self.locator.drop(targets)
         for target in targets:
+            self.public.forget(target)
             if target.index >= 0:
                 self.prober.remove(target)
 
-    def _retarget(self, record: TrunkRecord) -> list[ProbeTarget]:
+    def _retarget(self, record: TrunkRecord) -> Sequence[ProbeTarget]:
         """Give the record the targets its trunk has now; returns those that are new."""
-        trunk = record.trunk
-        known = {target.uri: target for target in record.targets}
-        stored = self._stored.pop(trunk.id, None)
-        remembered = {target.uri: target for target in stored.targets} if stored else {}
-        targets: list[ProbeTarget] = []
-        fresh: list[ProbeTarget] = []
-        for uri, settings in self.sockets.settings_of(trunk):
-            target = known.get(uri)
-            if target is not None and target.settings.identity.source == settings.identity.source:
-                del known[uri]
-                located = target.address and self._settings_towards(settings, target.address)
-                target.adopt(located or settings)
-            else:
-                former, target = target, ProbeTarget(uri, trunk.id, settings)
-                if former is not None:  # from another source it is another target, but as old
-                    target.last_success = former.last_success
-                elif (memory := remembered.get(uri)) is not None:
-                    target.state = memory.state
-                    if memory.last_success_ms is not None:
-                        target.last_success = memory.last_success_ms / 1000
-                fresh.append(target)
-            targets.append(target)
-        self._drop(list(known.values()))
-        record.targets = tuple(targets)
-        return fresh
+        stored = self._stored.pop(record.trunk.id, None)
+        memory = stored.targets if stored else ()
+        found = self.targeting.retarget(record.trunk, record.targets, memory)
+        self._drop(found.gone)
+        record.targets = found.targets
+        return found.fresh
 
     # --- what an administrator does ----------------------------------------------------------
 
@@ -351,6 +383,8 @@ class Pipeline:
                 continue
             if target in but_not or self.prober.is_under_way(target):
                 continue
+            if target.quiet_until is not None and target.quiet_until > self._clock.wall():
+                continue  # the far side asked for it
             latest = now + pace_seconds(target.run, target.settings.policy, self._rng.random())
             planned = self.prober.next_attempt(target)
             if planned is None:

@@ -7,10 +7,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from trunkpulse.model import EventStream, FailureKind, Reason, StateChange, TargetState, TrunkState
+from trunkpulse.model import (
+    EventStream,
+    FailureKind,
+    Reason,
+    StateChange,
+    TargetState,
+    TlsSettings,
+    TransportProtocol,
+    TrunkState,
+)
+from trunkpulse.sip.uri import SipUri
 
 __all__ = [
     "Address",
+    "Certificate",
     "Clock",
     "Delivery",
     "DeliveryOutcome",
@@ -27,10 +38,12 @@ __all__ = [
     "RecordedEvent",
     "ResolutionFailed",
     "Resolver",
+    "Server",
     "SinkAnswer",
     "StoreUnavailable",
     "StoredHealth",
     "StoredTarget",
+    "TransportPlan",
 ]
 
 Address = tuple[str, int] | tuple[str, int, int, int]
@@ -50,44 +63,125 @@ class Clock(Protocol):
 # --- the network ---------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class TransportPlan:
+    """Which socket, or which set of connections, messages go over. Equal plans share one."""
+
+    protocol: TransportProtocol
+    local: tuple[str, int]
+    """A literal address of this machine, or a wildcard; port 0 lets the system choose."""
+    tls: TlsSettings | None = None
+    """With TLS alone."""
+    domain: str | None = None
+    """With TLS alone: the host of the target's URI, whose certificate it has to be (RFC 5922)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a message could not be sent, or why nothing came back."""
+
+    kind: FailureKind
+    detail: str
+    """A phrase for a person, such as "Connection refused"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What a far side's certificate says; read whether or not it was trusted."""
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    """Of its subjectAltName, as ``sip:example.com``, ``sbc.example.com``, ``192.0.2.1``."""
+    not_before_ms: int
+    not_after_ms: int
+    protocol: str
+    """The version of TLS that was agreed on, as "TLSv1.3"."""
+    cipher: str
+
+
 class MessageReceiver(Protocol):
-    """Who hears what a datagram transport received."""
+    """Who hears what a transport received."""
 
     def message_received(self, data: bytes, source: Address, now: float) -> None:
-        """``data`` arrived from ``source``; ``now`` is the monotonic moment of reception."""
+        """``data``, one whole message, arrived from ``source``; ``now`` is the monotonic moment."""
+
+    def message_left(self, data: bytes, now: float) -> None:
+        """``data`` had to wait for a connection and is on its way since ``now``."""
 
     def send_failed(
         self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float
     ) -> None:
-        """The datagram ``data`` to ``destination`` could not be sent, or was refused (ICMP)."""
+        """``data`` could not be sent to ``destination``, was refused, or lost its connection."""
 
     def batch_finished(self) -> None:
         """All that was waiting has been handed over; a driver re-arms its timer now."""
 
 
 class MessageTransport(Protocol):
-    """One local socket that serves any number of targets."""
+    """One way to send to any number of targets: a UDP socket, or connections that are reused.
+
+    The receiver is never called from within ``send`` or ``withdraw``.
+    """
+
+    @property
+    def protocol(self) -> TransportProtocol:
+        """What carries the messages."""
 
     @property
     def local_address(self) -> Address:
-        """The address that datagrams leave from."""
+        """Where messages leave from and answers can be sent to; a wildcard says: by the routes.
+
+        Of connections the port is the one that is listened on for answers, or 0 if none is.
+        """
 
     def send(self, data: bytes, destination: Address) -> None:
         """Send without blocking; a failure is reported to the receiver, never raised."""
 
+    def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
+        """Nobody waits for an answer to ``data`` any more; why it never left, None if it did.
+
+        A connection that has been silent since ``data`` left is not used again.
+        """
+
+    def certificate(self, destination: Address) -> Certificate | None:
+        """The certificate last shown by ``destination``; None without one."""
+
     def close(self) -> None:
-        """Release the socket; safe to repeat."""
+        """Release sockets and connections; safe to repeat."""
 
 
 class ResolutionFailed(Exception):
     """A host name could not be resolved; the message is a phrase for a person."""
 
 
-class Resolver(Protocol):
-    """Turns a host and port into socket addresses."""
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One place to send requests for a URI to (RFC 3263 4)."""
 
-    async def resolve(self, host: str, port: int) -> Sequence[Address]:
-        """The addresses of ``host``, best first, never empty; raises ResolutionFailed."""
+    protocol: TransportProtocol
+    address: Address
+    priority: int = 0
+    """Of its SRV record; lower is better. 0 without one."""
+    weight: int = 0
+    """Of its SRV record; share within a priority. 0 without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a URI leads, for a while."""
+
+    servers: tuple[Server, ...]
+    """Best first, each place once, never empty."""
+    ttl_seconds: float | None
+    """For how long this may be believed; None: for ever (literal addresses)."""
+
+
+class Resolver(Protocol):
+    """Finds the servers of a SIP URI."""
+
+    async def locate(self, uri: SipUri) -> Location:
+        """All servers that RFC 3263 finds for ``uri``; raises ResolutionFailed."""
 
 
 # --- the store -----------------------------------------------------------------------------
@@ -107,6 +201,8 @@ class StoredTarget:
     uri: str
     state: TargetState
     last_success_ms: int | None
+    place: str | None = None
+    """Where its name led, as ``udp:192.0.2.1:5060``; None if the URI itself says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

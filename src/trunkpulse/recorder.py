@@ -106,6 +106,7 @@ class TrunkRecord:
                 target.uri,
                 target.state,
                 None if target.last_success is None else int(target.last_success * 1000),
+                None if target.place is None else str(target.place),
             )
             for target in self.targets
         )

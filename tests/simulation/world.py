@@ -17,24 +17,40 @@ from functools import partial
 
 from trunkpulse.adapters.storage.memory import MemoryStore
 from trunkpulse.config.settings import Config
-from trunkpulse.model import EventStream, FailureKind
+from trunkpulse.model import EventStream, FailureKind, TransportProtocol
 from trunkpulse.node import Node, Outside
 from trunkpulse.ports import (
     Address,
+    Certificate,
     Delivery,
     DeliveryOutcome,
     DeliveryReport,
     DeliveryResult,
     HealthCommit,
+    Location,
     MessageReceiver,
+    Obstacle,
     ResolutionFailed,
+    Server,
     SinkAnswer,
     StoreUnavailable,
+    TransportPlan,
 )
 from trunkpulse.sip.server import AnswerSettings, answer_request
+from trunkpulse.sip.uri import SipUri
 from virtual_time import VirtualClock
 
 HEALTHY = AnswerSettings(tag_key=b"simulation")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a far end sends back to one request."""
+
+    data: bytes
+    delay_seconds: float = 0.02
+    source: Address | None = None
+    """None: the address that was asked."""
 
 
 @dataclass
@@ -44,6 +60,8 @@ class FarEnd:
     mode: str = "up"
     """up, silent, refused, or a status code such as "503"."""
     delay_seconds: float = 0.02
+    play: Callable[[bytes], Sequence[Reply]] | None = None
+    """Says for each request what comes back, instead of ``mode``."""
     healthy_arrivals_ms: list[int] = field(default_factory=list)
     """When healthy answers of this far end reached us."""
     requests: int = 0
@@ -71,8 +89,8 @@ class Network:
     def far_end(self, host: str) -> FarEnd:
         return self._far_ends.setdefault((host, 5060), FarEnd())
 
-    def open(self, local: tuple[str, int], receiver: MessageReceiver) -> Wire:
-        wire = Wire(self, (local[0], local[1] or 40_000), receiver)
+    def open(self, plan: TransportPlan, receiver: MessageReceiver) -> Wire:
+        wire = Wire(self, plan, receiver)
         self._wires.append(wire)
         return wire
 
@@ -102,6 +120,12 @@ class Network:
         if far.mode == "refused":
             self.carry(partial(wire.refuse, data, destination))
             return
+        if far.play is not None:
+            for reply in far.play(data):
+                source = reply.source or destination
+                back = partial(wire.receive, reply.data, source, far, healthy=False)
+                asyncio.get_running_loop().call_later(reply.delay_seconds, self.carry, back)
+            return
         settings = HEALTHY
         if far.mode != "up":
             settings = AnswerSettings(tag_key=b"simulation", code=int(far.mode))
@@ -112,17 +136,28 @@ class Network:
 
 
 class Wire:
-    """The ``MessageTransport`` of the simulated network."""
+    """The ``MessageTransport`` of the simulated network; connections come about at once there."""
 
-    def __init__(self, network: Network, local: Address, receiver: MessageReceiver) -> None:
+    def __init__(self, network: Network, plan: TransportPlan, receiver: MessageReceiver) -> None:
         self._network = network
-        self._local = local
+        self._plan = plan
+        self._local = (plan.local[0], plan.local[1] or 40_000)
         self._receiver = receiver
         self._closed = False
 
     @property
+    def protocol(self) -> TransportProtocol:
+        return self._plan.protocol
+
+    @property
     def local_address(self) -> Address:
         return self._local
+
+    def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
+        return None
+
+    def certificate(self, destination: Address) -> Certificate | None:
+        return None
 
     def send(self, data: bytes, destination: Address) -> None:
         if not self._closed:
@@ -155,14 +190,21 @@ class Names:
         self._rng = rng
         self.away = False
         self.lookups = 0
+        self.ttl_seconds = 60.0
+        self.moved: dict[str, tuple[str, ...]] = {}
+        """Names that lead elsewhere by now."""
 
-    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+    async def locate(self, uri: SipUri) -> Location:
         self.lookups += 1
         await asyncio.sleep(self._rng.uniform(0.01, 0.5))
         if self.away:
-            raise ResolutionFailed(f"no name server answers for {host}")
-        number = host.removeprefix("t").removesuffix(".example")
-        return [(f"192.0.2.{number}", port)]
+            raise ResolutionFailed(f"no name server answers for {uri.host}")
+        number = uri.host.removeprefix("t").removesuffix(".example")
+        hosts = self.moved.get(uri.host, (f"192.0.2.{number}",))
+        protocol = TransportProtocol(uri.transport)
+        return Location(
+            tuple(Server(protocol, (host, uri.effective_port)) for host in hosts), self.ttl_seconds
+        )
 
 
 class FragileStore(MemoryStore):

@@ -29,6 +29,7 @@ from trunkpulse.events.delivery import DeliveryProgress
 from trunkpulse.model import TargetState
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.probing.prober import ProbeCounts
+from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.recorder import TrunkRecord
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
@@ -52,6 +53,10 @@ _SUCCESS_HEAD = b"""\
 # HELP trunkpulse_target_last_success_timestamp_seconds Unix time of the last success.
 # TYPE trunkpulse_target_last_success_timestamp_seconds gauge
 """
+_EXPIRY_HEAD = b"""\
+# HELP trunkpulse_target_certificate_expiry_timestamp_seconds End of the certificate it showed.
+# TYPE trunkpulse_target_certificate_expiry_timestamp_seconds gauge
+"""
 _LABEL_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 
 _PROBE_COUNTERS = {
@@ -62,6 +67,7 @@ _PROBE_COUNTERS = {
     "network_errors": "Attempts that the network or the DNS ended.",
     "late_answers": "Answers to attempts that had already ended.",
     "provisional_answers": "1xx answers.",
+    "challenges": "401 and 407 answers that were met with credentials.",
     "strangers": "Datagrams that answer no probe of this process.",
 }
 
@@ -90,15 +96,17 @@ class Metrics(Collector):
     async def render(self) -> bytes:
         """All metrics in Prometheus' text format, of ``CONTENT_TYPE``."""
         states, ups = [_STATE_HEAD], [_UP_HEAD]
-        rtts, successes = [_RTT_HEAD], [_SUCCESS_HEAD]
+        rtts, successes, expiries = [_RTT_HEAD], [_SUCCESS_HEAD], [_EXPIRY_HEAD]
         records = iter(list(self._pipeline.records().values()))
         while batch := list(islice(records, RECORDS_PER_TURN)):
             states.append("".join(map(_state_line, batch)).encode())
             ups.append("".join(map(_up_lines, batch)).encode())
             rtts.append("".join(map(_rtt_lines, batch)).encode())
             successes.append("".join(map(_success_lines, batch)).encode())
+            expiries.append("".join(map(_expiry_lines, batch)).encode())
             await asyncio.sleep(0)
-        return b"".join((generate_latest(self._registry), *states, *ups, *rtts, *successes))
+        totals = generate_latest(self._registry)
+        return b"".join((totals, *states, *ups, *rtts, *successes, *expiries))
 
     def collect(self) -> Iterator[Metric]:
         """The totals, for the registry."""
@@ -125,6 +133,16 @@ class Metrics(Collector):
             "trunkpulse_probe_lateness_max_seconds",
             "The worst delay of a probe against its schedule since the start.",
             prober.counts.lateness_seconds_max,
+        )
+        yield GaugeMetricFamily(
+            "trunkpulse_dns_failing_names",
+            "URIs whose last look-up failed; known addresses stay in use.",
+            len(self._pipeline.locator.troubles()),
+        )
+        yield CounterMetricFamily(
+            "trunkpulse_nat_address_changes",
+            "Times that a far side saw us at another public address than before.",
+            self._pipeline.public.changes,
         )
         yield GaugeMetricFamily(
             "trunkpulse_recorder_waiting_trunks",
@@ -163,33 +181,45 @@ def _state_line(record: TrunkRecord) -> str:
     return f'trunkpulse_trunk_state{{trunk="{trunk}",state="{record.state}",reason="{reason}"}} 1\n'
 
 
+def _labels(record: TrunkRecord, target: ProbeTarget) -> str:
+    """A name may lead to several addresses, and each is a target: all three tell them apart."""
+    trunk, uri = _escaped(record.trunk.id), _escaped(target.uri)
+    return f'{{trunk="{trunk}",target="{uri}",address="{target.place or ""}"}}'
+
+
 def _up_lines(record: TrunkRecord) -> str:
-    trunk = _escaped(record.trunk.id)
     active = record.trunk.enabled and record.admin_enabled
     return "".join(
-        f'trunkpulse_target_up{{trunk="{trunk}",target="{_escaped(target.uri)}"}} '
+        f"trunkpulse_target_up{_labels(record, target)} "
         f"{int(active and target.state is TargetState.AVAILABLE)}\n"
         for target in record.targets
     )
 
 
 def _rtt_lines(record: TrunkRecord) -> str:
-    trunk = _escaped(record.trunk.id)
     return "".join(
-        f'trunkpulse_target_rtt_seconds{{trunk="{trunk}",target="{_escaped(target.uri)}"}} '
-        f"{target.rtt_seconds}\n"
+        f"trunkpulse_target_rtt_seconds{_labels(record, target)} {target.rtt_seconds}\n"
         for target in record.targets
         if target.rtt_seconds is not None
     )
 
 
 def _success_lines(record: TrunkRecord) -> str:
-    trunk = _escaped(record.trunk.id)
     return "".join(
-        "trunkpulse_target_last_success_timestamp_seconds"
-        f'{{trunk="{trunk}",target="{_escaped(target.uri)}"}} {target.last_success:.3f}\n'
+        f"trunkpulse_target_last_success_timestamp_seconds{_labels(record, target)} "
+        f"{target.last_success:.3f}\n"
         for target in record.targets
         if target.last_success is not None
+    )
+
+
+def _expiry_lines(record: TrunkRecord) -> str:
+    shown = ((target, target.certificate) for target in record.targets)
+    return "".join(
+        f"trunkpulse_target_certificate_expiry_timestamp_seconds{_labels(record, target)} "
+        f"{certificate.not_after_ms / 1000:.0f}\n"
+        for target, certificate in shown
+        if certificate is not None
     )
 
 
@@ -206,5 +236,6 @@ def _probe_counts(counts: ProbeCounts) -> dict[str, int]:
         "network_errors": counts.network_errors,
         "late_answers": counts.late_answers,
         "provisional_answers": counts.provisional_answers,
+        "challenges": counts.challenges,
         "strangers": counts.strangers,
     }

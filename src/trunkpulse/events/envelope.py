@@ -116,6 +116,7 @@ def _worth_telling(evidence: tuple[AttemptEvidence, ...]) -> list[AttemptEvidenc
 def _evidence_json(each: AttemptEvidence) -> dict[str, str | int | float | None]:
     return {
         "target": each.target,
+        "address": each.address,
         "state": each.state,
         "code": each.code,
         "failure": each.failure,
@@ -124,6 +125,7 @@ def _evidence_json(each: AttemptEvidence) -> dict[str, str | int | float | None]
         "at": each.at_ms,
         "failedAttempts": each.failed_attempts,
         "lastSuccess": each.last_success_ms,
+        "maintenanceUntil": each.maintenance_until_ms,
     }
 
 
@@ -131,6 +133,7 @@ def _evidence(each: dict[str, Any]) -> AttemptEvidence:
     failure = each["failure"]
     return AttemptEvidence(
         target=each["target"],
+        address=each["address"],
         state=TargetState(each["state"]),
         code=each["code"],
         failure=None if failure is None else FailureKind(failure),
@@ -139,6 +142,7 @@ def _evidence(each: dict[str, Any]) -> AttemptEvidence:
         at_ms=each["at"],
         failed_attempts=each["failedAttempts"],
         last_success_ms=each["lastSuccess"],
+        maintenance_until_ms=each["maintenanceUntil"],
     )
 
 

@@ -26,6 +26,9 @@ __all__ = ["Explanation", "TargetView", "explain"]
 NAMED_TARGETS = 3
 """A sentence that lists more targets than this is no longer read."""
 
+HEARD_LATELY_MS = 300_000
+"""What a far side sent longer ago proves nothing about the path of today."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetView:
@@ -38,6 +41,8 @@ class TargetView:
     """Until the next attempt; None while one is under way or the target rests."""
     resting: bool = False
     """True if it is not being probed."""
+    last_heard_ms: int | None = None
+    """When its address last sent us an OPTIONS; None if it is not known to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +131,33 @@ def _undecided(status: TrunkStatus, suspects: Sequence[TargetView], now_ms: int)
 
 def _listed(targets: Sequence[TargetView], now_ms: int) -> str:
     """Each target with what was seen of it, the first few by name."""
-    shown = "; ".join(_seen(each.evidence, now_ms) for each in targets[:NAMED_TARGETS])
+    shown = "; ".join(_seen(each, now_ms) for each in targets[:NAMED_TARGETS])
     more = len(targets) - NAMED_TARGETS
     return f"{shown}; and {more} more" if more > 0 else shown
 
 
-def _seen(evidence: AttemptEvidence, now_ms: int) -> str:
-    heard = (
+def _seen(target: TargetView, now_ms: int) -> str:
+    evidence = target.evidence
+    answered = (
         "has never answered"
         if evidence.last_success_ms is None
         else f"last answered well {_span(now_ms - evidence.last_success_ms)} ago"
     )
-    return f"{evidence.target} {_symptom(evidence)} and {heard}"
+    return f"{evidence.target} {_symptom(evidence)} and {answered}{_asked_us(target, now_ms)}"
+
+
+def _asked_us(target: TargetView, now_ms: int) -> str:
+    """What it means that a target which does not answer has asked us since it last did."""
+    heard_ms, evidence = target.last_heard_ms, target.evidence
+    if heard_ms is None or evidence.failure not in _SILENT or now_ms - heard_ms > HEARD_LATELY_MS:
+        return ""
+    if evidence.last_success_ms is not None and heard_ms <= evidence.last_success_ms:
+        return ""
+    ago = _span(now_ms - heard_ms)
+    return f", but it sent us an OPTIONS {ago} ago, so the path towards us works"
+
+
+_SILENT = frozenset({FailureKind.TIMEOUT, FailureKind.CONNECT_TIMEOUT})
 
 
 def _symptom(evidence: AttemptEvidence) -> str:
@@ -146,14 +166,32 @@ def _symptom(evidence: AttemptEvidence) -> str:
     if evidence.failure is FailureKind.TIMEOUT:
         return "does not answer"
     if evidence.failure is FailureKind.UNHEALTHY_RESPONSE:
-        return f"answers {evidence.code}, which does not count as healthy,"
+        return _unhealthy(evidence)
     detail = f" ({evidence.detail})" if evidence.detail else ""
     wording = {
         FailureKind.REFUSED: "refuses",
         FailureKind.UNREACHABLE: "cannot be reached",
+        FailureKind.RESET: "breaks the connection",
+        FailureKind.CONNECT_TIMEOUT: "takes no connection",
+        FailureKind.TLS: "has no secure connection to offer",
+        FailureKind.MALFORMED: "sends what is no SIP",
         FailureKind.DNS: "cannot be found in the DNS",
     }
     return wording[evidence.failure] + detail
+
+
+def _unhealthy(evidence: AttemptEvidence) -> str:
+    """What came instead of a healthy answer, and what it may mean."""
+    if evidence.maintenance_until_ms is not None and evidence.at_ms is not None:
+        asked = _span(evidence.maintenance_until_ms - evidence.at_ms)
+        return (
+            f"answers {evidence.code} and says that it is in maintenance (no probe for {asked}, as"
+            " its Retry-After asks)"
+        )
+    plain = f"answered {evidence.code}"
+    if evidence.detail is None or evidence.detail == plain:
+        return f"answers {evidence.code}, which does not count as healthy,"
+    return f"answers {evidence.code} ({evidence.detail.removeprefix(f'{plain}: ')})"
 
 
 def _rule(trunk: Trunk, targets: Sequence[TargetView]) -> str:

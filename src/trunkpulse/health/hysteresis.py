@@ -15,6 +15,10 @@ DOWN                    success            AVAILABLE after ``min_successful_atte
 DOWN                    failure            stays
 ======================  =================  ===========================================
 
+A far side that answers with a failure and asks to be left alone for longer than such a run would
+take (Retry-After, RFC 3261 20.33, 21.5.4) has said itself what the run was to find out: no attempt
+may follow in time, so one is enough and the target is DOWN. A shorter wait is one failure like any.
+
 While a run is under way, attempts follow at ``confirm_interval_seconds``, so that the verdict
 comes soon. The table below is this one; everything else here only reads it.
 """
@@ -56,8 +60,8 @@ class Pace(NamedTuple):
     """False while a change is being confirmed: the verdict must not wait for luck."""
 
 
-def advance(run: Run, *, success: bool, policy: KeepalivePolicy) -> Run:
-    """The run after one more attempt."""
+def advance(run: Run, *, success: bool, policy: KeepalivePolicy, quiet_seconds: float = 0.0) -> Run:
+    """The run after one more attempt; the far side asked for ``quiet_seconds`` without another."""
     state, failures, successes = run
     if success:
         failures, successes, needed = 0, successes + 1, policy.min_successful_attempts
@@ -68,7 +72,7 @@ def advance(run: Run, *, success: bool, policy: KeepalivePolicy) -> Run:
     towards = RULES[state, success]
     if towards is state:
         return Run(state, failures, 0)
-    if counted < needed:
+    if counted < needed and quiet_seconds <= (needed - counted) * policy.confirm_interval_seconds:
         return Run(state, failures, successes)
     return Run(towards, failures, 0)
 

@@ -1,116 +1,188 @@
-"""Finds the addresses of targets that are written with a name, and keeps them current.
+"""Finds the servers that names lead to (RFC 3263), and keeps what was found current.
 
-A target whose address is not known asks for it when its attempt is due: each such attempt is a
-look-up of its own, so that a trunk is never condemned for one failed look-up counted three times.
-Once found, an address is looked up again every minute; when that fails, the last one stays in use.
+What is found may be believed for its TTL; then it is looked up again, and whoever watches the name
+hears what it leads to now. A look-up that fails changes nothing: the last answer stays in use, and
+``trouble`` says so until one succeeds. A name that has never been found is looked up whenever an
+attempt at its target is due: each such attempt is a look-up of its own, so that no trunk is
+condemned for one failed look-up counted three times.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+import heapq
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 import structlog
 
-from trunkpulse.ports import Address, ResolutionFailed, Resolver
-from trunkpulse.probing.target import ProbeSettings, ProbeTarget
+from trunkpulse.ports import Clock, Location, ResolutionFailed, Resolver
 from trunkpulse.sip.uri import SipUri
 
-__all__ = ["Locator"]
+__all__ = ["Locator", "Trouble", "Watch"]
 
 log = structlog.get_logger(__name__)
 
 LOOKUPS_AT_ONCE = 64
-REFRESH_SECONDS = 60.0
+SHORTEST_TTL_SECONDS = 5.0
+"""A TTL of 0 shall not make us ask all the time."""
+LONGEST_TTL_SECONDS = 3600.0
+"""A TTL of a week shall not make us overlook a week's change."""
+RETRY_SECONDS = 30.0
+"""After a look-up that failed."""
 
-Place = tuple[str, int]
-"""A host name and a port."""
 
-SettingsTowards = Callable[[ProbeSettings, Address], ProbeSettings | None]
-"""How a target is probed at this address; None if its socket is of the other family."""
+class Watch(NamedTuple):
+    """One URI of one trunk that is written with a name."""
+
+    trunk_id: str
+    uri: str
+
+
+class Trouble(NamedTuple):
+    """Why a name could not be looked up."""
+
+    problem: str
+    since: float
+    """Wall-clock seconds of the first failure in a row."""
+
+
+class _Name:
+    """A URI to look up, and who wants to know."""
+
+    __slots__ = ("asked", "due", "location", "trouble", "under_way", "uri", "waiting", "watches")
+
+    def __init__(self, uri: SipUri) -> None:
+        self.uri = uri
+        self.watches: set[Watch] = set()
+        self.waiting: list[Callable[[], None]] = []
+        self.due = 0.0
+        """Monotonic moment of the next look-up."""
+        self.asked = False
+        """True while somebody wants to know at once."""
+        self.under_way = False
+        self.location: Location | None = None
+        self.trouble: Trouble | None = None
 
 
 class Locator:
     """See the module's opening."""
 
-    def __init__(self, resolver: Resolver, settings_towards: SettingsTowards) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        clock: Clock,
+        located: Callable[[Collection[Watch], Location], None],
+    ) -> None:
+        """``located`` hears where the URI of these watches leads, each time it was looked up."""
         self._resolver = resolver
-        self._settings_towards = settings_towards
-        self._known: dict[ProbeTarget, Place] = {}
-        """Every named target that was ever asked for."""
-        self._asked: dict[Place, list[Callable[[], None]]] = {}
-        """Look-ups that somebody waits for, with whom to tell."""
+        self._clock = clock
+        self._located = located
+        self._names: dict[str, _Name] = {}
+        self._ways: dict[Watch, str] = {}
+        self._agenda: list[tuple[float, str]] = []
+        """(when, name), soonest first; an entry whose moment is not the name's own is void."""
         self._work = asyncio.Event()
-        self._failing: dict[str, str] = {}
-        """Host name -> why its last look-up failed: said once, not every minute."""
 
-    def look_up(self, target: ProbeTarget, done: Callable[[], None]) -> None:
-        """Find the target's address, then call ``done``; look-ups of one name are made as one."""
-        place = self._known.get(target)
-        if place is None:
-            uri = SipUri.parse(target.uri)
-            place = self._known[target] = (uri.host, uri.effective_port)
-        self._asked.setdefault(place, []).append(done)
+    def watch(self, watch: Watch, way: str) -> Location | None:
+        """Keep ``way``, the URI that leads to the watch's target, looked up from now on.
+
+        Returns what is known of it already; None: it is being looked up.
+        """
+        if self._ways.get(watch, way) != way:
+            self.unwatch(watch)
+        self._ways[watch] = way
+        name = self._names.get(way)
+        if name is None:
+            name = self._names[way] = _Name(SipUri.parse(way))
+        name.watches.add(watch)
+        if name.location is None:
+            self._ask(way, name)
+        return name.location
+
+    def unwatch(self, watch: Watch) -> None:
+        """Nobody wants to know any more; safe to repeat."""
+        way = self._ways.pop(watch, None)
+        if way is not None:
+            name = self._names[way]
+            name.watches.discard(watch)
+            if not name.watches:
+                del self._names[way]
+
+    def look_up(self, watch: Watch, done: Callable[[], None]) -> None:
+        """Look the watch's URI up now, then call ``done``; look-ups of one name are made as one."""
+        way = self._ways[watch]
+        name = self._names[way]
+        name.waiting.append(done)
+        self._ask(way, name)
+
+    def trouble(self, watch: Watch) -> Trouble | None:
+        """Why the watch's URI cannot be looked up at present; None if it can."""
+        name = self._names.get(self._ways.get(watch, ""))
+        return None if name is None else name.trouble
+
+    def troubles(self) -> dict[str, Trouble]:
+        """Every URI that cannot be looked up at present, and why."""
+        return {way: name.trouble for way, name in self._names.items() if name.trouble}
+
+    def _ask(self, way: str, name: _Name) -> None:
+        if not name.asked:
+            name.asked = True
+            self._plan(way, name, self._clock.monotonic())
+
+    def _plan(self, way: str, name: _Name, due: float) -> None:
+        name.due = due
+        heapq.heappush(self._agenda, (due, way))
         self._work.set()
 
-    def drop(self, targets: Iterable[ProbeTarget]) -> None:
-        """These are no longer probed."""
-        for target in targets:
-            self._known.pop(target, None)
-
     async def run(self) -> None:
-        """Look up what is asked for, and everything again every minute, until cancelled."""
+        """Look up what is asked for and what has grown old, until cancelled."""
         gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
-        under_way: set[Place] = set()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._refresh())
             while True:
-                await self._work.wait()
                 self._work.clear()
-                for place in self._asked.keys() - under_way:
-                    under_way.add(place)
-                    tasks.create_task(self._one(place, gate, under_way))
+                now = self._clock.monotonic()
+                while self._agenda and self._agenda[0][0] <= now:
+                    due, way = heapq.heappop(self._agenda)
+                    name = self._names.get(way)
+                    if name is not None and name.due == due and not name.under_way:
+                        name.under_way = True
+                        tasks.create_task(self._one(way, name, gate))
+                wait = self._agenda[0][0] - now if self._agenda else None
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._work.wait()
 
-    async def _refresh(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            for place in set(self._known.values()):
-                self._asked.setdefault(place, [])
-            self._work.set()
-
-    async def _one(self, place: Place, gate: asyncio.Semaphore, under_way: set[Place]) -> None:
+    async def _one(self, way: str, name: _Name, gate: asyncio.Semaphore) -> None:
         async with gate:
-            host, _ = place
-            targets = [target for target, its in self._known.items() if its == place]
+            name.asked = False
             try:
-                found = await self._resolver.resolve(*place)
+                found = await self._resolver.locate(name.uri)
             except ResolutionFailed as problem:
-                self._note_failure(host, str(problem))
-                for target in targets:
-                    target.unresolved = str(problem)
+                self._note_trouble(way, name, str(problem))
+                again = RETRY_SECONDS
             else:
-                if self._failing.pop(host, None):
-                    log.info("dns.restored", host=host)
-                for target in targets:
-                    self._settle(target, host, found)
-        under_way.discard(place)
-        for done in self._asked.pop(place, ()):
+                if name.trouble is not None:
+                    log.info("dns.restored", uri=way)
+                name.trouble = None
+                name.location = found
+                ttl = LONGEST_TTL_SECONDS if found.ttl_seconds is None else found.ttl_seconds
+                again = min(max(ttl, SHORTEST_TTL_SECONDS), LONGEST_TTL_SECONDS)
+                self._located(frozenset(name.watches), found)
+        name.under_way = False
+        waiting, name.waiting = name.waiting, []
+        if self._names.get(way) is name:
+            # Who asked again meanwhile is answered by this look-up: it has only just ended.
+            name.asked = False
+            self._plan(way, name, self._clock.monotonic() + again)
+        for done in waiting:
             done()
 
-    def _note_failure(self, host: str, problem: str) -> None:
-        if self._failing.get(host) != problem:
-            log.warning("dns.failed", host=host, problem=problem)
-            self._failing[host] = problem
-
-    def _settle(self, target: ProbeTarget, host: str, found: Sequence[Address]) -> None:
-        """Take the first address that can be probed; keep the present one if it still holds."""
-        if target.address in found:
-            return
-        for address in found:
-            settings = self._settings_towards(target.settings, address)
-            if settings is not None:
-                target.adopt(settings)
-                target.address = address
-                return
-        family = "IPv4" if len(target.settings.transport.local_address) == 2 else "IPv6"
-        target.unresolved = f"{host} has no {family} address"
+    def _note_trouble(self, way: str, name: _Name, problem: str) -> None:
+        if name.trouble is None or name.trouble.problem != problem:
+            since = self._clock.wall() if name.trouble is None else name.trouble.since
+            name.trouble = Trouble(problem, since)
+            log.warning(
+                "dns.failed", uri=way, problem=problem, last_answer_kept=bool(name.location)
+            )

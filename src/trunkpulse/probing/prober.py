@@ -5,8 +5,11 @@ due, send, re-arm one timer. There is no task, future or timer per probe. Whatev
 to is told to the sink at once, and the sink says when the next one shall start.
 
 An answer finds its target by the branch alone (RFC 3261 17.1.3), which is
-``z9hG4bK`` + a secret of this process + the target's index + the attempt's number. A branch that
+``z9hG4bK`` + a secret of this process + the target's index + the request's number. A branch that
 fits a target but no attempt under way is a late or repeated answer: counted, and ignored.
+
+A challenge (401, 407) that we have credentials for is part of the attempt: the request is sent once
+more, authenticated, in a transaction of its own (RFC 3261 22.2), within the time of the attempt.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trunkpulse.model import FailureKind
-from trunkpulse.ports import Address, Clock
+from trunkpulse.ports import Address, Clock, Obstacle
+from trunkpulse.probing.challenges import CHALLENGES, Challenges
 from trunkpulse.probing.schedule import TimingWheel, first_moments
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.sip.errors import SipError
@@ -47,8 +51,8 @@ def find_nothing(target: ProbeTarget, done: Callable[[], None]) -> None:
 class AttemptSink(Protocol):
     """Who judges attempts. Both answer with the seconds from this attempt's start to the next."""
 
-    def answered(self, target: ProbeTarget, code: int, rtt_seconds: float) -> float:
-        """A final answer with status ``code`` arrived in time."""
+    def answered(self, target: ProbeTarget, code: int, rtt_seconds: float, data: bytes) -> float:
+        """A final answer with status ``code`` arrived in time; ``data`` is the whole of it."""
 
     def failed(self, target: ProbeTarget, kind: FailureKind, detail: str) -> float:
         """The attempt ended without a final answer."""
@@ -66,6 +70,8 @@ class ProbeCounts:
     late_answers: int = 0
     """Answers to an attempt that had already ended, repeated ones included."""
     provisional_answers: int = 0
+    challenges: int = 0
+    """Challenges that were answered with credentials."""
     strangers: int = 0
     """Datagrams that answer nothing of ours."""
     lateness_seconds_max: float = 0.0
@@ -86,6 +92,7 @@ class Prober:
         self._branch_head = MAGIC_COOKIE + secrets.token_hex(8).encode()
         self._call_head = secrets.token_hex(8).encode()
         self._tag_head = secrets.token_hex(4).encode()  # 32 random bits (RFC 3261 19.3)
+        self._challenges = Challenges()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_moment = 0.0
         self._closed = False
@@ -120,9 +127,11 @@ class Prober:
         self._targets[target.index] = None
         self._vacant.append((target.index, target.sequence))
         target.index = -1
+        self._challenges.forget(target)
 
     def pause(self, target: ProbeTarget) -> None:
         """No probes until ``probe_at``; an attempt under way is dropped without a verdict."""
+        self._withdraw(target)
         target.transaction = None
         target.locating = False
         self._wheel.disarm(target)
@@ -145,6 +154,10 @@ class Prober:
     def next_attempt(self, target: ProbeTarget) -> float | None:
         """When the next attempt starts; None while paused or while one is under way."""
         return None if target.transaction else self._wheel.moment_of(target)
+
+    def why_challenged(self, target: ProbeTarget) -> str | None:
+        """Why the target's last challenge could not be met, for a person; None if it could."""
+        return self._challenges.problem(target)
 
     def close(self) -> None:
         """Send nothing more; safe to repeat."""
@@ -221,24 +234,44 @@ class Prober:
         self._rearm()
 
     def _send(self, target: ProbeTarget, address: Address, now: float) -> None:
+        """Begin an attempt: send its first request."""
         settings = target.settings
-        sequence = target.sequence
-        mark = b"%08x%08x" % (target.index, sequence)
-        branch = self._branch_head + mark
-        request = settings.options.render(
-            target.request_uri, branch, self._tag_head + mark, self._call_head + mark, sequence
-        )
+        mark = b"%08x%08x" % (target.index, target.sequence)
+        proof = b""
+        if settings.identity.credentials is not None:
+            proof = self._challenges.begin(target, mark)
+        request = self._request(target, mark, mark, proof)
         transaction = target.transaction = NonInviteClientTransaction(
-            request, branch, now, timeout_seconds=settings.policy.timeout_seconds
+            request,
+            self._branch_head + mark,
+            now,
+            timeout_seconds=settings.policy.timeout_seconds,
+            reliable=settings.reliable,
         )
         self._wheel.arm(target, transaction.deadline)
         settings.transport.send(request, address)
+
+    def _request(self, target: ProbeTarget, mark: bytes, first_mark: bytes, proof: bytes) -> bytes:
+        """An OPTIONS whose branch is of ``mark``, Call-ID and tag of the attempt's first one."""
+        return target.settings.options.render(
+            target.request_uri,
+            self._branch_head + mark,
+            self._tag_head + first_mark,
+            self._call_head + first_mark,
+            target.sequence,
+            proof,
+        )
 
     def _on_deadline(
         self, target: ProbeTarget, transaction: NonInviteClientTransaction, now: float
     ) -> None:
         event = transaction.on_deadline(now)
         if event is TransactionEvent.TIMED_OUT:
+            obstacle = self._withdraw(target)
+            if obstacle is not None:
+                self.counts.network_errors += 1
+                self._end(target, obstacle.kind, obstacle.detail, now)
+                return
             self.counts.timeouts += 1
             seconds = target.settings.policy.timeout_seconds
             self._end(target, FailureKind.TIMEOUT, f"no final answer within {seconds:g} s", now)
@@ -247,6 +280,39 @@ class Prober:
         if event is TransactionEvent.RETRANSMIT and target.address is not None:
             self.counts.retransmissions += 1
             target.settings.transport.send(transaction.request, target.address)
+
+    def _withdraw(self, target: ProbeTarget) -> Obstacle | None:
+        """Tell the transport that nobody waits any more; why the request never left, if so."""
+        transaction, settings = target.transaction, target.settings
+        if transaction is None or target.address is None or not settings.reliable:
+            return None
+        return settings.transport.withdraw(transaction.request, target.address)
+
+    def _meets_challenge(
+        self, target: ProbeTarget, transaction: NonInviteClientTransaction, data: bytes, now: float
+    ) -> bool:
+        """Send the request once more, authenticated; False if the challenge is the last word."""
+        seconds = target.started + target.settings.policy.timeout_seconds - now
+        if target.address is None or seconds <= 0:
+            return False
+        proof = self._challenges.met(target, data, transaction.branch[len(self._branch_head) :])
+        if proof is None:
+            return False
+        self.counts.challenges += 1
+        settings = target.settings
+        target.sequence = target.sequence + 1 & 0x7FFFFFFF
+        mark = b"%08x%08x" % (target.index, target.sequence)
+        request = self._request(target, mark, self._challenges.mark_of(target), proof)
+        following = target.transaction = NonInviteClientTransaction(
+            request,
+            self._branch_head + mark,
+            now,
+            timeout_seconds=seconds,
+            reliable=settings.reliable,
+        )
+        self._wheel.arm(target, following.deadline)
+        settings.transport.send(request, target.address)
+        return True
 
     def _end(self, target: ProbeTarget, kind: FailureKind, detail: str, now: float) -> None:
         target.transaction = None
@@ -278,31 +344,52 @@ class Prober:
         event = transaction.on_response(code, now)
         if event is TransactionEvent.FINAL:
             self.counts.answers += 1
+            if code in CHALLENGES and self._meets_challenge(target, transaction, data, now):
+                return
             target.transaction = None
-            delay = self._sink.answered(target, code, now - target.started)
+            delay = self._sink.answered(target, code, now - transaction.started, data)
             self._next(target, delay, now)
         elif event is TransactionEvent.PROVISIONAL:
             self.counts.provisional_answers += 1
             self._wheel.arm(target, transaction.deadline)
 
+    def message_left(self, data: bytes, now: float) -> None:
+        """A request that had to wait for its connection is on its way: its round trip begins."""
+        transaction = self._transaction_of(data)
+        if transaction is not None:
+            transaction.started = now
+
     def send_failed(
         self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float
     ) -> None:
         """End the attempt that ``data`` belongs to: the network said no."""
-        start = data.find(self._branch_head)
-        end = start + len(self._branch_head) + 16
-        target = self._target_of(data[start:end]) if start >= 0 else None
-        if target is None or target.transaction is None:
+        target = self._target_in(data)
+        transaction = self._transaction_of(data)
+        if target is None or transaction is None:
             return
-        if target.transaction.branch != data[start:end]:
-            return
-        target.transaction.on_transport_error()
+        transaction.on_transport_error()
         self.counts.network_errors += 1
         self._end(target, kind, detail, now)
 
     def batch_finished(self) -> None:
         """All waiting datagrams have been handed over."""
         self._rearm()
+
+    def _branch_in(self, data: bytes) -> bytes:
+        """Our branch in a request of ours, which may have been cut short."""
+        start = data.find(self._branch_head)
+        return data[start : start + len(self._branch_head) + 16] if start >= 0 else b""
+
+    def _target_in(self, data: bytes) -> ProbeTarget | None:
+        return self._target_of(self._branch_in(data))
+
+    def _transaction_of(self, data: bytes) -> NonInviteClientTransaction | None:
+        """The transaction under way that ``data`` is the request of."""
+        branch = self._branch_in(data)
+        target = self._target_of(branch)
+        if target is None or target.transaction is None or target.transaction.branch != branch:
+            return None
+        return target.transaction
 
     def _target_of(self, branch: bytes) -> ProbeTarget | None:
         head = len(self._branch_head)

@@ -1,32 +1,71 @@
-"""Which socket a trunk is probed from, and what its probes have in common.
+"""What a trunk's probes are sent over, and what they have in common.
 
-Trunks without a source of their own share one socket per address family; a source has a socket
-of its own, so that the same endpoint probed from two sources has two states. Trunks that are
-probed alike share one settings object: that is most of what keeps a million targets small.
+Trunks without a source of their own share one UDP socket per address family; a source has a socket
+of its own, so that the same endpoint probed from two sources has two states. Connections are shared
+by the targets that are reached over the same transport, from the same source and, with TLS, with
+the same settings and for the same domain. Trunks that are probed alike share one settings object:
+that is most of what keeps a million targets small.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
+from weakref import WeakValueDictionary
 
-from trunkpulse.model import KeepalivePolicy, ProbeIdentity, Trunk
-from trunkpulse.ports import Address, MessageReceiver, MessageTransport
-from trunkpulse.probing.target import ProbeSettings, literal_address
+from trunkpulse.model import KeepalivePolicy, ProbeIdentity, TransportProtocol, Trunk
+from trunkpulse.ports import (
+    Address,
+    Certificate,
+    MessageReceiver,
+    MessageTransport,
+    Obstacle,
+    Server,
+    TransportPlan,
+)
+from trunkpulse.probing.target import ProbeSettings, literal_server
 from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.request import SharedOptions
 from trunkpulse.sip.uri import SipUri
 
-__all__ = ["AddressTowards", "OpenTransport", "ProbeSockets"]
+__all__ = ["AddressTowards", "OpenTransport", "ProbeSockets", "way_to"]
 
-OpenTransport = Callable[[tuple[str, int], MessageReceiver], MessageTransport]
-"""Opens a socket on a local address and port; raises OSError with a sentence."""
+OpenTransport = Callable[[TransportPlan, MessageReceiver], MessageTransport]
+"""Opens what a plan asks for; raises OSError with a sentence."""
 
-AddressTowards = Callable[[Address | None], str]
-"""The local address that datagrams to a destination leave from; None: to anywhere."""
+AddressTowards = Callable[[Address], str | None]
+"""The local address that packets to a destination leave from; None: there is no route to it."""
 
-IPV6_HOST = re.compile(r"sips?:(?:[^@\[\]]*@)?\[")
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - probes leave by whichever route fits the target
+LOOPBACK = ("127.0.0.1", "::1")
+
+
+class Nowhere:
+    """The transport of a target whose address is not known yet: nothing is sent over it."""
+
+    protocol = TransportProtocol.UDP
+    local_address: Address = ("", 0)
+
+    def send(self, data: bytes, destination: Address) -> None:
+        """Illegal: there is no address to send to."""
+        raise RuntimeError(f"nothing can be sent to {destination} before it is known")
+
+    def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
+        """Nothing was sent."""
+
+    def certificate(self, destination: Address) -> Certificate | None:
+        """Nobody was met."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+NOWHERE = Nowhere()
+UNSENT = SharedOptions(sent_by="nowhere.invalid")
+
+
+def way_to(uri: str, identity: ProbeIdentity) -> str:
+    """The URI that probes of target ``uri`` are sent to (RFC 3261 8.1.2)."""
+    return identity.outbound_proxy or uri
 
 
 class ProbeSockets:
@@ -43,55 +82,63 @@ class ProbeSockets:
         self._open_transport = open_transport
         self._address_towards = address_towards
         self._user_agent = user_agent
-        self._transports: dict[tuple[str, int], MessageTransport] = {}
-        self._options: dict[tuple[ProbeIdentity, str], SharedOptions] = {}
-        self._settings: dict[tuple[KeepalivePolicy, SharedOptions, int], ProbeSettings] = {}
+        self._transports: dict[TransportPlan, MessageTransport] = {}
+        # Keyed by identity: while settings live, what they were made of does, so no id is used
+        # twice. Those that no target uses any more are gone.
+        self._settings = WeakValueDictionary[tuple[int, int, int, str, str | None], ProbeSettings]()
+        self._unlocated = WeakValueDictionary[tuple[int, int], ProbeSettings]()
 
     def prepare(self, trunks: Iterable[Trunk]) -> None:
-        """Open every socket that these trunks will need, or raise OSError and open none."""
-        opened: list[tuple[str, int]] = []
+        """Open what these trunks will need as far as they say it, or raise OSError and open none.
+
+        Names are not looked up for it; what those need is opened when they have been.
+        """
+        opened: list[TransportPlan] = []
         try:
-            for source in {source for trunk in trunks for source in _sources(trunk)}:
-                if source not in self._transports:
-                    self._transports[source] = self._open_transport(source, self._receiver)
-                    opened.append(source)
+            for plan in {plan for trunk in trunks for plan in _plans(trunk)}:
+                if plan not in self._transports:
+                    self._transports[plan] = self._open_transport(plan, self._receiver)
+                    opened.append(plan)
         except OSError:
-            for source in opened:
-                self._transports.pop(source).close()
+            for plan in opened:
+                self._transports.pop(plan).close()
             raise
 
-    def settings_of(self, trunk: Trunk) -> Iterator[tuple[str, ProbeSettings]]:
-        """Each target's URI with its settings; ``prepare`` opened the sockets."""
-        for uri, source in zip(trunk.targets, _sources(trunk), strict=True):
-            transport = self._transports[source]
-            sent_by = self._sent_by(transport, literal_address(SipUri.parse(uri)))
-            yield uri, self._settings_for(trunk.keepalive, trunk.identity, transport, sent_by)
+    def settings_for(
+        self, policy: KeepalivePolicy, identity: ProbeIdentity, way: SipUri, server: Server
+    ) -> ProbeSettings | None:
+        """How ``server``, found for the URI ``way``, is probed.
 
-    def settings_towards(self, settings: ProbeSettings, address: Address) -> ProbeSettings | None:
-        """The settings to probe ``address`` with, which was found for a target's name.
-
-        Without a source of its own the target moves to the socket of the address's family. None
-        if its source is of the other family, or this machine has no socket of that family.
+        None if the source is of another address family; raises OSError with a sentence if what
+        is needed cannot be opened.
         """
-        transport = settings.transport
-        if len(transport.local_address) != len(address):
-            if settings.identity.source is not None:
-                return None
-            other = self._wildcard(WILDCARDS[len(address) == 4])
-            if other is None:
-                return None
-            transport = other
-        sent_by = self._sent_by(transport, address)
-        return self._settings_for(settings.policy, settings.identity, transport, sent_by)
+        plan = _plan(identity, way, server)
+        if (":" in plan.local[0]) != (len(server.address) == 4):
+            return None
+        transport = self._transports.get(plan)
+        if transport is None:
+            transport = self._transports[plan] = self._open_transport(plan, self._receiver)
+        sent_by = self._sent_by(transport, server.address)
+        return self._settings_for(policy, identity, transport, sent_by, None)
 
-    def _wildcard(self, host: str) -> MessageTransport | None:
-        source = (host, 0)
-        if source not in self._transports:
-            try:
-                self._transports[source] = self._open_transport(source, self._receiver)
-            except OSError:
-                return None
-        return self._transports[source]
+    def has_route(self, server: Server) -> bool:
+        """False if nothing that this machine sends could get to ``server``."""
+        return self._address_towards(server.address) is not None
+
+    def unlocated(self, policy: KeepalivePolicy, identity: ProbeIdentity) -> ProbeSettings:
+        """The settings of a target until its name has been looked up."""
+        key = (id(policy), id(identity))
+        settings = self._unlocated.get(key)
+        if settings is None:
+            settings = self._unlocated[key] = ProbeSettings(policy, identity, UNSENT, NOWHERE)
+        return settings
+
+    def seen_as(self, settings: ProbeSettings, address: Address, public: str) -> ProbeSettings:
+        """The same settings for who is seen by the far side at ``public`` (``host:port``)."""
+        sent_by = self._sent_by(settings.transport, address)
+        return self._settings_for(
+            settings.policy, settings.identity, settings.transport, sent_by, public
+        )
 
     def _settings_for(
         self,
@@ -99,49 +146,80 @@ class ProbeSockets:
         identity: ProbeIdentity,
         transport: MessageTransport,
         sent_by: str,
+        public: str | None,
     ) -> ProbeSettings:
-        options = self._options.get((identity, sent_by))
-        if options is None:
-            options = self._options[identity, sent_by] = SharedOptions(
-                sent_by=sent_by,
-                from_uri=identity.from_uri,
-                contact_uri=identity.contact_uri,
-                headers=identity.headers,
-                user_agent=self._user_agent,
-            )
-        key = (policy, options, id(transport))
+        key = (id(policy), id(identity), id(transport), sent_by, public)
         settings = self._settings.get(key)
         if settings is None:
+            options = self._options(identity, transport.protocol, sent_by, public)
             settings = self._settings[key] = ProbeSettings(policy, identity, options, transport)
         return settings
 
-    def _sent_by(self, transport: MessageTransport, destination: Address | None) -> str:
+    def _options(
+        self, identity: ProbeIdentity, protocol: TransportProtocol, sent_by: str, public: str | None
+    ) -> SharedOptions:
+        contact = identity.contact_uri
+        if contact is None and public is not None:
+            over = f";transport={protocol}" if protocol.reliable else ""
+            contact = f"sip:{public}{over}"
+        return SharedOptions(
+            sent_by=sent_by,
+            from_uri=identity.from_uri,
+            to_uri=identity.to_uri,
+            contact_uri=contact,
+            headers=identity.headers,
+            max_forwards=identity.max_forwards,
+            routes=(identity.outbound_proxy,) if identity.outbound_proxy else (),
+            advertised=identity.advertised_address,
+            user_agent=self._user_agent,
+            transport=protocol.value.upper(),
+        )
+
+    def _sent_by(self, transport: MessageTransport, destination: Address) -> str:
         host, port = transport.local_address[:2]
         if host in WILDCARDS:
-            # The Via names an address that the far side can answer to (RFC 3261 18.1.1).
-            host = self._address_towards(destination)
-        return host_and_port(host, port)
+            # The Via names an address that the far side can answer to (RFC 3261 18.1.1). Without a
+            # route nothing leaves, but something legal has to stand there.
+            host = self._address_towards(destination) or LOOPBACK[len(destination) == 4]
+        return host_and_port(host, port or None)
 
     def close_unused(self, in_use: Iterable[ProbeSettings]) -> None:
-        """Close the sockets that none of these settings needs, and forget unused settings."""
-        used = set(map(id, in_use))
-        self._settings = {key: each for key, each in self._settings.items() if id(each) in used}
-        options = {id(each.options) for each in self._settings.values()}
-        self._options = {key: each for key, each in self._options.items() if id(each) in options}
-        transports = {id(each.transport) for each in self._settings.values()}
-        for source, transport in list(self._transports.items()):
-            if id(transport) not in transports:
-                del self._transports[source]
+        """Close what none of these settings needs."""
+        needed = {id(each.transport) for each in in_use}
+        for plan, transport in list(self._transports.items()):
+            if id(transport) not in needed:
+                del self._transports[plan]
                 transport.close()
 
     def close(self) -> None:
-        """Close every socket."""
+        """Close everything."""
         for transport in self._transports.values():
             transport.close()
         self._transports.clear()
 
 
-def _sources(trunk: Trunk) -> list[tuple[str, int]]:
-    """The local address that each of the trunk's targets is probed from."""
-    chosen = trunk.identity.source
-    return [chosen or (WILDCARDS[IPV6_HOST.match(uri) is not None], 0) for uri in trunk.targets]
+def _plans(trunk: Trunk) -> Iterator[TransportPlan]:
+    """What the trunk certainly needs: every literal target's, and its source in any case."""
+    identity = trunk.identity
+    for uri in (identity.outbound_proxy,) if identity.outbound_proxy else trunk.targets:
+        way = SipUri.parse(uri)
+        server = literal_server(way)
+        if server is not None:
+            yield _plan(identity, way, server)
+        elif identity.source is not None:
+            protocol = TransportProtocol(way.transport)
+            yield _plan_from(identity, way, protocol, identity.source)
+
+
+def _plan(identity: ProbeIdentity, way: SipUri, server: Server) -> TransportPlan:
+    local = identity.source or (WILDCARDS[len(server.address) == 4], 0)
+    return _plan_from(identity, way, server.protocol, local)
+
+
+def _plan_from(
+    identity: ProbeIdentity, way: SipUri, protocol: TransportProtocol, local: tuple[str, int]
+) -> TransportPlan:
+    if protocol is not TransportProtocol.TLS:
+        return TransportPlan(protocol, local)
+    # The certificate has to name the domain that was asked for (RFC 5922 7.2).
+    return TransportPlan(protocol, local, identity.tls, identity.tls.server_name or way.host)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections import deque
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
 
 from trunkpulse.health.hysteresis import Run
 from trunkpulse.model import (
@@ -18,19 +18,54 @@ from trunkpulse.model import (
     KeepalivePolicy,
     ProbeIdentity,
     TargetState,
+    TransportProtocol,
 )
-from trunkpulse.ports import Address, MessageTransport
+from trunkpulse.ports import Address, Certificate, MessageTransport, Server
 from trunkpulse.probing.schedule import NEVER
+from trunkpulse.sip.grammar import host_and_port, split_sent_by
 from trunkpulse.sip.request import SharedOptions, request_uri_bytes
 from trunkpulse.sip.transaction import NonInviteClientTransaction
 from trunkpulse.sip.uri import SipUri
 
-__all__ = ["Attempt", "ProbeSettings", "ProbeTarget", "literal_address"]
+__all__ = ["Attempt", "Place", "ProbeSettings", "ProbeTarget", "Share", "literal_server"]
 
 REMEMBERED_ATTEMPTS = 16
 
 
-@dataclass(frozen=True, slots=True)
+class Place(NamedTuple):
+    """Where a target is; written ``udp:192.0.2.1:5060``, ``tls:[2001:db8::1]:5061``."""
+
+    protocol: TransportProtocol
+    address: Address
+
+    def __str__(self) -> str:
+        return f"{self.protocol}:{host_and_port(self.address[0], self.address[1])}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what ``str`` wrote; raises ValueError."""
+        protocol, _, sent_by = text.partition(":")
+        host, port = split_sent_by(sent_by)
+        literal = ipaddress.ip_address(host)
+        if port is None:
+            raise ValueError(f"{text!r} has no port")
+        address: Address = (host, port) if literal.version == 4 else (host, port, 0, 0)
+        return cls(TransportProtocol(protocol), address)
+
+
+class Share(NamedTuple):
+    """A target's part of its trunk's calls."""
+
+    priority: int = 0
+    """Of its SRV record; lower is tried first (RFC 2782)."""
+    weight: int = 100
+    """Within a priority."""
+
+
+WHOLE_SHARE = Share()
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ProbeSettings:
     """What the targets of like trunks have in common; they share one object."""
 
@@ -38,6 +73,14 @@ class ProbeSettings:
     identity: ProbeIdentity
     options: SharedOptions
     transport: MessageTransport
+    reliable: bool = field(init=False)
+    """True if the transport itself repeats what is lost."""
+    learns_address: bool = field(init=False)
+    """True if answers are read for the address that we are seen as."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reliable", self.transport.protocol.reliable)
+        object.__setattr__(self, "learns_address", self.identity.enable_nat)
 
 
 class Attempt(NamedTuple):
@@ -50,6 +93,8 @@ class Attempt(NamedTuple):
     failure: FailureKind | None
     detail: str | None
     rtt_seconds: float | None
+    quiet_until: float | None = None
+    """Wall-clock seconds until which the far side asked to be left alone (Retry-After)."""
 
     @property
     def success(self) -> bool:
@@ -57,7 +102,7 @@ class Attempt(NamedTuple):
 
 
 class ProbeTarget:
-    """A URI that is probed from one socket, and what is believed about it."""
+    """One place that a URI leads to, probed from one socket, and what is believed about it."""
 
     __slots__ = (
         "address",
@@ -74,6 +119,7 @@ class ProbeTarget:
         "rtt_seconds",
         "sequence",
         "settings",
+        "share",
         "started",
         "state",
         "successes",
@@ -82,15 +128,21 @@ class ProbeTarget:
         "uri",
     )
 
-    def __init__(self, uri: str, owner: str, settings: ProbeSettings) -> None:
-        """``uri`` is a SIP URI, checked before; an address in digits is taken from it."""
-        parsed = SipUri.parse(uri)
+    def __init__(
+        self,
+        uri: str,
+        owner: str,
+        settings: ProbeSettings,
+        address: Address | None = None,
+        share: Share = WHOLE_SHARE,
+    ) -> None:
+        """``uri`` is a SIP URI, checked before; ``address`` is None if it is still to be found."""
         self.uri = uri
         self.owner = owner
         """Id of the trunk; what the prober's sink goes by."""
-        self.adopt(settings, parsed)
-        self.address = literal_address(parsed)
-        """None while the host's name is not resolved."""
+        self.adopt(settings)
+        self.address = address
+        self.share = share
         self.unresolved = "its name has not been looked up yet"
         """Why there is no address."""
         self.locating = False
@@ -117,13 +169,24 @@ class ProbeTarget:
         self.attempts: deque[Attempt] | None = None
         """The last few attempts, kept from the first one that was not plain sailing."""
 
-    def adopt(self, settings: ProbeSettings, parsed: SipUri | None = None) -> None:
-        """From the next attempt on probe like this; ``parsed`` is the URI, if it is at hand."""
+    def adopt(self, settings: ProbeSettings) -> None:
+        """From the next attempt on probe like this."""
         self.settings = settings
-        chosen = settings.identity.request_uri
         self.request_uri = request_uri_bytes(
-            SipUri.parse(chosen) if chosen else parsed or SipUri.parse(self.uri)
+            SipUri.parse(settings.identity.request_uri or self.uri)
         )
+
+    @property
+    def place(self) -> Place | None:
+        """Where it is; None while that is not known."""
+        if self.address is None:
+            return None
+        return Place(self.settings.transport.protocol, self.address)
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What the far side last showed over TLS."""
+        return None if self.address is None else self.settings.transport.certificate(self.address)
 
     @property
     def run(self) -> Run:
@@ -147,10 +210,16 @@ class ProbeTarget:
         self.attempts = None
         self.failure = None
 
+    @property
+    def quiet_until(self) -> float | None:
+        """Wall-clock seconds until which the far side asked to be left alone, if it did."""
+        return self.attempts[-1].quiet_until if self.attempts else None
+
     def evidence(self) -> AttemptEvidence:
         """What the last attempt showed."""
         last = self.attempts[-1] if self.attempts else None
         success_ms = None if self.last_success is None else int(self.last_success * 1000)
+        quiet: float | None = None
         if last is None or (self.last_success is not None and self.last_success > last.at):
             # Plain sailing leaves nothing behind but the moment and the round trip.
             code, failure, detail = self.code, None, None
@@ -158,8 +227,11 @@ class ProbeTarget:
         else:
             code, failure, detail, rtt = last.code, last.failure, last.detail, last.rtt_seconds
             at_ms = int(last.at * 1000)
+            quiet = last.quiet_until
+        place = self.place
         return AttemptEvidence(
             target=self.uri,
+            address=None if place is None else str(place),
             state=self.state,
             code=code,
             failure=failure,
@@ -168,14 +240,17 @@ class ProbeTarget:
             at_ms=at_ms,
             failed_attempts=self.failures,
             last_success_ms=success_ms,
+            maintenance_until_ms=None if quiet is None else int(quiet * 1000),
         )
 
 
-def literal_address(uri: SipUri) -> Address | None:
-    """The socket address that ``uri`` names in digits; None if its host is a name."""
+def literal_server(uri: SipUri) -> Server | None:
+    """The server that ``uri`` names in digits; None if its host is a name (RFC 3263 4.1, 4.2)."""
     try:
-        literal = ipaddress.ip_address(uri.host.strip("[]"))
+        literal = ipaddress.ip_address(uri.host)
     except ValueError:
         return None
     port = uri.effective_port
-    return (str(literal), port) if literal.version == 4 else (str(literal), port, 0, 0)
+    host = str(literal)
+    address: Address = (host, port) if literal.version == 4 else (host, port, 0, 0)
+    return Server(TransportProtocol(uri.transport), address)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -122,6 +123,35 @@ def test_each_failure_has_its_own_words(
     told = explain(ONE, DOWN, [replace(SILENT, evidence=evidence)], admin_enabled=True, now_ms=NOW)
     assert phrase in told.summary
     assert told.summary.endswith("and has never answered.")
+
+
+@pytest.mark.parametrize("failure", [FailureKind.TIMEOUT, FailureKind.CONNECT_TIMEOUT])
+def test_a_carrier_that_is_silent_but_asks_us_has_a_path_towards_us(failure: FailureKind) -> None:
+    evidence = replace(SILENT.evidence, failure=failure)
+    heard = replace(SILENT, evidence=evidence, last_heard_ms=NOW - 12_000)
+    told = explain(ONE, DOWN, [heard], admin_enabled=True, now_ms=NOW)
+    assert told.summary.endswith(
+        "and last answered well 95 s ago, "
+        "but it sent us an OPTIONS 12 s ago, so the path towards us works."
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "heard_ms"),
+    [
+        ({}, NOW - 96_000),  # it has answered since
+        ({"last_success_ms": None}, NOW - 300_001),  # too long ago to say anything about now
+        ({"failure": FailureKind.REFUSED}, NOW - 12_000),  # it does answer, in its way
+        ({"failure": FailureKind.UNHEALTHY_RESPONSE, "code": 503}, NOW - 12_000),
+        ({"failure": None, "code": 200}, NOW - 12_000),
+    ],
+)
+def test_what_a_carrier_asked_is_told_only_if_it_says_something_new(
+    change: dict[str, Any], heard_ms: int
+) -> None:
+    heard = replace(SILENT, evidence=replace(SILENT.evidence, **change), last_heard_ms=heard_ms)
+    told = explain(ONE, DOWN, [heard], admin_enabled=True, now_ms=NOW)
+    assert "sent us" not in told.summary
 
 
 def test_of_many_dead_targets_only_a_few_are_named() -> None:

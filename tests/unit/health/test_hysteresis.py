@@ -112,3 +112,25 @@ def test_jitter_stays_within_its_share_and_spares_confirmation(luck: float, jitt
     settled = pace_seconds(Run(TargetState.AVAILABLE), policy, luck)
     assert 30 * (1 - jitter) - 1e-9 <= settled <= 30 * (1 + jitter) + 1e-9
     assert pace_seconds(Run(TargetState.AVAILABLE, failures=1), policy, luck) == 5
+
+
+# --- a far side that asks to be left alone ---------------------------------------------------
+
+
+def asked(quiet_seconds: float, run: Run) -> Run:
+    return advance(run, success=False, policy=KeepalivePolicy(), quiet_seconds=quiet_seconds)
+
+
+def test_a_short_wait_is_one_failure_like_any() -> None:
+    """Two more attempts at 5 s apart would have confirmed it within 10 s."""
+    assert asked(10.0, Run(TargetState.AVAILABLE)) == Run(TargetState.AVAILABLE, failures=1)
+
+
+def test_a_wait_longer_than_the_confirmation_takes_the_target_down_at_once() -> None:
+    assert asked(10.1, Run(TargetState.AVAILABLE)) == Run(TargetState.DOWN, failures=1)
+    assert asked(5.1, Run(TargetState.AVAILABLE, failures=1)) == Run(TargetState.DOWN, failures=2)
+    assert asked(3600.0, Run(TargetState.UNKNOWN)) == Run(TargetState.DOWN, failures=1)
+
+
+def test_a_wait_while_down_changes_nothing_but_the_count() -> None:
+    assert asked(3600.0, Run(TargetState.DOWN, failures=4)) == Run(TargetState.DOWN, failures=5)

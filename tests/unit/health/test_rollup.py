@@ -37,17 +37,23 @@ def test_a_decided_trunk_does_not_become_unknown_because_of_a_new_target() -> No
 
 
 @given(targets, st.integers(1, 8), st.sampled_from(TrunkState))
-def test_a_recovering_target_never_makes_a_trunk_worse(
+def test_a_recovering_target_never_takes_calls_from_a_trunk(
     states: list[TargetState], minimum: int, previous: TrunkState
 ) -> None:
     minimum = min(minimum, len(states))
-    worth = [TrunkState.DOWN, TrunkState.UNKNOWN, TrunkState.DEGRADED, TrunkState.AVAILABLE]
+    # DEGRADED may follow AVAILABLE here: as long as too little is known a trunk stays what it was.
+    worth = {
+        TrunkState.DOWN: 0,
+        TrunkState.UNKNOWN: 1,
+        TrunkState.DEGRADED: 2,
+        TrunkState.AVAILABLE: 2,
+    }
     before = roll_up(states, min_available=minimum, previous=previous)
     for position, state in enumerate(states):
         if state is D:
             better = [*states[:position], A, *states[position + 1 :]]
             after = roll_up(better, min_available=minimum, previous=before)
-            assert worth.index(after) >= worth.index(before)
+            assert worth[after] >= worth[before]
 
 
 @given(st.lists(st.sampled_from([A, D]), min_size=1, max_size=8), st.integers(1, 8))

@@ -29,18 +29,23 @@ from trunkpulse.model import (
     Route,
     RouteTrunk,
     StateChange,
+    TransportProtocol,
     Trunk,
 )
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import (
     Address,
+    Certificate,
     HealthCommit,
+    Location,
+    Obstacle,
     RecordedEvent,
     ResolutionFailed,
     StoreUnavailable,
 )
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.routing.selection import RouteTable
+from trunkpulse.sip.uri import SipUri
 
 WALL = 1_700_000_000.0
 NOW_MS = 1_700_000_000_000
@@ -131,6 +136,16 @@ class Sent:
     def local_address(self) -> Address:
         return ("127.0.0.1", 40000)
 
+    @property
+    def protocol(self) -> TransportProtocol:
+        return TransportProtocol.UDP
+
+    def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
+        return None
+
+    def certificate(self, destination: Address) -> Certificate | None:
+        return None
+
     def send(self, data: bytes, destination: Address) -> None:
         self.destinations.put_nowait(destination)
 
@@ -139,8 +154,8 @@ class Sent:
 
 
 class NoNames:
-    async def resolve(self, host: str, port: int) -> Sequence[Address]:
-        raise ResolutionFailed(f"{host} does not exist")
+    async def locate(self, uri: SipUri) -> Location:
+        raise ResolutionFailed(f"{uri.host} does not exist")
 
 
 class SwitchedStore(MemoryStore):
@@ -203,7 +218,7 @@ class World:
             region="default",
             recorded=self._recorded,
             resolver=NoNames(),
-            open_transport=lambda _local, _receiver: self.transport,
+            open_transport=lambda _plan, _receiver: self.transport,
             address_towards=lambda _destination: "127.0.0.1",
             user_agent="trunkpulse",
             rng=random.Random(1),
@@ -260,7 +275,7 @@ class World:
 
     def succeed(self, trunk_id: str, *, place: int = 0, times: int = 2) -> None:
         for _ in range(times):
-            self.pipeline.answered(self.target(trunk_id, place), 200, 0.0125)
+            self.pipeline.answered(self.target(trunk_id, place), 200, 0.0125, b"")
 
     def fail(
         self,

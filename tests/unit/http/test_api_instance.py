@@ -65,6 +65,10 @@ async def test_the_instance_introduces_itself() -> None:
         }
 
 
+def labels_of(trunk: str, place: str) -> tuple[tuple[str, str], ...]:
+    return (("address", f"udp:{place}"), ("target", f"sip:{place}"), ("trunk", trunk))
+
+
 async def test_metrics_count_trunks_probes_and_deliveries() -> None:
     async with running() as world:
         world.succeed("carrier-a")
@@ -84,8 +88,8 @@ async def test_metrics_count_trunks_probes_and_deliveries() -> None:
         assert samples["trunkpulse_build_info", build] == 1
         assert samples["process_resident_memory_bytes", ()] > 0
         assert of_trunk(samples, "carrier-a") == [("DEGRADED", "KEEPALIVE_FAILURE")]
-        first = (("target", "sip:127.0.0.1:5061"), ("trunk", "carrier-a"))
-        second = (("target", "sip:127.0.0.1:5062"), ("trunk", "carrier-a"))
+        first = labels_of("carrier-a", "127.0.0.1:5061")
+        second = labels_of("carrier-a", "127.0.0.1:5062")
         assert samples["trunkpulse_target_up", first] == 1
         assert samples["trunkpulse_target_up", second] == 0
         assert samples["trunkpulse_target_rtt_seconds", first] == 0.0125
@@ -99,7 +103,7 @@ async def test_the_last_success_stays_in_the_metrics_while_a_target_is_down() ->
         world.succeed("carrier-b")
         world.clock.seconds = 60.25
         world.fail("carrier-b")
-        target = (("target", "sip:[::1]:5063"), ("trunk", "carrier-b"))
+        target = labels_of("carrier-b", "[::1]:5063")
         last = "trunkpulse_target_last_success_timestamp_seconds"
         assert (await scrape(world))[last, target] == WALL
         world.succeed("carrier-b", times=1)
@@ -119,7 +123,7 @@ async def test_disabled_trunks_stay_in_the_metrics_as_down() -> None:
         samples = await scrape(world)
         for trunk_id in ("carrier-b", "off-by-file"):
             assert of_trunk(samples, trunk_id) == [("DOWN", "ADMIN_DISABLED")]
-        target = (("target", "sip:[::1]:5063"), ("trunk", "carrier-b"))
+        target = labels_of("carrier-b", "[::1]:5063")
         assert samples["trunkpulse_target_up", target] == 0
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -30,6 +31,7 @@ async def test_a_trunk_shows_its_settings_and_what_its_targets_said() -> None:
             "direction": "both",
             "region": "us-east",
             "carrier": "acme",
+            "lastHeard": None,
             "minAvailableTargets": 1,
             "keepalive": {
                 "enabled": True,
@@ -58,10 +60,40 @@ async def test_a_trunk_shows_its_settings_and_what_its_targets_said() -> None:
             "failedAttempts": 0,
             "lastSuccessfulKeepalive": NOW_MS,
             "lastAttempt": NOW_MS,
+            "lastHeard": None,
         }
         assert bad["state"] == "DOWN"
         assert (bad["failure"], bad["detail"]) == ("refused", "Connection refused")
         assert (bad["failedAttempts"], bad["lastSuccessfulKeepalive"]) == (3, None)
+
+
+async def test_a_carrier_that_asks_us_is_shown_with_when_it_last_did() -> None:
+    async with running() as world, world.client() as http:
+        world.fail("carrier-b")
+        world.context.last_heard.note("::1", NOW_MS / 1000)
+        world.context.last_heard.note("192.0.2.99", NOW_MS / 1000 + 5)
+        world.clock.seconds = 12
+        trunk = (await http.get(f"{TRUNKS}/carrier-b")).json()
+        assert trunk["lastHeard"] == NOW_MS
+        assert [target["lastHeard"] for target in trunk["targets"]] == [NOW_MS]
+        told = (await http.get(f"{TRUNKS}/carrier-b/explain")).json()
+        assert [target["lastHeard"] for target in told["targets"]] == [NOW_MS]
+        assert told["summary"].endswith(
+            ", but it sent us an OPTIONS 12 s ago, so the path towards us works."
+        )
+
+
+async def test_a_trunk_was_last_heard_when_the_latest_of_its_targets_was() -> None:
+    trunk = many(1)[0]
+    trunk = replace(trunk, targets=("sip:192.0.2.1", "sip:192.0.2.2", "sip:192.0.2.3"))
+    async with running(trunks=(trunk,)) as world, world.client() as http:
+        world.context.last_heard.note("192.0.2.2", NOW_MS / 1000 + 3)
+        world.context.last_heard.note("192.0.2.3", NOW_MS / 1000 + 1)
+        shown = (await http.get(f"{TRUNKS}/t-0")).json()
+        assert shown["lastHeard"] == NOW_MS + 3000
+        assert [each["lastHeard"] for each in shown["targets"]] == [
+            None, NOW_MS + 3000, NOW_MS + 1000,
+        ]  # fmt: skip
 
 
 async def test_a_trunk_without_a_region_is_in_the_instances_region() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trunkpulse.model import FailureKind, KeepalivePolicy, ProbeIdentity
-from trunkpulse.ports import Address
+from trunkpulse.model import FailureKind, KeepalivePolicy, ProbeIdentity, TransportProtocol
+from trunkpulse.ports import Address, Certificate, Obstacle
 from trunkpulse.probing.prober import Prober
-from trunkpulse.probing.target import ProbeSettings, ProbeTarget
+from trunkpulse.probing.target import ProbeSettings, ProbeTarget, literal_server
 from trunkpulse.sip.message import Request, parse_message
 from trunkpulse.sip.request import SharedOptions
 from trunkpulse.sip.server import AnswerSettings, answer_request
+from trunkpulse.sip.uri import SipUri
 from virtual_time import VirtualClock
 
 OPTIONS = SharedOptions(sent_by="127.0.0.1:5070")
@@ -23,6 +24,17 @@ class Wire:
 
     sent: list[tuple[bytes, Address]] = field(default_factory=list)
     local_address: Address = ("127.0.0.1", 5070)
+    protocol: TransportProtocol = TransportProtocol.UDP
+    obstacle: Obstacle | None = None
+    """What ``withdraw`` finds in the way."""
+    withdrawn: list[bytes] = field(default_factory=list)
+
+    def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
+        self.withdrawn.append(data)
+        return self.obstacle
+
+    def certificate(self, destination: Address) -> Certificate | None:
+        return None
 
     def send(self, data: bytes, destination: Address) -> None:
         self.sent.append((data, destination))
@@ -38,7 +50,7 @@ class Verdicts:
     seen: list[tuple[str, int | FailureKind]] = field(default_factory=list)
     rtts: list[float] = field(default_factory=list)
 
-    def answered(self, target: ProbeTarget, code: int, rtt_seconds: float) -> float:
+    def answered(self, target: ProbeTarget, code: int, rtt_seconds: float, data: bytes) -> float:
         self.seen.append((target.uri, code))
         self.rtts.append(rtt_seconds)
         return NEXT_SECONDS
@@ -51,14 +63,22 @@ class Verdicts:
 class Bench:
     """Everything together, on the virtual time of the running loop."""
 
-    def __init__(self, *uris: str, timeout_seconds: float = 4.0) -> None:
+    def __init__(
+        self,
+        *uris: str,
+        timeout_seconds: float = 4.0,
+        protocol: TransportProtocol = TransportProtocol.UDP,
+        identity: ProbeIdentity | None = None,
+    ) -> None:
         self.clock = VirtualClock()
-        self.wire = Wire()
+        self.wire = Wire(protocol=protocol)
         self.verdicts = Verdicts()
         self.prober = Prober(clock=self.clock, sink=self.verdicts)
         policy = KeepalivePolicy(timeout_seconds=timeout_seconds)
-        settings = ProbeSettings(policy, ProbeIdentity(), OPTIONS, self.wire)
-        self.targets = [ProbeTarget(uri, f"trunk of {uri}", settings) for uri in uris]
+        settings = ProbeSettings(policy, identity or ProbeIdentity(), OPTIONS, self.wire)
+        self.targets = [
+            ProbeTarget(uri, f"trunk of {uri}", settings, _address(uri)) for uri in uris
+        ]
         self.prober.add(self.targets)
 
     def requests(self) -> list[Request]:
@@ -77,3 +97,8 @@ class Bench:
     def arrive(self, data: bytes, source: Address = ("192.0.2.1", 5060)) -> None:
         self.prober.message_received(data, source, self.clock.monotonic())
         self.prober.batch_finished()
+
+
+def _address(uri: str) -> Address | None:
+    server = literal_server(SipUri.parse(uri))
+    return None if server is None else server.address

@@ -1,40 +1,34 @@
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Coroutine
+from functools import cached_property
 
-import pytest
-
-from trunkpulse.model import KeepalivePolicy, ProbeIdentity, Trunk
-from trunkpulse.ports import Address, MessageReceiver, ResolutionFailed
-from trunkpulse.probing.locating import Locator
-from trunkpulse.probing.prober import Prober
-from trunkpulse.probing.sockets import ProbeSockets
-from trunkpulse.probing.target import ProbeTarget
-from unit.probing.probed import Verdicts
+from trunkpulse.model import TransportProtocol
+from trunkpulse.ports import Location, ResolutionFailed, Server
+from trunkpulse.probing.locating import Locator, Watch
+from trunkpulse.sip.uri import SipUri
 from virtual_time import VirtualClock, run_virtual
 
-IPV4: Address = ("192.0.2.1", 5060)
-IPV6: Address = ("2001:db8::1", 5060, 0, 0)
+WAY = "sip:sbc.example.com"
+WATCH = Watch("carrier", WAY)
 
 
-@dataclass
-class Wire:
-    local_address: Address
-
-    def send(self, data: bytes, destination: Address) -> None:
-        return
-
-    def close(self) -> None:
-        return
+def at(host: str, *, ttl_seconds: float | None = 60.0) -> Location:
+    return Location((Server(TransportProtocol.UDP, (host, 5060)),), ttl_seconds)
 
 
 class Names:
-    def __init__(self, *answers: Sequence[Address] | ResolutionFailed) -> None:
-        self._answers = list(answers)
-        self.asked = 0
+    """A resolver that takes a tenth of a second; the last answer is given for good."""
 
-    async def resolve(self, host: str, port: int) -> Sequence[Address]:
-        self.asked += 1
+    def __init__(self, *answers: Location | ResolutionFailed) -> None:
+        self._answers = list(answers)
+        self.asked: list[float] = []
+
+    @cached_property
+    def clock(self) -> VirtualClock:
+        return VirtualClock()  # of the loop that runs by then
+
+    async def locate(self, uri: SipUri) -> Location:
+        self.asked.append(self.clock.monotonic())
         await asyncio.sleep(0.1)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, ResolutionFailed):
@@ -42,125 +36,158 @@ class Names:
         return answer
 
 
-class Place:
-    """Sockets and a locator for one trunk of one named target."""
+class Found:
+    """Who hears where names lead."""
 
-    def __init__(
-        self, names: Names, *, source: tuple[str, int] | None = None, ipv6: bool = True
-    ) -> None:
-        self._ipv6 = ipv6
-        prober = Prober(clock=VirtualClock(), sink=Verdicts())
-        sockets = ProbeSockets(
-            prober,
-            self._open,
-            lambda address: "127.0.0.1" if not address or len(address) == 2 else "::1",
-            "trunkpulse",
-        )
-        self.locator = Locator(names, sockets.settings_towards)
-        trunk = Trunk(
-            id="t",
-            name="t",
-            targets=("sip:sbc.example.com",),
-            keepalive=KeepalivePolicy(),
-            identity=ProbeIdentity(source=source),
-        )
-        sockets.prepare([trunk])
-        ((uri, settings),) = sockets.settings_of(trunk)
-        self.target = ProbeTarget(uri, "t", settings)
+    def __init__(self) -> None:
+        self.hosts: list[str] = []
+        self.watches: list[frozenset[Watch]] = []
 
-    def _open(self, local: tuple[str, int], receiver: MessageReceiver) -> Wire:
-        if ":" not in local[0]:
-            return Wire((local[0], 40_000))
-        if not self._ipv6:
-            raise OSError("there is no IPv6 here")
-        return Wire((local[0], 40_000, 0, 0))
-
-    async def look_up(self) -> None:
-        done = asyncio.Event()
-        self.locator.look_up(self.target, done.set)
-        await done.wait()
+    def __call__(self, watches: Collection[Watch], location: Location) -> None:
+        self.hosts.append(location.servers[0].address[0])
+        self.watches.append(frozenset(watches))
 
 
-async def located(place: Place) -> ProbeTarget:
-    running = asyncio.create_task(place.locator.run())
-    await place.look_up()
-    running.cancel()
-    await asyncio.wait([running])
-    return place.target
-
-
-@pytest.mark.parametrize(("found", "width"), [([IPV4, IPV6], 2), ([IPV6, IPV4], 4), ([IPV6], 4)])
-def test_the_first_address_is_taken_whatever_its_family(found: list[Address], width: int) -> None:
+def story_of(
+    names: Names, tell: Callable[[Locator, Found], Coroutine[None, None, None]]
+) -> Callable[[], Coroutine[None, None, None]]:
     async def story() -> None:
-        target = await located(Place(Names(found)))
-        assert target.address == found[0]
-        assert len(target.settings.transport.local_address) == width
-
-    run_virtual(story)
-
-
-def test_the_via_names_the_address_that_the_answer_can_come_to() -> None:
-    async def story() -> None:
-        target = await located(Place(Names([IPV6])))
-        request = target.settings.options.render(b"sip:x", b"b", b"t", b"c", 1)
-        assert b"Via: SIP/2.0/UDP [::1]:40000;rport" in request
-
-    run_virtual(story)
-
-
-def test_a_source_of_the_other_family_has_no_address_to_probe() -> None:
-    async def story() -> None:
-        target = await located(Place(Names([IPV6]), source=("127.0.0.1", 0)))
-        assert target.address is None
-        assert target.unresolved == "sbc.example.com has no IPv4 address"
-
-    run_virtual(story)
-
-
-def test_a_machine_without_ipv6_takes_the_next_address() -> None:
-    async def story() -> None:
-        target = await located(Place(Names([IPV6, IPV4]), ipv6=False))
-        assert target.address == IPV4
-
-    run_virtual(story)
-
-
-def test_a_failure_is_told_as_it_was() -> None:
-    async def story() -> None:
-        target = await located(Place(Names(ResolutionFailed("no such host"))))
-        assert (target.address, target.unresolved) == (None, "no such host")
-
-    run_virtual(story)
-
-
-def test_an_address_is_refreshed_every_minute_and_kept_when_dns_fails() -> None:
-    async def story() -> None:
-        moved: Address = ("192.0.2.9", 5060)
-        names = Names([IPV4], [IPV4], ResolutionFailed("gone"), [moved])
-        place = Place(names)
-        running = asyncio.create_task(place.locator.run())
-        await place.look_up()
-        for expected in (IPV4, IPV4, IPV4, moved):
-            assert place.target.address == expected
-            await asyncio.sleep(60.5)
-        place.locator.drop([place.target])
-        asked = names.asked
-        await asyncio.sleep(600)
-        assert names.asked == asked
+        found = Found()
+        locator = Locator(names, names.clock, found)
+        running = asyncio.create_task(locator.run())
+        await tell(locator, found)
         running.cancel()
         await asyncio.wait([running])
 
-    run_virtual(story)
+    return story
+
+
+async def look_up(locator: Locator, watch: Watch = WATCH) -> None:
+    done = asyncio.Event()
+    locator.look_up(watch, done.set)
+    await done.wait()
+
+
+def test_a_watched_name_is_looked_up_at_once_and_again_when_its_ttl_is_over() -> None:
+    names = Names(at("192.0.2.1", ttl_seconds=20.0), at("192.0.2.2", ttl_seconds=300.0))
+
+    async def tell(locator: Locator, found: Found) -> None:
+        start = names.clock.monotonic()
+        assert locator.watch(WATCH, WAY) is None
+        await asyncio.sleep(400.0)
+        assert [round(moment - start, 1) for moment in names.asked] == [0.0, 20.1, 320.2]
+        assert found.hosts == ["192.0.2.1", "192.0.2.2", "192.0.2.2"]
+
+    run_virtual(story_of(names, tell))
+
+
+def test_a_ttl_of_nothing_and_one_of_a_week_are_both_bounded() -> None:
+    names = Names(at("192.0.2.1", ttl_seconds=0.0), at("192.0.2.1", ttl_seconds=604_800.0))
+
+    async def tell(locator: Locator, found: Found) -> None:
+        locator.watch(WATCH, WAY)
+        await asyncio.sleep(4.0)
+        assert len(names.asked) == 1
+        await asyncio.sleep(2.0)
+        assert len(names.asked) == 2
+        await asyncio.sleep(3500.0)
+        assert len(names.asked) == 2
+        await asyncio.sleep(200.0)
+        assert len(names.asked) == 3
+
+    run_virtual(story_of(names, tell))
+
+
+def test_a_failure_keeps_the_last_answer_says_so_and_is_tried_again_soon() -> None:
+    names = Names(at("192.0.2.1"), ResolutionFailed("no name server"), at("192.0.2.9"))
+
+    async def tell(locator: Locator, found: Found) -> None:
+        locator.watch(WATCH, WAY)
+        await asyncio.sleep(61.0)
+        assert found.hosts == ["192.0.2.1"]
+        trouble = locator.trouble(WATCH)
+        assert trouble is not None
+        assert trouble.problem == "no name server"
+        assert locator.troubles() == {WAY: trouble}
+        assert locator.watch(Watch("another", WAY), WAY) == at("192.0.2.1")
+        await asyncio.sleep(31.0)
+        assert found.hosts == ["192.0.2.1", "192.0.2.9"]
+        assert locator.trouble(WATCH) is None
+        assert not locator.troubles()
+
+    run_virtual(story_of(names, tell))
+
+
+def test_trouble_dates_from_the_first_failure_in_a_row() -> None:
+    names = Names(ResolutionFailed("no name server"), ResolutionFailed("no such host"))
+
+    async def tell(locator: Locator, found: Found) -> None:
+        began = names.clock.wall()
+        locator.watch(WATCH, WAY)
+        await asyncio.sleep(100.0)
+        trouble = locator.trouble(WATCH)
+        assert trouble is not None
+        assert (trouble.problem, round(trouble.since - began, 1)) == ("no such host", 0.1)
+
+    run_virtual(story_of(names, tell))
+
+
+def test_each_who_asks_after_a_look_up_gets_one_of_their_own() -> None:
+    names = Names(ResolutionFailed("no such host"))
+
+    async def tell(locator: Locator, found: Found) -> None:
+        locator.watch(WATCH, WAY)
+        await look_up(locator)
+        asked = len(names.asked)
+        await look_up(locator)
+        await look_up(locator)
+        assert len(names.asked) == asked + 2
+
+    run_virtual(story_of(names, tell))
 
 
 def test_many_who_ask_for_one_name_share_one_look_up() -> None:
-    async def story() -> None:
-        names = Names([IPV4])
-        place = Place(names)
-        running = asyncio.create_task(place.locator.run())
-        await asyncio.gather(*(place.look_up() for _ in range(50)))
-        assert names.asked == 1
-        running.cancel()
-        await asyncio.wait([running])
+    names = Names(at("192.0.2.1"))
 
-    run_virtual(story)
+    async def tell(locator: Locator, found: Found) -> None:
+        watches = [Watch(f"trunk-{number}", WAY) for number in range(50)]
+        for watch in watches:
+            locator.watch(watch, WAY)
+        await asyncio.gather(*(look_up(locator, watch) for watch in watches))
+        assert len(names.asked) == 1
+        assert found.watches == [frozenset(watches)]
+
+    run_virtual(story_of(names, tell))
+
+
+def test_a_name_that_nobody_watches_any_more_is_not_looked_up() -> None:
+    names = Names(at("192.0.2.1"))
+
+    async def tell(locator: Locator, found: Found) -> None:
+        locator.watch(WATCH, WAY)
+        locator.watch(Watch("another", WAY), WAY)
+        await asyncio.sleep(1.0)
+        locator.unwatch(WATCH)
+        locator.unwatch(WATCH)
+        await asyncio.sleep(60.0)
+        assert found.watches[-1] == frozenset({Watch("another", WAY)})
+        locator.unwatch(Watch("another", WAY))
+        asked = len(names.asked)
+        await asyncio.sleep(600.0)
+        assert len(names.asked) == asked
+
+    run_virtual(story_of(names, tell))
+
+
+def test_a_target_that_goes_another_way_is_no_longer_told_of_the_old_one() -> None:
+    names = Names(at("192.0.2.1"))
+
+    async def tell(locator: Locator, found: Found) -> None:
+        locator.watch(WATCH, WAY)
+        await asyncio.sleep(1.0)
+        locator.watch(WATCH, "sip:edge.example.com;lr")
+        await asyncio.sleep(130.0)
+        assert all(watches == frozenset({WATCH}) for watches in found.watches)
+        assert len(names.asked) == 4  # once the old way, then thrice the new one
+
+    run_virtual(story_of(names, tell))

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from trunkpulse.model import FailureKind
-from trunkpulse.ports import Address
+from trunkpulse.model import FailureKind, TransportProtocol
+from trunkpulse.ports import Address, Obstacle
 from trunkpulse.sip.headers import CSeq, NameAddr, Via
 from unit.probing.probed import NEXT_SECONDS, Bench, Wire
 from virtual_time import run_virtual
@@ -289,5 +289,63 @@ def test_an_overdue_probe_is_noticed() -> None:
         bench.prober.close()  # the timer is gone: nothing leaves any more
         await bench.clock.advance(17.0)
         assert bench.prober.overdue_seconds() == pytest.approx(7.0, abs=0.02)
+
+    run_virtual(story)
+
+
+# --- over connections ----------------------------------------------------------------------
+
+
+def over_tcp() -> Bench:
+    return Bench(URI, protocol=TransportProtocol.TCP)
+
+
+def test_over_a_connection_nothing_is_sent_twice() -> None:
+    async def story() -> None:
+        bench = over_tcp()
+        await first_probe(bench)
+        await bench.clock.advance(3.9)
+        assert len(bench.wire.sent) == 1
+        await bench.clock.advance(0.2)
+        assert bench.verdicts.seen == [(URI, FailureKind.TIMEOUT)]
+        assert bench.wire.withdrawn == [bench.wire.sent[0][0]]
+
+    run_virtual(story)
+
+
+def test_a_request_that_never_left_is_no_silence_of_the_far_side() -> None:
+    async def story() -> None:
+        bench = over_tcp()
+        bench.wire.obstacle = Obstacle(FailureKind.CONNECT_TIMEOUT, "no connection")
+        await first_probe(bench)
+        await bench.clock.advance(4.1)
+        assert bench.verdicts.seen == [(URI, FailureKind.CONNECT_TIMEOUT)]
+        assert (bench.prober.counts.timeouts, bench.prober.counts.network_errors) == (0, 1)
+
+    run_virtual(story)
+
+
+def test_the_round_trip_begins_when_the_connection_is_there() -> None:
+    async def story() -> None:
+        bench = over_tcp()
+        await first_probe(bench)
+        await bench.clock.advance(1.0)
+        bench.prober.message_left(bench.wire.sent[0][0], bench.clock.monotonic())
+        await bench.clock.advance(0.25)
+        bench.arrive(bench.answer_to(0))
+        assert bench.verdicts.rtts == [pytest.approx(0.25)]
+        started = bench.targets[0].started
+        await bench.clock.advance(NEXT_SECONDS - 1.0)
+        assert bench.targets[0].started == pytest.approx(started + NEXT_SECONDS, abs=0.02)
+
+    run_virtual(story)
+
+
+def test_a_target_that_is_paused_or_removed_waits_for_nothing_any_more() -> None:
+    async def story() -> None:
+        bench = over_tcp()
+        await first_probe(bench)
+        bench.prober.pause(bench.targets[0])
+        assert bench.wire.withdrawn == [bench.wire.sent[0][0]]
 
     run_virtual(story)

@@ -34,7 +34,7 @@ class BindFailed(OSError):
         """``local`` as a person writes it."""
         self.reason = _reason(cause)
         """Why, as a clause that speaks of the place as "it"."""
-        super().__init__(cause.errno, f"cannot open UDP {self.place} ({self.reason})")
+        super().__init__(cause.errno, f"cannot use the local address {self.place} ({self.reason})")
 
 
 def _reason(cause: OSError) -> str:

@@ -15,17 +15,22 @@ ANYWHERE: tuple[Address, Address] = (("192.0.2.1", 9), ("2001:db8::1", 9, 0, 0))
 class LocalAddresses:
     """Asks the kernel's routing table by connecting a UDP socket, which sends nothing."""
 
-    def towards(self, destination: Address | None) -> str:
-        """The local address that datagrams to ``destination`` leave from; None: to anywhere.
+    def route_to(self, destination: Address | None) -> str | None:
+        """The local address that packets to ``destination`` leave from; None: no route.
 
-        Without a route it is the loopback address: something legal has to stand in the Via.
+        ``destination`` None is anywhere.
         """
         wanted = destination or ANYWHERE[0]
         family = socket.AF_INET if len(wanted) == 2 else socket.AF_INET6
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            try:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
                 probe.connect(wanted)
-            except OSError:
-                return "127.0.0.1" if len(wanted) == 2 else "::1"
-            host: str = probe.getsockname()[0]
-            return host
+                host: str = probe.getsockname()[0]
+                return host
+        except OSError:
+            return None
+
+    def towards(self, destination: Address | None) -> str:
+        """The same; without a route the loopback address: something legal has to be in the Via."""
+        loopback = "::1" if destination is not None and len(destination) == 4 else "127.0.0.1"
+        return self.route_to(destination) or loopback

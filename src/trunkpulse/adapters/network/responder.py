@@ -1,22 +1,29 @@
-"""The far side of a keepalive: answers OPTIONS on one local address.
+"""The far side of a keepalive: answers OPTIONS on one local address, over UDP, TCP or TLS.
 
 It speaks for this node (``[sip] listen``) and plays a carrier in tests and on a bench
 (``trunkpulse respond``): slow, lossy, refusing, draining. What an answer says is decided by
 ``sip.server``; here is decided who gets one, and when.
 
-A datagram passes these gates in order, each with its own count: the allow list, the rate of its
+A request passes these gates in order, each with its own count: the allow list, the rate of its
 source, the loss that was asked for, the answer itself. Who is turned away hears nothing: an answer
 to a stranger would let a forged source aim our traffic at somebody else.
 
-An answer leaves through the socket that the request came in on, so its source is the address that
-was asked (RFC 3581 section 4). On a wildcard address (0.0.0.0) the system picks the source by its
-routes; with several addresses on a machine listen on each of them by name.
+A datagram's answer leaves through the socket that the request came in on, so its source is the
+address that was asked (RFC 3581 section 4). On a wildcard address (0.0.0.0) the system picks the
+source by its routes; with several addresses on a machine listen on each of them by name. What came
+on a connection is answered on that connection, whatever its Via says (RFC 3261 section 18.2.2).
+
+A response is never answered. It may be the answer to a probe of our own, though: a far side whose
+connection broke opens a new one to the port in our Via, and some send datagrams there although
+they should go back to the source (RFC 3261 section 18.2.2). So responses are handed to whoever
+waits for ``answers``, from any source, for only who saw our request knows its branch.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import random
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -24,13 +31,15 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Self
 
+from trunkpulse.adapters.network.listener import StreamListener
 from trunkpulse.adapters.network.udp import UdpTransport
-from trunkpulse.config.settings import IpNetwork
-from trunkpulse.model import FailureKind
+from trunkpulse.config.settings import IpNetwork, ServerTls, SipListen
+from trunkpulse.model import FailureKind, TransportProtocol
 from trunkpulse.ports import Address, Clock, MessageReceiver, MessageTransport
+from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.server import AnswerSettings, answer_request
 
-__all__ = ["Fate", "OptionsResponder", "ResponderCounts", "ResponderSettings"]
+__all__ = ["Fate", "Heard", "OptionsResponder", "ResponderCounts", "ResponderSettings"]
 
 _REMEMBERED_SOURCES: Final = 10_000
 """The least recently heard source is forgotten beyond these, and starts afresh if it returns."""
@@ -42,7 +51,7 @@ _DRAINING_CODE: Final = 503
 
 
 class Fate(StrEnum):
-    """What became of a datagram that arrived."""
+    """What became of a message that arrived."""
 
     ANSWERED = "answered"
     NOT_ALLOWED = "not allowed"
@@ -51,7 +60,13 @@ class Fate(StrEnum):
     LOST = "lost on purpose"
     OVERFLOWED = "too many answers waiting"
     NOT_ANSWERABLE = "not answerable"
-    """An ACK, a response, or no SIP at all (RFC 3261 section 17.2, 8.2)."""
+    """An ACK, a response that nobody waits for, or no SIP at all (RFC 3261 section 17.2, 8.2)."""
+    FOR_PROBER = "handed to the prober"
+    """A response, to a probe of ours perhaps."""
+
+
+Heard = Callable[[bytes, Address, Fate], None]
+"""Is told of each message, where it came from and what became of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +80,8 @@ class ResponderSettings:
     """Of one source address, in the long run; None: any number."""
     burst: int = 20
     """Requests of one source address that may come at once."""
+    responses_per_second: float | None = None
+    """Of one source address that are handed on, and as many at once; None: any number."""
     delay_seconds: float = 0.0
     loss: float = 0.0
     """Share of the requests that get no answer, 0 to 1."""
@@ -74,7 +91,7 @@ class ResponderSettings:
 
 @dataclass(slots=True)
 class ResponderCounts:
-    """What became of the datagrams so far."""
+    """What became of the messages so far."""
 
     fates: dict[Fate, int] = field(default_factory=lambda: dict.fromkeys(Fate, 0))
     send_failures: int = 0
@@ -82,7 +99,7 @@ class ResponderCounts:
 
     @property
     def received(self) -> int:
-        """All datagrams that arrived."""
+        """All messages that arrived."""
         return sum(self.fates.values())
 
 
@@ -93,13 +110,14 @@ class OptionsResponder:
         self,
         settings: ResponderSettings,
         *,
-        open_transport: Callable[[MessageReceiver], MessageTransport],
         rng: random.Random,
-        heard: Callable[[bytes, Address, Fate], None] | None = None,
+        heard: Heard | None = None,
+        answers: MessageReceiver | None = None,
     ) -> None:
-        """``open_transport`` opens the socket that answers leave from; its OSError passes.
+        """Answers nobody until it is given a transport to ``serve``; ``listen_on`` does both.
 
-        ``heard`` is told of each datagram and its fate. ``rng`` decides what is lost.
+        ``rng`` decides what is lost. ``heard`` is told of each message and its fate, ``answers``
+        of each response.
         """
         self._settings = settings
         self._draining_answer = replace(
@@ -110,14 +128,19 @@ class OptionsResponder:
         )
         self._rng = rng
         self._heard = heard
+        self._answers = answers
+        self._answers_waiting = False
+        """True if the prober was handed something in the batch that is under way."""
         self._rates = _Rates(settings.requests_per_second, settings.burst)
+        responses = settings.responses_per_second
+        self._response_rates = _Rates(responses, math.ceil(responses or 0))
         self._delayed: deque[tuple[float, bytes, Address]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._transport: MessageTransport | None = None
         self._closed = False
         self.draining = False
         """While True every OPTIONS is answered 503 with Retry-After: calls shall go elsewhere."""
         self.counts = ResponderCounts()
-        self._transport = open_transport(self)
 
     @classmethod
     def listen(
@@ -127,20 +150,52 @@ class OptionsResponder:
         *,
         clock: Clock,
         rng: random.Random,
-        heard: Callable[[bytes, Address, Fate], None] | None = None,
+        heard: Heard | None = None,
+        answers: MessageReceiver | None = None,
     ) -> Self:
         """Answer on UDP ``local`` (port 0: the system chooses); raises OSError with a sentence."""
-        return cls(
-            settings,
-            open_transport=lambda receiver: UdpTransport.open(local, receiver, clock),
-            rng=rng,
-            heard=heard,
+        responder = cls(settings, rng=rng, heard=heard, answers=answers)
+        responder.serve(UdpTransport.open(local, responder, clock))
+        return responder
+
+    @classmethod
+    async def listen_on(
+        cls,
+        place: SipListen,
+        settings: ResponderSettings,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        tls: ServerTls | None = None,
+        heard: Heard | None = None,
+        answers: MessageReceiver | None = None,
+    ) -> Self:
+        """As ``listen``, over the protocol of ``place``; for TLS alone ``tls`` says who we are."""
+        local = (place.host, place.port)
+        if place.protocol is TransportProtocol.UDP:
+            return cls.listen(local, settings, clock=clock, rng=rng, heard=heard, answers=answers)
+        identity = tls if place.protocol is TransportProtocol.TLS else None
+        responder = cls(settings, rng=rng, heard=heard, answers=answers)
+        responder.serve(
+            await StreamListener.listen(place.protocol, local, responder, clock, tls=identity)
         )
+        return responder
+
+    def serve(self, transport: MessageTransport) -> None:
+        """From now on what ``transport`` receives is answered through it."""
+        self._transport = transport
+
+    @property
+    def place(self) -> str:
+        """Where it listens and what its answers come from: ``tcp:192.0.2.1:5060``."""
+        transport = self._served()
+        host, port = transport.local_address[:2]
+        return f"{transport.protocol}:{host_and_port(host, port)}"
 
     @property
     def local_address(self) -> Address:
-        """Where it listens and what its answers come from."""
-        return self._transport.local_address
+        """The same as a socket address."""
+        return self._served().local_address
 
     def close(self) -> None:
         """Answer nothing more, delayed answers included; safe to repeat."""
@@ -149,7 +204,8 @@ class OptionsResponder:
             self._timer.cancel()
             self._timer = None
         self._delayed.clear()
-        self._transport.close()
+        if self._transport is not None:
+            self._transport.close()
 
     # --- the network speaks (MessageReceiver) ---------------------------------------------
 
@@ -161,6 +217,9 @@ class OptionsResponder:
             if self._heard is not None:
                 self._heard(data, source, fate)
 
+    def message_left(self, data: bytes, now: float) -> None:
+        """Nobody waits for what comes back to an answer."""
+
     def send_failed(
         self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float
     ) -> None:
@@ -169,34 +228,54 @@ class OptionsResponder:
         self.counts.send_failures += 1
 
     def batch_finished(self) -> None:
-        """Nothing is put off until here: each datagram was dealt with as it came."""
+        """Each request was dealt with as it came; the prober may have put something off."""
+        if self._answers is not None and self._answers_waiting:
+            self._answers_waiting = False
+            self._answers.batch_finished()
 
     def _decide(self, data: bytes, source: Address, now: float) -> Fate:
-        settings = self._settings
-        host, port = source[:2]
-        if settings.allow is not None and not _allowed(host, settings.allow):
+        if self._answers is not None and _is_response(data):
+            return self._hand_over(data, source, now, self._answers)
+        host = source[0]
+        if self._settings.allow is not None and not _allowed(host, self._settings.allow):
             return Fate.NOT_ALLOWED
         if not self._rates.admit(host, now):
             return Fate.RATE_LIMITED
-        if settings.loss and self._rng.random() < settings.loss:
+        if self._settings.loss and self._rng.random() < self._settings.loss:
             return Fate.LOST
-        answer = answer_request(
-            data, host, port, settings=self._draining_answer if self.draining else settings.answer
-        )
+        return self._answer(data, source)
+
+    def _hand_over(
+        self, data: bytes, source: Address, now: float, answers: MessageReceiver
+    ) -> Fate:
+        if not self._response_rates.admit(source[0], now):
+            return Fate.RATE_LIMITED
+        self._answers_waiting = True
+        answers.message_received(data, source, now)
+        return Fate.FOR_PROBER
+
+    def _answer(self, data: bytes, source: Address) -> Fate:
+        settings = self._draining_answer if self.draining else self._settings.answer
+        answer = answer_request(data, source[0], source[1], settings=settings)
         if answer is None:
             return Fate.NOT_ANSWERABLE
-        destination: Address = (answer.host, answer.port)
-        if len(source) == 4:
-            destination = (answer.host, answer.port, source[2], source[3])  # keep the IPv6 scope
-        if not settings.delay_seconds:
-            self._transport.send(answer.data, destination)
+        destination = source
+        if not self._served().protocol.reliable:
+            # What follows host and port in an IPv6 address is its scope, and stays.
+            destination = (answer.host, answer.port, *source[2:])
+        if not self._settings.delay_seconds:
+            self._served().send(answer.data, destination)
         elif len(self._delayed) >= _DELAYED_LIMIT:
             return Fate.OVERFLOWED
         else:
-            moment = asyncio.get_running_loop().time() + settings.delay_seconds
+            moment = asyncio.get_running_loop().time() + self._settings.delay_seconds
             self._delayed.append((moment, answer.data, destination))
             self._rearm()
         return Fate.ANSWERED
+
+    def _served(self) -> MessageTransport:
+        assert self._transport is not None, "it serves no transport yet"
+        return self._transport
 
     # --- answers that wait -----------------------------------------------------------------
 
@@ -210,7 +289,7 @@ class OptionsResponder:
         self._timer = None
         while self._delayed and self._delayed[0][0] <= moment:
             _, data, destination = self._delayed.popleft()
-            self._transport.send(data, destination)
+            self._served().send(data, destination)
         self._rearm()
 
 
@@ -234,6 +313,10 @@ class _Rates:
         if len(self._buckets) > _REMEMBERED_SOURCES:
             self._buckets.popitem(last=False)
         return admitted
+
+
+def _is_response(data: bytes) -> bool:
+    return data.lstrip(b"\r\n")[:4].upper() == b"SIP/"
 
 
 def _allowed(host: str, networks: tuple[IpNetwork, ...]) -> bool:

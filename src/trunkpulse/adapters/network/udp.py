@@ -37,8 +37,8 @@ from collections import deque
 from typing import Final, Self
 
 from trunkpulse.adapters.network.errors import BindFailed
-from trunkpulse.model import FailureKind
-from trunkpulse.ports import Address, Clock, MessageReceiver
+from trunkpulse.model import FailureKind, TransportProtocol
+from trunkpulse.ports import Address, Certificate, Clock, MessageReceiver, Obstacle
 
 __all__ = ["MAX_DATAGRAM_BYTES", "UdpTransport"]
 
@@ -172,6 +172,11 @@ class UdpTransport:
             raise BindFailed(local, error) from error
 
     @property
+    def protocol(self) -> TransportProtocol:
+        """UDP."""
+        return TransportProtocol.UDP
+
+    @property
     def local_address(self) -> Address:
         """The address that datagrams leave from."""
         return self._local_address
@@ -189,6 +194,16 @@ class UdpTransport:
             self._fail(data, destination, FailureKind.UNREACHABLE, detail)
         elif self._backlog or not self._dispatch(data, destination):
             self._wait_for_room(data, destination)
+
+    def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
+        """Nothing is kept of a datagram that has left."""
+        del data, destination
+        return None
+
+    def certificate(self, destination: Address) -> Certificate | None:
+        """UDP shows none."""
+        del destination
+        return None
 
     def close(self) -> None:
         """Release the socket; safe to repeat. What still waited to be sent is given up."""

@@ -195,7 +195,7 @@ def _health_row(health: StoredHealth) -> _Values:
         "sequence": health.sequence,
         "since_ms": health.since_ms,
         "admin_enabled": health.admin_enabled,
-        "targets": [[each.uri, each.state, each.last_success_ms] for each in health.targets],
+        "targets": [[each.uri, each.state, each.last_success_ms, each.place] for each in health.targets],
     }
 
 
@@ -208,7 +208,7 @@ def _health(row: Row[Any]) -> StoredHealth:
         since_ms=row.since_ms,
         admin_enabled=row.admin_enabled,
         targets=tuple(
-            StoredTarget(uri, TargetState(state), last_success_ms)
-            for uri, state, last_success_ms in row.targets
+            StoredTarget(uri, TargetState(state), last_success_ms, place)
+            for uri, state, last_success_ms, place in row.targets
         ),
     )

@@ -1,0 +1,74 @@
+"""Why no connection came about, or why one ended: from exceptions to words for a person."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from typing import Final
+
+from trunkpulse.adapters.network.tls import failure_words
+from trunkpulse.model import FailureKind
+from trunkpulse.ports import Obstacle
+from trunkpulse.sip.framing import FramingLost
+
+__all__ = ["CONNECTING", "SHAKING_HANDS", "Misnamed", "too_late", "why_ended", "why_not_opened"]
+
+CONNECTING: Final = "no connection came about"
+SHAKING_HANDS: Final = "the TLS handshake did not end"
+
+_UNREACHABLE: Final = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES}
+)
+
+
+class Misnamed(Exception):
+    """The certificate is somebody else's; the message says whose."""
+
+
+def too_late(phase: str) -> Obstacle:
+    """The time was up while ``phase``, CONNECTING or SHAKING_HANDS, went on."""
+    return Obstacle(FailureKind.CONNECT_TIMEOUT, f"{phase} within the time of the attempt")
+
+
+def why_not_opened(problem: Exception, phase: str) -> Obstacle:
+    """What ``problem``, met in ``phase``, says of a connection that did not come about."""
+    match problem:
+        case Misnamed():
+            return Obstacle(FailureKind.TLS, str(problem))
+        case ssl.SSLError():
+            return Obstacle(FailureKind.TLS, failure_words(problem))
+        case TimeoutError():
+            return too_late(phase)
+        case OSError():
+            return _why_not_connected(problem, phase)
+        case _:
+            return Obstacle(FailureKind.UNREACHABLE, str(problem))
+
+
+def _why_not_connected(problem: OSError, phase: str) -> Obstacle:
+    if phase == SHAKING_HANDS:
+        return Obstacle(FailureKind.TLS, failure_words(problem))
+    if isinstance(problem, ConnectionRefusedError):
+        return Obstacle(FailureKind.REFUSED, "Connection refused")
+    if isinstance(problem, ConnectionError):
+        return Obstacle(FailureKind.RESET, "the connection was reset as soon as it was opened")
+    words = problem.strerror or str(problem)
+    if problem.errno not in _UNREACHABLE:
+        words = f"{words} (no connection)"
+    return Obstacle(FailureKind.UNREACHABLE, words)
+
+
+def why_ended(cause: Exception | None) -> Obstacle:
+    """Why a connection ended before the answer came; ``cause`` None: it was closed properly."""
+    match cause:
+        case None:
+            words = "the far side closed the connection without an answer"
+            return Obstacle(FailureKind.RESET, words)
+        case FramingLost():
+            return Obstacle(FailureKind.MALFORMED, str(cause))
+        case ssl.SSLError():
+            return Obstacle(FailureKind.TLS, failure_words(cause))
+        case _:
+            said = (cause.strerror if isinstance(cause, OSError) else None) or str(cause)
+            words = f"the connection broke before an answer came ({said})"
+            return Obstacle(FailureKind.RESET, words)

@@ -1,0 +1,446 @@
+"""Connections over TCP and TLS to any number of far sides, opened when needed and used again.
+
+Everything towards one far side is a *flow*: at most one connection, the messages that wait for it,
+and the requests that went over it and have had no answer. What can go wrong with a connection is
+told of each of these messages as it was: refused, unreachable, timed out, reset, badly certified.
+
+A connection that was used before may have been closed by the far side at the very moment it is
+used again; many close what is idle. A request that was lost so is sent once more over a new
+connection: nothing is known of the far side yet, and OPTIONS may be repeated. A connection that was
+opened for a request and is closed without an answer is a failure at once.
+
+After a failure the next try waits a little longer each time, with jitter, so that a thousand
+targets behind one dead far side do not knock at once; the messages wait meanwhile, and the time of
+their attempts goes on. Between probes an idle connection is pinged (RFC 5626 4.4.1): that keeps
+NATs open, and finds a dead connection before a probe has to. It proves a path, never a service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+import socket
+import ssl
+from typing import Final, Self
+
+from trunkpulse.adapters.network.connection import Connection
+from trunkpulse.adapters.network.errors import BindFailed
+from trunkpulse.adapters.network.flow import (
+    Flow,
+    Request,
+    StreamCounts,
+    answered_branch,
+    branch_of,
+)
+from trunkpulse.adapters.network.obstacles import (
+    CONNECTING,
+    SHAKING_HANDS,
+    Misnamed,
+    too_late,
+    why_ended,
+    why_not_opened,
+)
+from trunkpulse.adapters.network.tls import (
+    client_context,
+    misnamed,
+    read_certificate,
+)
+from trunkpulse.model import FailureKind, TlsSettings, TransportProtocol
+from trunkpulse.ports import (
+    Address,
+    Certificate,
+    Clock,
+    MessageReceiver,
+    Obstacle,
+    TransportPlan,
+)
+from trunkpulse.sip.framing import FramingLost
+
+__all__ = ["StreamCounts", "StreamTransport"]
+
+WAITING_LIMIT: Final = 4096
+"""Messages that wait for one connection; more are refused."""
+CONNECTS_AT_ONCE: Final = 256
+CONNECT_SECONDS: Final = 32.0
+"""Longer than any attempt may take."""
+FIRST_BACKOFF_SECONDS: Final = 0.25
+LONGEST_BACKOFF_SECONDS: Final = 2.0
+PING_AFTER_SECONDS: Final = 20.0
+PONG_WITHIN_SECONDS: Final = 10.0
+UNUSED_SECONDS: Final = 600.0
+ROUND_SECONDS: Final = 5.0
+"""How often idle connections are looked after."""
+
+_WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, never bound
+
+
+class StreamTransport:
+    """See the module's opening; a ``ports.MessageTransport``. Lives on the running loop."""
+
+    def __init__(
+        self,
+        plan: TransportPlan,
+        receiver: MessageReceiver,
+        clock: Clock,
+        *,
+        context: ssl.SSLContext | None,
+        answers_port: int,
+        rng: random.Random,
+    ) -> None:
+        """``open`` is the usual way in."""
+        self._plan = plan
+        self._tls = plan.tls or TlsSettings()
+        self._receiver = receiver
+        self._clock = clock
+        self._context = context
+        self._rng = rng
+        self._answers_port = answers_port
+        self._flows: dict[Address, Flow] = {}
+        self._by_connection: dict[Connection, Address] = {}
+        self._gate = asyncio.Semaphore(CONNECTS_AT_ONCE)
+        self._loop = asyncio.get_running_loop()
+        self._round: asyncio.TimerHandle | None = None
+        self._closed = False
+        self.counts = StreamCounts()
+
+    @classmethod
+    def open(
+        cls,
+        plan: TransportPlan,
+        receiver: MessageReceiver,
+        clock: Clock,
+        *,
+        answers_at: tuple[str, int] | None = None,
+        rng: random.Random | None = None,
+    ) -> Self:
+        """Connections as ``plan`` says; none is opened yet.
+
+        ``answers_at`` is where we listen over the same protocol, if we do: far sides may answer
+        there (RFC 3261 18.2.2). A fixed local port serves one connection to each far side; one
+        that still lingers is given way to another port. Raises BindFailed for a local address
+        that this machine lacks, and TlsUnusable for a file that cannot be used.
+        """
+        host, _ = plan.local
+        context = None
+        if plan.protocol is TransportProtocol.TLS:
+            context = client_context(plan.tls or TlsSettings())
+        if host not in _WILDCARDS:
+            try:
+                with socket_from(plan.local, any_port=True):
+                    pass
+            except OSError as problem:
+                raise BindFailed(plan.local, problem) from problem
+        port = 0
+        if answers_at is not None and answers_at[0] in {host, *_WILDCARDS}:
+            port = answers_at[1]
+        return cls(
+            plan,
+            receiver,
+            clock,
+            context=context,
+            answers_port=port,
+            rng=rng or random.Random(),
+        )
+
+    # --- ports.MessageTransport ------------------------------------------------------------
+
+    @property
+    def protocol(self) -> TransportProtocol:
+        """TCP or TLS."""
+        return self._plan.protocol
+
+    @property
+    def local_address(self) -> Address:
+        """The local host, and the port that answers may come to; 0 if none is listened on."""
+        host = self._plan.local[0]
+        return (host, self._answers_port, 0, 0) if ":" in host else (host, self._answers_port)
+
+    def send(self, data: bytes, destination: Address) -> None:
+        """Send over the connection that is there, or over one that is opened now."""
+        flow = self._flow(destination)
+        request = Request(data)
+        connection = flow.connection
+        if connection is not None and connection.is_open:
+            if connection.is_congested:
+                obstacle = Obstacle(FailureKind.UNREACHABLE, "the far side reads nothing")
+                self._loop.call_soon(self._fail, destination, [request], obstacle)
+                return
+            self.counts.reused += 1
+            request.on_fresh = False
+            self._write(flow, connection, request)
+        elif len(flow.waiting) >= WAITING_LIMIT:
+            obstacle = Obstacle(
+                FailureKind.UNREACHABLE, f"{WAITING_LIMIT} messages wait for a connection already"
+            )
+            self._loop.call_soon(self._fail, destination, [request], obstacle)
+        else:
+            flow.waiting[branch_of(data)] = request
+            self._open_soon(flow, destination)
+
+    def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
+        """Nobody waits for an answer to ``data`` any more; why it never left, None if it did."""
+        flow = self._flows.get(destination)
+        if flow is None:
+            return None
+        branch = branch_of(data)
+        if flow.waiting.pop(branch, None) is not None:
+            obstacle = flow.last_failure if flow.pausing else None
+            if not flow.waiting and flow.opening is not None:
+                flow.opening.cancel()
+                flow.opening = None
+            return obstacle or too_late(flow.phase)
+        request = flow.unanswered.pop(branch, None)
+        connection = flow.connection
+        if request is not None and connection and connection.last_read < request.sent_at:
+            # A dead path swallows whatever is written; the next attempt shall try another one.
+            self._give_up(flow, destination, connection)
+        return None
+
+    def certificate(self, destination: Address) -> Certificate | None:
+        """What ``destination`` last showed, trusted or not; None without TLS or before."""
+        flow = self._flows.get(destination)
+        return None if flow is None else flow.certificate
+
+    def close(self) -> None:
+        """End all connections; safe to repeat."""
+        self._closed = True
+        if self._round is not None:
+            self._round.cancel()
+            self._round = None
+        for flow in self._flows.values():
+            if flow.opening is not None:
+                flow.opening.cancel()
+            if flow.connection is not None:
+                flow.connection.abort()
+        self._flows.clear()
+
+    # --- opening ---------------------------------------------------------------------------
+
+    def _flow(self, destination: Address) -> Flow:
+        now = self._clock.monotonic()
+        flow = self._flows.get(destination)
+        if flow is None:
+            flow = self._flows[destination] = Flow(now)
+            if self._round is None and not self._closed:
+                self._round = self._loop.call_later(ROUND_SECONDS, self._look_after)
+        flow.last_used = now
+        return flow
+
+    def _open_soon(self, flow: Flow, destination: Address) -> None:
+        if flow.opening is None and not self._closed:
+            flow.opening = self._loop.create_task(self._open(flow, destination))
+
+    async def _open(self, flow: Flow, destination: Address) -> None:
+        flow.phase = CONNECTING
+        flow.pausing = True
+        try:
+            # A pause between tries, unless this is the first one.
+            await asyncio.sleep(max(0.0, flow.not_before - self._clock.monotonic()))
+            flow.pausing = False
+            async with self._gate, asyncio.timeout(CONNECT_SECONDS):
+                connection = await self._connect(flow, destination)
+        except asyncio.CancelledError:
+            if not flow.pausing:
+                self._note_failure(flow, too_late(flow.phase))
+            raise
+        except (OSError, ssl.SSLError, Misnamed) as problem:
+            flow.opening = None
+            obstacle = why_not_opened(problem, flow.phase)
+            self._note_failure(flow, obstacle)
+            waiting = list(flow.waiting.values())
+            flow.waiting.clear()
+            self._fail(destination, waiting, obstacle)
+        else:
+            flow.opening = None
+            self._opened(flow, destination, connection)
+
+    async def _connect(self, flow: Flow, destination: Address) -> Connection:
+        sock = await self._connected_socket(destination)
+        try:
+            if self._context is not None:
+                flow.phase = SHAKING_HANDS
+            _, connection = await self._loop.create_connection(
+                lambda: Connection(self, self._clock, expects_pongs=True),
+                sock=sock,
+                ssl=self._context,
+                server_hostname=self._server_hostname(),
+                ssl_handshake_timeout=None if self._context is None else CONNECT_SECONDS,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        if self._context is not None:
+            self._check_name(flow, connection)
+        return connection
+
+    async def _connected_socket(self, destination: Address) -> socket.socket:
+        host, port = self._plan.local
+        sock = socket_from((host, port), any_port=False)
+        try:
+            try:
+                await self._loop.sock_connect(sock, destination)
+            except OSError as problem:
+                if not port or problem.errno not in {errno.EADDRNOTAVAIL, errno.EADDRINUSE}:
+                    raise
+                # The last connection from this port still lingers there (TIME_WAIT).
+                sock.close()
+                sock = socket_from((host, 0), any_port=True)
+                await self._loop.sock_connect(sock, destination)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _server_hostname(self) -> str | None:
+        if self._context is None:
+            return None
+        return self._plan.domain or ""
+
+    def _check_name(self, flow: Flow, connection: Connection) -> None:
+        session = connection.tls
+        flow.certificate = None if session is None else read_certificate(session)
+        if not self._tls.verify or self._plan.domain is None:
+            return
+        names = () if flow.certificate is None else flow.certificate.names
+        problem = misnamed(names, self._plan.domain)
+        if problem is not None:
+            connection.abort()
+            raise Misnamed(problem)
+
+    def _opened(self, flow: Flow, destination: Address, connection: Connection) -> None:
+        if self._closed:
+            connection.abort()
+            return
+        self.counts.opened += 1
+        flow.connection = connection
+        flow.failures = 0
+        flow.last_failure = None
+        self._by_connection[connection] = destination
+        now = self._clock.monotonic()
+        waiting = list(flow.waiting.values())
+        flow.waiting.clear()
+        for request in waiting:
+            request.on_fresh = True
+            self._write(flow, connection, request)
+            self._receiver.message_left(request.data, now)
+        self._receiver.batch_finished()
+
+    def _note_failure(self, flow: Flow, obstacle: Obstacle) -> None:
+        self.counts.failed += 1
+        pause = min(FIRST_BACKOFF_SECONDS * 2**flow.failures, LONGEST_BACKOFF_SECONDS)
+        flow.failures = min(flow.failures + 1, 16)
+        flow.last_failure = obstacle
+        flow.not_before = self._clock.monotonic() + pause * self._rng.uniform(0.75, 1.25)
+
+    # --- what goes and comes ---------------------------------------------------------------
+
+    def _write(self, flow: Flow, connection: Connection, request: Request) -> None:
+        request.sent_at = self._clock.monotonic()
+        flow.unanswered[branch_of(request.data)] = request
+        if len(flow.unanswered) > WAITING_LIMIT:
+            flow.unanswered.popitem(last=False)
+        connection.write(request.data)
+
+    def message_came(self, connection: Connection, data: bytes, now: float) -> None:
+        """An answer, or a request of the far side's, which the receiver will not know."""
+        destination = self._by_connection.get(connection)
+        if destination is None:
+            return
+        flow = self._flows.get(destination)
+        if flow is not None:
+            flow.unanswered.pop(answered_branch(data), None)
+        self._receiver.message_received(data, destination, now)
+
+    def portion_ended(self, connection: Connection) -> None:
+        """The driver may re-arm its timer."""
+        self._receiver.batch_finished()
+
+    def connection_ended(self, connection: Connection, cause: Exception | None) -> None:
+        """What was asked over it is asked again, or has failed."""
+        destination = self._by_connection.pop(connection, None)
+        flow = None if destination is None else self._flows.get(destination)
+        if destination is None or flow is None or flow.connection is not connection:
+            return
+        flow.connection = None
+        lost = list(flow.unanswered.values())
+        flow.unanswered.clear()
+        again = [each for each in lost if not (each.on_fresh or each.repeated)]
+        if isinstance(cause, FramingLost) or connection.message_since is not None:
+            again = []
+        kept = set(map(id, again))
+        for request in again:
+            self.counts.repeated += 1
+            request.repeated = True
+            flow.waiting[branch_of(request.data)] = request
+        if again:
+            self._open_soon(flow, destination)
+        failed = [each for each in lost if id(each) not in kept]
+        if failed:
+            obstacle = why_ended(cause)
+            self._note_failure(flow, obstacle)
+            self._fail(destination, failed, obstacle)
+
+    def _give_up(self, flow: Flow, destination: Address, connection: Connection) -> None:
+        """Use this connection no more; what else was asked over it is asked over another one."""
+        self._by_connection.pop(connection, None)
+        flow.connection = None
+        connection.abort()
+        for branch, request in flow.unanswered.items():
+            flow.waiting[branch] = request
+        flow.unanswered.clear()
+        if flow.waiting:
+            self._open_soon(flow, destination)
+
+    def _fail(self, destination: Address, requests: list[Request], obstacle: Obstacle) -> None:
+        now = self._clock.monotonic()
+        for request in requests:
+            self._receiver.send_failed(
+                request.data, destination, obstacle.kind, obstacle.detail, now
+            )
+        self._receiver.batch_finished()
+
+    # --- between probes --------------------------------------------------------------------
+
+    def _look_after(self) -> None:
+        """Ping what is idle, give up what is dead, close what nobody uses any more."""
+        self._round = None
+        now = self._clock.monotonic()
+        for destination, flow in list(self._flows.items()):
+            if now - flow.last_used > UNUSED_SECONDS and not flow.waiting:
+                if flow.connection is not None:
+                    self._by_connection.pop(flow.connection, None)
+                    flow.connection.abort()
+                del self._flows[destination]
+            elif flow.connection is not None and flow.connection.is_open:
+                self._keep_alive(flow, destination, flow.connection, now)
+        if self._flows and not self._closed:
+            self._round = self._loop.call_later(ROUND_SECONDS, self._look_after)
+
+    def _keep_alive(
+        self, flow: Flow, destination: Address, connection: Connection, now: float
+    ) -> None:
+        pinged = connection.pinged_at
+        if pinged is not None and connection.pongs and now - pinged > PONG_WITHIN_SECONDS:
+            self.counts.dead_flows += 1
+            self._give_up(flow, destination, connection)
+        elif now - max(connection.last_read, connection.last_write) >= PING_AFTER_SECONDS:
+            self.counts.pings += 1
+            connection.ping()
+
+
+def socket_from(local: tuple[str, int], *, any_port: bool) -> socket.socket:
+    """A socket to connect from ``local``; raises OSError if this machine lacks the address."""
+    host, port = local
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if host not in _WILDCARDS or (port and not any_port):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((host, 0 if any_port else port))
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,188 @@
+"""TLS for SIP: contexts, and whether a certificate is the right one (RFC 5922).
+
+OpenSSL verifies the chain and the dates. The name is verified here, after the handshake, because
+SIP has rules of its own (RFC 5922 §7): a certificate may name a SIP domain as a URI, and if it does
+then its host names do not count. One rule is not kept: a wildcard for the left-most label, which
+§7.2 forbids, is accepted, because carriers' certificates are full of them and no other client
+refuses them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import re
+import ssl
+from collections.abc import Iterator
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from trunkpulse.config.settings import ServerTls
+from trunkpulse.model import TlsSettings
+from trunkpulse.ports import Certificate
+
+__all__ = [
+    "TlsUnusable",
+    "client_context",
+    "failure_words",
+    "misnamed",
+    "read_certificate",
+    "server_context",
+]
+
+_SIP_DOMAIN: Final = re.compile(r"sip:([^@;?/]+)", re.IGNORECASE)
+
+
+class TlsUnusable(OSError):
+    """A file that TLS needs cannot be used; ``strerror`` is a sentence about it."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(errno.EINVAL, sentence)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def client_context(tls: TlsSettings) -> ssl.SSLContext:
+    """A context that verifies what ``tls`` says but the name; raises TlsUnusable."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False  # see ``misnamed``
+    if not tls.verify:
+        context.verify_mode = ssl.CERT_NONE
+    elif tls.ca_file is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        with _about(f"The CA file {tls.ca_file} holds no certificates to trust"):
+            context.load_verify_locations(tls.ca_file)
+    if tls.cert_file is not None:
+        _load_own(context, tls.cert_file, tls.key_file)
+    return context
+
+
+def server_context(tls: ServerTls) -> ssl.SSLContext:
+    """A context that shows our certificate, and asks for theirs if it has a CA; TlsUnusable."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load_own(context, tls.cert_file, tls.key_file)
+    if tls.ca_file is not None:
+        with _about(f"The CA file {tls.ca_file} holds no certificates to trust"):
+            context.load_verify_locations(tls.ca_file)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _load_own(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> None:
+    files = cert_file if key_file is None else f"{cert_file} with the key {key_file}"
+    with _about(f"The certificate {files} cannot be used"):
+        # An encrypted key would have OpenSSL ask for its password on the terminal.
+        context.load_cert_chain(cert_file, key_file, password=lambda: b"")
+
+
+@contextlib.contextmanager
+def _about(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ssl.SSLError as problem:
+        reason = (problem.reason or "not PEM").lower().replace("_", " ")
+        raise TlsUnusable(f"{what} ({reason}); check the file") from problem
+    except OSError as problem:
+        raise TlsUnusable(f"{what} ({problem.strerror}); check the path") from problem
+
+
+# --- what a far side showed ----------------------------------------------------------------
+
+
+def read_certificate(connection: ssl.SSLObject) -> Certificate | None:
+    """The certificate that the far side of ``connection`` showed; None if none can be read."""
+    encoded = connection.getpeercert(binary_form=True)
+    if encoded is None:
+        return None
+    try:
+        certificate = x509.load_der_x509_certificate(encoded)
+        names = tuple(_names(certificate))
+        subject, issuer = certificate.subject, certificate.issuer
+        cipher = connection.cipher()
+        return Certificate(
+            subject=subject.rfc4514_string(),
+            issuer=issuer.rfc4514_string(),
+            names=names,
+            not_before_ms=int(certificate.not_valid_before_utc.timestamp() * 1000),
+            not_after_ms=int(certificate.not_valid_after_utc.timestamp() * 1000),
+            protocol=connection.version() or "",
+            cipher=cipher[0] if cipher else "",
+        )
+    except ValueError:
+        return None
+
+
+def _names(certificate: x509.Certificate) -> Iterator[str]:
+    """Its alternative names; without any of a host or a URI, its common name (RFC 5922 §7.1)."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        alternatives: list[x509.GeneralName] = []
+    else:
+        alternatives = list(extension.value)
+    found = False
+    for name in alternatives:
+        match name:
+            case x509.UniformResourceIdentifier() | x509.DNSName():
+                found = True
+                yield name.value
+            case x509.IPAddress():
+                yield str(name.value)
+            case _:
+                pass
+    if not found:
+        yield from _common_names(certificate)
+
+
+def _common_names(certificate: x509.Certificate) -> list[str]:
+    attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return [str(attribute.value) for attribute in attributes]
+
+
+def misnamed(names: tuple[str, ...], domain: str) -> str | None:
+    """Why a certificate of these names is not that of ``domain`` (RFC 5922 §7.2); None: it is."""
+    domains = [found[1] for name in names if (found := _SIP_DOMAIN.fullmatch(name))]
+    candidates = domains or [name for name in names if ":" not in name or _is_address(name)]
+    if any(_matches(candidate, domain) for candidate in candidates):
+        return None
+    listed = ", ".join(candidates[:3]) + (" and others" if len(candidates) > 3 else "")
+    return f"the certificate is for {listed or 'nobody'}, not for {domain}"
+
+
+def _matches(name: str, domain: str) -> bool:
+    if _is_address(domain) or _is_address(name):
+        return _is_address(name) and _is_address(domain) and _address(name) == _address(domain)
+    theirs, ours = name.lower().rstrip("."), domain.lower().rstrip(".")
+    if theirs == ours:
+        return True
+    head, dot, rest = theirs.partition(".")
+    return head == "*" and "." in rest and bool(dot) and rest == ours.partition(".")[2]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        _address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(text.strip("[]"))
+
+
+def failure_words(problem: BaseException) -> str:
+    """Why a handshake failed, as a phrase for a person."""
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return f"the certificate is not trusted ({problem.verify_message})"
+    if isinstance(problem, ssl.SSLError):
+        reason = (problem.reason or "it ended early").lower().replace("_", " ")
+        return f"the TLS handshake failed ({reason})"
+    return f"the TLS handshake failed ({str(problem) or 'it ended early'})"
