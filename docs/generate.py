@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
-from generators import commands, configuration, states, timing
+from generators import commands, configuration, presets, states, timing
 from generators.living import METHODS, Observed, observe
 from generators.markdown import table
 
@@ -61,6 +61,8 @@ def parts() -> dict[str, str]:
         "endpoints": endpoints(seen),
         "failure-kinds": states.failure_kinds(),
         "metrics": metrics(seen),
+        "profile-keys": configuration.profile_keys(),
+        "profiles": presets.profiles(),
         "rollup-table": states.rollup_table(),
         "target-diagram": states.target_diagram(),
         "target-rules": states.target_rules(),

@@ -7,10 +7,15 @@ import tomllib
 from pathlib import Path
 
 from generators.markdown import table
-from trunkpulse.config.schema import Allowed, Document, Section
+from trunkpulse.config.schema import Allowed, Document, LimitsEntry, RequiresEntry, Section
+from trunkpulse.config.settings import SipListen
+from trunkpulse.sip.grammar import host_and_port
 
-__all__ = ["configuration"]
+__all__ = ["configuration", "profile_keys"]
 
+HEADINGS = ("key", "must be", "default", "meaning")
+OF_PROFILES = {"limits": LimitsEntry, "requires": RequiresEntry}
+"""The tables that only the file of a profile has."""
 MEANINGS = Path(__file__).with_name("meanings.toml")
 
 
@@ -38,12 +43,26 @@ def _default(value: object) -> str:
 
 
 def _item(value: object) -> str:
-    return f'"udp:{value[0]}:{value[1]}"' if isinstance(value, tuple) else f'"{value}"'
+    if isinstance(value, SipListen):
+        return f'"{value.protocol}:{host_and_port(value.host, value.port)}"'
+    return f'"{value}"'
+
+
+def _meanings() -> dict[str, str]:
+    return tomllib.loads(MEANINGS.read_text(encoding="utf-8"))
+
+
+def _row(name: str, section: type[Section], meaning: str) -> tuple[str, ...]:
+    field = section.model_fields[name]
+    allowed = next(item for item in field.metadata if isinstance(item, Allowed))
+    phrase = f"{allowed.phrase}; each {allowed.each}" if allowed.each else allowed.phrase
+    default = "required" if field.is_required() else _default(field.default)
+    return f"`{name}`", phrase, default, meaning
 
 
 def configuration() -> str:
     """Every section with its keys; what each is for stands in ``meanings.toml``."""
-    meanings = tomllib.loads(MEANINGS.read_text(encoding="utf-8"))
+    meanings = _meanings()
     parts: list[str] = []
     used: set[str] = set()
 
@@ -60,18 +79,28 @@ def configuration() -> str:
                 if not path:
                     continue
             used.add(key)
-            allowed = next(item for item in field.metadata if isinstance(item, Allowed))
-            phrase = f"{allowed.phrase}; each {allowed.each}" if allowed.each else allowed.phrase
-            default = "required" if field.is_required() else _default(field.default)
-            rows.append((f"`{name}`", phrase, default, meanings[key]))
+            rows.append(_row(name, section, meanings[key]))
         if rows:
             parts.append(f"### `{heading}`\n\n")
-            parts.append(table(("key", "must be", "default", "meaning"), rows) + "\n")
+            parts.append(table(HEADINGS, rows) + "\n")
         for each in inner:
             describe(*each)
 
     describe(Document, (), "")
-    unused = set(meanings) - used
+    unused = {key for key in meanings if key.partition(".")[0] not in OF_PROFILES} - used
     if unused:
         raise SystemExit(f"meanings.toml explains keys that do not exist: {', '.join(unused)}.")
     return "".join(parts).rstrip() + "\n"
+
+
+def profile_keys() -> str:
+    """The keys that only the file of a profile has."""
+    meanings = _meanings()
+    return "\n".join(
+        f"### `[{path}]`\n\n"
+        + table(
+            HEADINGS,
+            (_row(name, section, meanings[f"{path}.{name}"]) for name in section.model_fields),
+        )
+        for path, section in OF_PROFILES.items()
+    )

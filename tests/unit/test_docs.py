@@ -24,6 +24,7 @@ from trunkpulse.config import load_config
 from trunkpulse.events.envelope import decode, encode
 from trunkpulse.model import Destination, EventStream, FailureKind, Reason, TrunkState
 from trunkpulse.ports import Delivery, DeliveryOutcome
+from unit.config.pem import made
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -106,8 +107,29 @@ def test_every_reason_is_explained() -> None:
 # --- configuration files -------------------------------------------------------------------------
 
 
+PEM_FILES = {"ca_file": "ca.pem", "cert_file": "me.pem", "key_file": "me.key"}
+PROFILE = re.compile(r"# (profiles/\w+\.toml)\n")
+
+
+@pytest.fixture(scope="session")
+def pem_contents() -> dict[str, bytes]:
+    contents = made().contents
+    return {key: contents[name] for key, name in PEM_FILES.items()}
+
+
 @pytest.mark.parametrize("text", blocks("toml"))
-def test_configuration_loads(text: str, tmp_path: Path) -> None:
+def test_configuration_loads(text: str, pem_contents: dict[str, bytes], tmp_path: Path) -> None:
+    for block in blocks("toml"):
+        for name in PROFILE.findall(block.values[0]):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(block.values[0])
+    if profile := PROFILE.match(text):
+        text = (
+            f'[[trunks]]\nid = "a"\nprofile = "{profile[1]}"\ntargets = ["sip:x;transport=tcp"]\n'
+            'advanced = { password = "env:PASSWORD" }\n'
+        )
+    for key, name in re.findall(r'(\w+_file) = "([\w.-]+)"', text):
+        (tmp_path / name).write_bytes(pem_contents[key])
     environ = dict.fromkeys(re.findall(r'"env:(\w+)"', text), SECRET)
     for secret in re.findall(r'"file:([\w.]+)"', text):
         (tmp_path / secret).write_text(SECRET)

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import secrets
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trunkpulse.adapters.clock import SystemClock
-from trunkpulse.adapters.network.responder import (
-    Fate,
-    OptionsResponder,
-    ResponderCounts,
-    ResponderSettings,
-)
-from trunkpulse.cli.baseline import place
+from trunkpulse.adapters.network.errors import BindFailed
+from trunkpulse.adapters.network.responder import Fate, OptionsResponder, ResponderSettings
+from trunkpulse.adapters.network.tls import TlsUnusable
 from trunkpulse.cli.errors import WrongUsage
 from trunkpulse.cli.output import amount, clock_time, print_line
-from trunkpulse.config.values import sip_address
+from trunkpulse.config.settings import ServerTls, SipListen
+from trunkpulse.config.values import sip_listen
+from trunkpulse.config.wording import either
+from trunkpulse.model import TransportProtocol
 from trunkpulse.ports import Address
-from trunkpulse.sip.server import AnswerSettings
+from trunkpulse.sip.grammar import host_and_port
+from trunkpulse.sip.server import RETRY_AFTER_CODES, AnswerSettings
 
 __all__ = ["respond"]
 
@@ -33,11 +37,28 @@ __all__ = ["respond"]
 def respond(
     *,
     listen: Annotated[
-        str, typer.Option(metavar="udp:HOST:PORT", help="Where to listen; port 0: any free one.")
+        list[str],
+        typer.Option(
+            metavar="PROTOCOL:HOST:PORT",
+            help="Where to listen: udp:, tcp: or tls:, and port 0 for any free one; "
+            "may be repeated.",
+        ),
     ],
     code: Annotated[
         int, typer.Option(metavar="CODE", min=200, max=699, help="The status code to answer.")
     ] = 200,
+    retry_after: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SECONDS", min=0, max=86400, help="A Retry-After for codes that allow it."
+        ),
+    ] = None,
+    echo: Annotated[
+        bool,
+        typer.Option(
+            "--echo", help="Send each OPTIONS back as it arrived, in the body of the 2xx."
+        ),
+    ] = False,
     delay: Annotated[
         float,
         typer.Option(
@@ -50,76 +71,147 @@ def respond(
             metavar="SHARE", min=0, max=1, help="Share of requests to leave unanswered, 0 to 1."
         ),
     ] = 0.0,
+    rate: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Requests per second that one address is answered."),
+    ] = None,
+    cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="For tls: our certificate, PEM.")
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its private key, PEM, if it is in a file of its own."),
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Let in only those with a certificate of these authorities, PEM."
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Makes the losses the same each time.")
     ] = None,
     count: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="End after so many datagrams.")
+        int | None, typer.Option(metavar="N", min=1, help="End after so many messages.")
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print a line for each datagram.")
+        bool, typer.Option("--verbose", "-v", help="Print a line for each message.")
     ] = False,
 ) -> None:
-    """Answer OPTIONS on a local address until Ctrl-C, then say how many there were."""
+    """Answer OPTIONS on local addresses until Ctrl-C, then say how many there were."""
+    if retry_after is not None and code not in RETRY_AFTER_CODES:
+        allowed = either([str(each) for each in sorted(RETRY_AFTER_CODES)])
+        raise WrongUsage(f"--retry-after goes with --code {allowed} only, not with {code}.")
+    places = _places(listen)
+    plan = _Plan(
+        places,
+        _identity(places, cert, key, ca),
+        ResponderSettings(
+            answer=AnswerSettings(
+                tag_key=secrets.token_bytes(16),
+                code=code,
+                retry_after_seconds=retry_after,
+                echo=echo,
+            ),
+            requests_per_second=rate,
+            burst=rate or 1,
+            delay_seconds=delay,
+            loss=loss,
+        ),
+        count,
+        verbose,
+    )
+    fates = asyncio.run(_respond(plan, random.Random(seed)))
+    parts = (f", {number} {fate}" for fate, number in fates.items() if number)
+    print_line(f"{amount(sum(fates.values()), 'message')} arrived", *parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    places: Sequence[SipListen]
+    tls: ServerTls | None
+    settings: ResponderSettings
+    count: int | None
+    """End after so many messages."""
+    verbose: bool
+
+
+def _places(texts: Sequence[str]) -> list[SipListen]:
     try:
-        local = sip_address(listen)
+        return [sip_listen(text) for text in texts]
     except ValueError as problem:
         raise WrongUsage(f"--listen {problem}.") from problem
-    settings = ResponderSettings(
-        answer=AnswerSettings(tag_key=secrets.token_bytes(16), code=code),
-        delay_seconds=delay,
-        loss=loss,
+
+
+def _identity(
+    places: Sequence[SipListen], cert: Path | None, key: Path | None, ca: Path | None
+) -> ServerTls | None:
+    """Who we are to those who connect over TLS, if anybody can."""
+    wanted = any(place.protocol is TransportProtocol.TLS for place in places)
+    if wanted and cert is None:
+        raise WrongUsage("--listen tls: needs a certificate; name its PEM file with --cert.")
+    if not wanted and (cert or key or ca):
+        raise WrongUsage("--cert, --key and --ca are of use with --listen tls: only.")
+    if cert is None:
+        return None
+    certificate, private_key, authorities = (
+        None if file is None else str(file.absolute()) for file in (cert, key, ca)
     )
-    try:
-        counts = asyncio.run(_respond(local, settings, random.Random(seed), count, verbose=verbose))
-    except BrokenPipeError:
-        raise  # whoever read our output has gone
-    except OSError as problem:
-        raise WrongUsage(f"It cannot listen: {problem.strerror}.") from problem
-    fates = (f"{number} {fate}" for fate, number in counts.fates.items() if number)
-    print_line(f"{amount(counts.received, 'datagram')} arrived", *(f", {fate}" for fate in fates))
+    assert certificate is not None
+    return ServerTls(cert_file=certificate, key_file=private_key, ca_file=authorities)
 
 
-async def _respond(
-    local: tuple[str, int],
-    settings: ResponderSettings,
-    rng: random.Random,
-    count: int | None,
-    *,
-    verbose: bool,
-) -> ResponderCounts:
+async def _respond(plan: _Plan, rng: random.Random) -> dict[Fate, int]:
+    """Answer until a signal or the count ends it; what became of each message."""
+    clock = SystemClock()
     done = asyncio.Event()
     arrived = 0
 
-    def heard(data: bytes, source: Address, fate: Fate) -> None:
+    def heard(place: SipListen, data: bytes, source: Address, fate: Fate) -> None:
         nonlocal arrived
         arrived += 1
-        if verbose:
+        if plan.verbose:
             line = data.lstrip().split(b"\n", 1)[0].strip()[:120].decode("utf-8", "replace")
-            _tell(f"{clock_time(_now_ms())}  {place(source)}  {line}  {fate}")
-        if arrived == count:
+            sender = f"{place.protocol}:{host_and_port(source[0], source[1])}"
+            _tell(f"{clock_time(clock.wall() * 1000)}  {sender}  {line}  {fate}")
+        if arrived == plan.count:
             # An answer that is delayed shall still leave.
-            asyncio.get_running_loop().call_later(settings.delay_seconds, done.set)
+            asyncio.get_running_loop().call_later(plan.settings.delay_seconds, done.set)
 
-    responder = OptionsResponder.listen(local, settings, clock=SystemClock(), rng=rng, heard=heard)
-    try:
+    responders: list[OptionsResponder] = []
+    with contextlib.ExitStack() as open_ones:
+        for place in plan.places:
+            try:
+                responder = await OptionsResponder.listen_on(
+                    place,
+                    plan.settings,
+                    clock=clock,
+                    rng=rng,
+                    tls=plan.tls,
+                    heard=partial(heard, place),
+                )
+            except OSError as problem:
+                raise WrongUsage(_cannot_listen(place, problem)) from problem
+            open_ones.callback(responder.close)
+            responders.append(responder)
         _on_signals(done.set)
-        _tell(
-            f"Answering OPTIONS with {settings.answer.code} on udp:{place(responder.local_address)}"
-        )
+        for responder in responders:
+            _tell(f"Answering OPTIONS with {plan.settings.answer.code} on {responder.place}")
         await done.wait()
-    finally:
-        responder.close()
-    return responder.counts
+    return {fate: sum(each.counts.fates[fate] for each in responders) for fate in Fate}
+
+
+def _cannot_listen(place: SipListen, problem: OSError) -> str:
+    if isinstance(problem, TlsUnusable):
+        return f"{problem}."
+    reason = problem.reason if isinstance(problem, BindFailed) else problem.strerror or problem
+    where = host_and_port(place.host, place.port)
+    return f"It cannot listen on {place.protocol}:{where}: {reason}; choose another with --listen."
 
 
 def _tell(line: str) -> None:
     print_line(line)
     sys.stdout.flush()  # whoever started us reads the address from a pipe
-
-
-def _now_ms() -> float:
-    return SystemClock().wall() * 1000
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

@@ -1,17 +1,17 @@
-"""What no single entry shows: ids that are given twice or lead nowhere, numbers that disagree."""
+"""What no single entry shows: ids that are given twice or lead nowhere, listeners without TLS."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from trunkpulse.config.endpoint import Endpoint
+from trunkpulse.config.certificates import Certificates, TlsFiles
 from trunkpulse.config.report import Report
-from trunkpulse.config.schema import Document, TrunkEntry
+from trunkpulse.config.schema import Document, ServerTlsEntry, SipEntry
 from trunkpulse.config.wording import shown
-from trunkpulse.sip.uri import SipUri
+from trunkpulse.model import TransportProtocol
 
-__all__ = ["check_ids", "check_references"]
+__all__ = ["check_ids", "check_listeners", "check_references", "server_files"]
 
 _IDENTIFIED = ("trunks", "routes", "event_streams")
 
@@ -43,13 +43,10 @@ def check_references(
     raw: Mapping[str, object],
     report: Report,
 ) -> None:
-    """Entries agree with themselves, and every trunk that they name is declared.
+    """Every trunk that routes and streams name is declared, and named once in a route.
 
     ``positions`` tells where in ``raw`` the entries of ``document`` stand.
     """
-    for position, trunk in zip(positions["trunks"], document.trunks, strict=True):
-        _check_targets(position, trunk, report)
-        _check_families(position, trunk, report)
     declared = frozenset(_ids(raw, "trunks"))
     # A list of trunks that cannot be read at all is one problem, not one for each reference.
     readable = isinstance(raw.get("trunks", []), list)
@@ -74,45 +71,34 @@ def _dangling(name: str) -> str:
     return f"must be the id of a trunk in this file, but there is no trunk {shown(name)}"
 
 
-def _check_targets(position: int, trunk: TrunkEntry, report: Report) -> None:
-    count = len(trunk.targets)
-    if trunk.min_available_targets > count:
+def check_listeners(
+    sip: SipEntry, folder: Path, certificates: Certificates, report: Report
+) -> None:
+    """Who listens for TLS has a certificate, and nobody else has."""
+    over_tls = any(each.protocol is TransportProtocol.TLS for each in sip.listen)
+    if sip.tls is None:
+        if over_tls:
+            report.add(
+                ("sip", "tls"),
+                "must be set for those who connect over TLS, such as "
+                '{ cert_file = "me.pem", key_file = "me.key" }',
+            )
+        return
+    if not over_tls:
         report.add(
-            ("trunks", position, "min_available_targets"),
-            f"must be at most the number of targets, {count}, not {trunk.min_available_targets}",
+            ("sip", "tls"),
+            'must be left out while nothing listens for TLS; add such as "tls:127.0.0.1:5061" '
+            "to listen",
         )
-    if count == 1:
         return
-    first: dict[Endpoint, int] = {}
-    for place, target in enumerate(trunk.targets):
-        earlier = first.setdefault(Endpoint.of(target), place)
-        if earlier != place:
-            same = trunk.targets[earlier]
-            another = "" if same == target else f", which is where {shown(target)} leads too"
-            report.add(
-                ("trunks", position, "targets", place),
-                f"must not repeat a target of this trunk, {shown(same)}{another}",
-            )
+    for key, problem in certificates.problems(server_files(sip.tls, folder)):
+        report.add(("sip", "tls", key), problem)
 
 
-def _check_families(position: int, trunk: TrunkEntry, report: Report) -> None:
-    """A socket of the source's family reaches every target that is written as an address."""
-    if trunk.advanced is None or trunk.advanced.source is None:
-        return
-    source = trunk.advanced.source[0]
-    for place, target in enumerate(trunk.targets):
-        family = _family(SipUri.parse(target).host)
-        if family not in {None, _family(source)}:
-            report.add(
-                ("trunks", position, "targets", place),
-                f"must be at an {_family(source)} address like {source}, the source of this"
-                f" trunk's probes, not {shown(target)}",
-            )
+def server_files(entry: ServerTlsEntry, folder: Path) -> TlsFiles:
+    """The files that ``[sip] tls`` names, their paths absolute."""
 
+    def absolute(name: str | None) -> str | None:
+        return None if name is None else str(folder.absolute() / name)
 
-def _family(host: str) -> str | None:
-    """Of an address; None for a name, which may have addresses of both."""
-    try:
-        return f"IPv{ipaddress.ip_address(host).version}"
-    except ValueError:
-        return None
+    return TlsFiles(absolute(entry.cert_file), absolute(entry.key_file), absolute(entry.ca_file))

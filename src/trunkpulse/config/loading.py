@@ -17,41 +17,34 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from trunkpulse.config.checks import check_ids, check_references
+from trunkpulse.config.certificates import Certificates
+from trunkpulse.config.checks import (
+    check_ids,
+    check_listeners,
+    check_references,
+    server_files,
+)
 from trunkpulse.config.document import read_document
 from trunkpulse.config.errors import ConfigError
+from trunkpulse.config.profiles import Profiles
 from trunkpulse.config.report import Report
-from trunkpulse.config.schema import (
-    AdvancedEntry,
-    Document,
-    KeepaliveEntry,
-    RouteEntry,
-    StreamEntry,
-    TrunkEntry,
-)
+from trunkpulse.config.schema import Document, RouteEntry, ServerTlsEntry, StreamEntry
 from trunkpulse.config.secrets import Secrets
 from trunkpulse.config.settings import (
     ApiSettings,
     Config,
     InstanceSettings,
+    ServerTls,
     SipSettings,
     StorageSettings,
 )
-from trunkpulse.config.values import healthy_codes
+from trunkpulse.config.trunk_checks import check_trunks
+from trunkpulse.config.trunks import Trunks
 from trunkpulse.config.wording import printable
-from trunkpulse.model import (
-    Destination,
-    EventStream,
-    KeepalivePolicy,
-    ProbeIdentity,
-    Route,
-    RouteTrunk,
-    Trunk,
-)
+from trunkpulse.model import Destination, EventStream, Route, RouteTrunk
 
 __all__ = ["load_config"]
 
-_NOTHING_SPECIAL = ProbeIdentity()
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -67,9 +60,20 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         document, positions = _validated(raw, secrets, report)
         check_ids(raw, report)
         check_references(document, positions, raw, report)
+        certificates = Certificates()
+        check_listeners(document.sip, path.parent, certificates, report)
+        profiles = Profiles(secrets, certificates)
+        check_trunks(
+            document.trunks,
+            positions["trunks"],
+            report,
+            folder=path.parent,
+            profiles=profiles,
+            certificates=certificates,
+        )
         if report.problems:
             raise ConfigError(report.problems)
-        config = _config(document, path)
+        config = _config(document, path, profiles)
         return dataclasses.replace(
             config, exposed_secret_files=tuple(sorted(secrets.exposed_files))
         )
@@ -121,85 +125,35 @@ def _without(raw: Mapping[str, object], faulty: set[tuple[str | int, ...]]) -> d
     return kept
 
 
-def _config(document: Document, path: Path) -> Config:
+def _config(document: Document, path: Path, profiles: Profiles) -> Config:
     storage, sip = document.storage, document.sip
-    default = _overridden(KeepalivePolicy(), document.keepalive)
-    policies = _Policies(default)
+    trunks = Trunks(document.keepalive, profiles, path)
     return Config(
         instance=InstanceSettings(
             id=document.instance.id or _host_name(), region=document.instance.region
         ),
         storage=StorageSettings(path=None if storage.url is None else path.parent / storage.url),
         api=ApiSettings(listen=document.api.listen),
-        sip=SipSettings(listen=sip.listen, allow=sip.allow, user_agent=sip.user_agent),
-        keepalive=default,
-        trunks=tuple(_trunk(entry, policies, path.name) for entry in document.trunks),
+        sip=SipSettings(
+            listen=sip.listen,
+            tls=None if sip.tls is None else _server_tls(sip.tls, path.parent),
+            allow=sip.allow,
+            user_agent=sip.user_agent,
+        ),
+        keepalive=trunks.default,
+        trunks=tuple(map(trunks.trunk, document.trunks)),
         routes=tuple(_route(entry, path.name) for entry in document.routes),
         event_streams=tuple(_stream(entry, path.name) for entry in document.event_streams),
     )
 
 
+def _server_tls(entry: ServerTlsEntry, folder: Path) -> ServerTls | None:
+    files = server_files(entry, folder)
+    return ServerTls(cert_file=str(files.cert_file), key_file=files.key_file, ca_file=files.ca_file)
+
+
 def _host_name() -> str:
     return _NOT_IN_AN_ID.sub("-", socket.gethostname()).strip("._-")[:128] or "trunkpulse"
-
-
-class _Policies:
-    """Gives trunks with equal settings the same object."""
-
-    def __init__(self, default: KeepalivePolicy) -> None:
-        self._default = default
-        self._distinct = {default: default}
-        self._by_overrides: dict[frozenset[tuple[str, object]], KeepalivePolicy] = {}
-
-    def of(self, entry: KeepaliveEntry | None) -> KeepalivePolicy:
-        if entry is None:
-            return self._default
-        overrides = frozenset((key, getattr(entry, key)) for key in entry.model_fields_set)
-        policy = self._by_overrides.get(overrides)
-        if policy is None:
-            policy = _overridden(self._default, entry)
-            # Other overrides may amount to the same settings.
-            policy = self._distinct.setdefault(policy, policy)
-            self._by_overrides[overrides] = policy
-        return policy
-
-
-def _overridden(policy: KeepalivePolicy, entry: KeepaliveEntry) -> KeepalivePolicy:
-    """``policy`` with what the file sets in ``entry``."""
-    changes = entry.model_dump(exclude_unset=True)
-    if "healthy_responses" in changes:
-        changes["healthy_codes"] = healthy_codes(entry.healthy_responses)
-    return dataclasses.replace(policy, **changes)
-
-
-def _trunk(
-    entry: TrunkEntry,
-    policies: _Policies,
-    file: str,
-) -> Trunk:
-    return Trunk(
-        id=entry.id,
-        name=entry.name or entry.id,
-        targets=entry.targets,
-        direction=entry.direction,
-        region=entry.region,
-        carrier=entry.carrier,
-        min_available_targets=entry.min_available_targets,
-        enabled=entry.enabled,
-        keepalive=policies.of(entry.keepalive),
-        identity=_NOTHING_SPECIAL if entry.advanced is None else _identity(entry.advanced),
-        managed_by=file,
-    )
-
-
-def _identity(entry: AdvancedEntry) -> ProbeIdentity:
-    return ProbeIdentity(
-        from_uri=entry.from_uri,
-        contact_uri=entry.contact_uri,
-        request_uri=entry.request_uri,
-        headers=entry.headers,
-        source=entry.source,
-    )
 
 
 def _route(entry: RouteEntry, file: str) -> Route:

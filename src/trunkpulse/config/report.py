@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Union, get_args, get_origin
@@ -40,17 +41,22 @@ def _walk(
             yield from _walk(inner, (*path, name))
 
 
-_SECTIONS = dict(_walk(Document, ()))
-"""Path of keys, without positions in lists -> the section there."""
+@functools.cache
+def _sections_of(document: type[Section]) -> dict[tuple[str, ...], type[Section]]:
+    """Path of keys, without positions in lists -> the section there."""
+    return dict(_walk(document, ()))
 
 
 class Report:
     """Collects the problems of one document."""
 
-    def __init__(self, file: str, document: Mapping[str, object]) -> None:
+    def __init__(
+        self, file: str, document: Mapping[str, object], schema: type[Section] = Document
+    ) -> None:
         self.problems: list[str] = []
         self._file = file
         self._document = document
+        self._sections = _sections_of(schema)
 
     def add(self, location: Location, predicate: str) -> None:
         """``predicate`` follows the key: "must be …", without a full stop."""
@@ -72,16 +78,16 @@ class Report:
                 case "value_error" if isinstance(reason, ValueError):
                     self.add(location, str(reason))
                 case "missing":
-                    allowed, _ = _allowed(location)
+                    allowed, _ = self._allowed(location)
                     self.add(location, f"is missing; it must be {allowed}")
                 case _:
-                    allowed, secret = _allowed(location)
+                    allowed, secret = self._allowed(location)
                     value = "" if secret else f", not {shown(finding['input'])}"
                     self.add(location, f"must be {allowed}{value}")
 
     def _add_unknown(self, location: Location) -> None:
         key = str(location[-1])
-        section = _SECTIONS[_keys(location)[:-1]]
+        section = self._sections[_keys(location)[:-1]]
         if key in section.later:
             self.add(location, "is not supported by this version yet; take it out")
             return
@@ -101,14 +107,14 @@ class Report:
         name = entry.get("id") if isinstance(entry, dict) else None
         return f" ({_KINDS[section]} {shown(name)})" if isinstance(name, str) else ""
 
+    def _allowed(self, location: Location) -> tuple[str, bool]:
+        """What may stand at ``location``, and whether it may be a secret."""
+        keys = _keys(location)
+        field: FieldInfo = self._sections[keys[:-1]].model_fields[keys[-1]]
+        allowed = next(item for item in field.metadata if isinstance(item, Allowed))
+        phrase = allowed.each if isinstance(location[-1], int) else allowed.phrase
+        return phrase, allowed.secret
+
 
 def _keys(location: Sequence[str | int]) -> tuple[str, ...]:
     return tuple(part for part in location if isinstance(part, str))
-
-
-def _allowed(location: Location) -> tuple[str, bool]:
-    """What may stand at ``location``, and whether it may be a secret."""
-    keys = _keys(location)
-    field: FieldInfo = _SECTIONS[keys[:-1]].model_fields[keys[-1]]
-    allowed = next(item for item in field.metadata if isinstance(item, Allowed))
-    return (allowed.each if isinstance(location[-1], int) else allowed.phrase), allowed.secret

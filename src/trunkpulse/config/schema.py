@@ -3,90 +3,70 @@
 These models live only while a file is loaded; what comes out of them are the frozen values of
 ``model`` and ``settings``. ``Allowed`` is for people: it completes the sentence "KEY must be …"
 when a value is of the wrong kind or out of bounds. The functions of ``values`` phrase their own.
+A profile's file has the tables of a trunk, so it is described here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationInfo,
-)
+from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
-from trunkpulse.config.secrets import Secrets, webhook_secret
-from trunkpulse.config.settings import ApiSettings, IpNetwork, ListenAddress, SipSettings
+from trunkpulse.config.secrets import sip_password, webhook_secret
+from trunkpulse.config.section import Allowed, Section, TextOr, secret_of, text_of
+from trunkpulse.config.settings import (
+    ApiSettings,
+    IpNetwork,
+    ListenAddress,
+    SipListen,
+    SipSettings,
+)
+from trunkpulse.config.streams import destination_type, event_type, reason_code, webhook_url
 from trunkpulse.config.values import (
+    BUILT_IN_PROFILES,
     api_address,
-    destination_type,
-    event_type,
+    certificate_host,
     extra_headers,
     healthy_response,
     network,
     number_range,
     probe_target,
-    reason_code,
-    sip_address,
+    profile_name,
+    proxy_uri,
+    public_address,
+    sip_listen,
     sip_uri,
     source_address,
     sqlite_path,
-    webhook_url,
 )
-from trunkpulse.model import Direction, KeepalivePolicy, NumberRange, WhenNoneAvailable
+from trunkpulse.config.wording import either
+from trunkpulse.model import (
+    Direction,
+    KeepalivePolicy,
+    NumberRange,
+    TransportProtocol,
+    WhenNoneAvailable,
+)
 
 __all__ = [
+    "EVEN_WEIGHT",
     "AdvancedEntry",
     "Allowed",
     "DestinationEntry",
     "Document",
     "KeepaliveEntry",
+    "LimitsEntry",
+    "ProfileDocument",
+    "RequiresEntry",
     "RouteEntry",
     "Section",
+    "ServerTlsEntry",
     "StreamEntry",
+    "TargetEntry",
+    "TlsEntry",
     "TrunkEntry",
 ]
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """What is allowed at a key, for a person."""
-
-    phrase: str
-    """Completes "KEY must be …"."""
-    each: str = ""
-    """The same for one element of the list or table at this key."""
-    secret: bool = False
-    """True: what stands there is never repeated."""
-
-
-def _text(parse: Callable[[str], T]) -> PlainValidator:
-    """A text that ``parse`` turns into its value."""
-
-    def validate(raw: object) -> T:
-        if not isinstance(raw, str):
-            raise PydanticCustomError("string_type", "not a text")
-        return parse(raw)
-
-    return PlainValidator(validate)
-
-
-def _secret(parse: Callable[[str], str]) -> PlainValidator:
-    """A pointer to a secret, which is looked up at once and handed to ``parse``."""
-
-    def validate(raw: object, info: ValidationInfo) -> str:
-        if not isinstance(raw, str) or not isinstance(info.context, Secrets):
-            raise PydanticCustomError("string_type", "not a text")
-        return parse(info.context.resolve(raw))
-
-    return PlainValidator(validate)
 
 
 def _headers(raw: object) -> tuple[tuple[str, str], ...]:
@@ -97,11 +77,13 @@ def _headers(raw: object) -> tuple[tuple[str, str], ...]:
 
 _ID = 'a name of 1 to 128 letters, digits, ".", "_" and "-" that begins with a letter or digit'
 _LABEL = "a text of 1 to 200 printable characters"
+_USER_NAME = "a text of 1 to 128 printable characters"
 _SECONDS = "a number of seconds from 0.1 to 3600"
 _ATTEMPTS = "a whole number from 1 to 100"
 _RANK = "a whole number from 1 to 65535"
 _SWITCH = "true or false"
 _DIRECTION = '"inbound", "outbound" or "both"'
+_PEM = "the path of a PEM file in quotes"
 _POLICY = KeepalivePolicy()
 _SIP_URI = 'a SIP URI in quotes such as "sip:192.0.2.1:5060"'
 
@@ -110,19 +92,15 @@ _Label = Annotated[str, Field(pattern=r"^\P{C}*[^\p{C}\s]\P{C}*$", max_length=20
 _Agent = Annotated[str, Field(pattern=r"^[\x21-\x7e][\x20-\x7e]{0,127}$")]
 _Seconds = Annotated[float, Field(ge=0.1, le=3600)]
 _Attempts = Annotated[int, Field(ge=1, le=100)]
+_Path = Annotated[str, Field(pattern=r"^\P{C}+$", max_length=4096)]
+_UserName = Annotated[str, Field(pattern=r"^\P{C}*[^\p{C}\s]\P{C}*$", max_length=128)]
 _Rank = Annotated[int, Field(ge=1, le=65535)]
+EVEN_WEIGHT = 100
+"""What a target weighs that does not say."""
 # Strict mode would refuse TOML's lists and texts for tuples and enumerations.
 _List = Field(strict=False)
 _FilledList = Field(strict=False, min_length=1)
 _Choice = Field(strict=False)
-
-
-class Section(BaseModel):
-    """A table of the file."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-    later: ClassVar[frozenset[str]] = frozenset()
-    """Documented keys that this version cannot honour yet."""
 
 
 class InstanceEntry(Section):
@@ -132,24 +110,34 @@ class InstanceEntry(Section):
 
 class StorageEntry(Section):
     url: Annotated[
-        str | None, _text(sqlite_path), Allowed('a text such as "sqlite:///PATH"', secret=True)
+        str | None, text_of(sqlite_path), Allowed('a text such as "sqlite:///PATH"', secret=True)
     ] = None
 
 
 class ApiEntry(Section):
     listen: Annotated[
-        ListenAddress, _text(api_address), Allowed('a text such as "127.0.0.1:8080"')
+        ListenAddress, text_of(api_address), Allowed('a text such as "127.0.0.1:8080"')
     ] = ApiSettings().listen
+
+
+class ServerTlsEntry(Section):
+    cert_file: Annotated[_Path, Allowed(_PEM)]
+    key_file: Annotated[_Path | None, Allowed(_PEM)] = None
+    ca_file: Annotated[_Path | None, Allowed(_PEM)] = None
 
 
 class SipEntry(Section):
     listen: Annotated[
-        tuple[Annotated[ListenAddress, _text(sip_address)], ...],
+        tuple[Annotated[SipListen, text_of(sip_listen)], ...],
         _List,
         Allowed("a list of addresses", each='a text such as "udp:127.0.0.1:5080"'),
     ] = SipSettings().listen
+    tls: Annotated[
+        ServerTlsEntry | None,
+        Allowed('a table such as { cert_file = "me.pem", key_file = "me.key" }'),
+    ] = None
     allow: Annotated[
-        tuple[Annotated[IpNetwork, _text(network)], ...],
+        tuple[Annotated[IpNetwork, text_of(network)], ...],
         _List,
         Allowed("a list of IP networks", each='a text such as "127.0.0.0/8"'),
     ] = SipSettings().allow
@@ -181,7 +169,7 @@ class KeepaliveEntry(Section):
         float, Field(ge=0, le=0.5), Allowed("a share of the interval from 0 to 0.5")
     ] = _POLICY.jitter
     healthy_responses: Annotated[
-        tuple[Annotated[str, _text(healthy_response)], ...],
+        tuple[Annotated[str, text_of(healthy_response)], ...],
         _FilledList,
         Allowed(
             "a list of at least one status code or class",
@@ -190,22 +178,58 @@ class KeepaliveEntry(Section):
     ] = _POLICY.healthy_responses
 
 
-class AdvancedEntry(Section):
-    later = frozenset(
-        {"outbound_proxy", "enable_nat", "advertised_address", "username", "password", "tls"}
-    )
+class TlsEntry(Section):
+    """Of a trunk or of a profile; what the trunk sets wins, key by key."""
 
-    from_uri: Annotated[str | None, _text(sip_uri), Allowed(_SIP_URI, secret=True)] = None
-    contact_uri: Annotated[str | None, _text(sip_uri), Allowed(_SIP_URI, secret=True)] = None
-    request_uri: Annotated[str | None, _text(sip_uri), Allowed(_SIP_URI, secret=True)] = None
+    verify: Annotated[bool, Allowed(_SWITCH)] = True
+    ca_file: Annotated[_Path | None, Allowed(_PEM)] = None
+    cert_file: Annotated[_Path | None, Allowed(_PEM)] = None
+    key_file: Annotated[_Path | None, Allowed(_PEM)] = None
+    server_name: Annotated[
+        str | None, text_of(certificate_host), Allowed('a host name such as "sbc.example.com"')
+    ] = None
+
+
+class AdvancedEntry(Section):
+    """Of a trunk or of a profile; what the trunk sets wins, key by key."""
+
+    from_uri: Annotated[str | None, text_of(sip_uri), Allowed(_SIP_URI, secret=True)] = None
+    to_uri: Annotated[str | None, text_of(sip_uri), Allowed(_SIP_URI, secret=True)] = None
+    contact_uri: Annotated[str | None, text_of(sip_uri), Allowed(_SIP_URI, secret=True)] = None
+    request_uri: Annotated[str | None, text_of(sip_uri), Allowed(_SIP_URI, secret=True)] = None
     headers: Annotated[
         tuple[tuple[str, str], ...],
         PlainValidator(_headers),
         Allowed('a table such as { "X-Account" = "42" }', secret=True),
     ] = ()
-    source: Annotated[
-        ListenAddress | None, _text(source_address), Allowed('a text such as "192.0.2.7:5070"')
+    max_forwards: Annotated[int, Field(ge=0, le=255), Allowed("a whole number from 0 to 255")] = 70
+    outbound_proxy: Annotated[
+        str | None,
+        text_of(proxy_uri),
+        Allowed('a SIP URI in quotes such as "sip:edge.example.com;lr"', secret=True),
     ] = None
+    source: Annotated[
+        ListenAddress | None, text_of(source_address), Allowed('a text such as "192.0.2.7:5070"')
+    ] = None
+    enable_nat: Annotated[bool, Allowed(_SWITCH)] = False
+    advertised_address: Annotated[
+        str | None, text_of(public_address), Allowed('a text such as "198.51.100.7"')
+    ] = None
+    username: Annotated[_UserName | None, Allowed(_USER_NAME)] = None
+    password: Annotated[
+        str | None,
+        secret_of(sip_password),
+        Field(repr=False),
+        Allowed('"env:NAME" or "file:PATH"', secret=True),
+    ] = None
+    tls: Annotated[TlsEntry | None, Allowed('a table such as { ca_file = "ca.pem" }')] = None
+
+
+class TargetEntry(Section):
+    """A target that takes another share of the calls than its neighbours."""
+
+    uri: Annotated[str, text_of(probe_target), Allowed(_SIP_URI, secret=True)]
+    weight: Annotated[_Rank, Allowed(_RANK)] = EVEN_WEIGHT
 
 
 class TrunkEntry(Section):
@@ -216,13 +240,17 @@ class TrunkEntry(Section):
     carrier: Annotated[_Label | None, Allowed(_LABEL)] = None
     profile: Annotated[
         str,
-        Field(pattern="^generic$"),
-        Allowed('"generic", the only profile that this version has'),
+        text_of(profile_name),
+        Allowed(f"{either(BUILT_IN_PROFILES)}, or the path of a file of your own"),
     ] = "generic"
     targets: Annotated[
-        tuple[Annotated[str, _text(probe_target)], ...],
+        tuple[Annotated[str | TargetEntry, TextOr(probe_target, TargetEntry)], ...],
         Field(strict=False, min_length=1, max_length=64),
-        Allowed("a list of 1 to 64 SIP URIs", each=_SIP_URI, secret=True),
+        Allowed(
+            "a list of 1 to 64 SIP URIs",
+            each=f'{_SIP_URI}, or a table such as {{ uri = "sip:192.0.2.1:5060", weight = 50 }}',
+            secret=True,
+        ),
     ]
     min_available_targets: Annotated[
         int, Field(ge=1, le=64), Allowed("a whole number from 1 to the number of targets")
@@ -242,7 +270,7 @@ class RouteEntry(Section):
     id: Annotated[_Id, Allowed(_ID)]
     direction: Annotated[Direction, _Choice, Allowed(_DIRECTION)] = Direction.OUTBOUND
     numbers: Annotated[
-        tuple[Annotated[NumberRange, _text(number_range)], ...],
+        tuple[Annotated[NumberRange, text_of(number_range)], ...],
         _List,
         Allowed("a list of E.164 prefixes and ranges", each='a text such as "+1"'),
     ] = ()
@@ -263,13 +291,15 @@ class RouteEntry(Section):
 
 
 class DestinationEntry(Section):
-    type: Annotated[str, _text(destination_type), Allowed('"webhook"')]
+    type: Annotated[str, text_of(destination_type), Allowed('"webhook"')]
     url: Annotated[
-        str, _text(webhook_url), Allowed("a URL that begins with https:// or http://", secret=True)
+        str,
+        text_of(webhook_url),
+        Allowed("a URL that begins with https:// or http://", secret=True),
     ]
     secret: Annotated[
         str | None,
-        _secret(webhook_secret),
+        secret_of(webhook_secret),
         Field(repr=False),
         Allowed('"env:NAME" or "file:PATH"', secret=True),
     ] = None
@@ -279,7 +309,7 @@ class StreamEntry(Section):
     id: Annotated[_Id, Allowed(_ID)]
     name: Annotated[_Label | None, Allowed(_LABEL)] = None
     event_types: Annotated[
-        tuple[Annotated[str, _text(event_type)], ...],
+        tuple[Annotated[str, text_of(event_type)], ...],
         _FilledList,
         Allowed("a list of at least one event type", each='"telephony.trunks.stateChange"'),
     ] = ("telephony.trunks.stateChange",)
@@ -289,7 +319,7 @@ class StreamEntry(Section):
         Allowed("a list of ids of trunks", each="the id of a trunk in quotes"),
     ] = ()
     reason_codes: Annotated[
-        tuple[Annotated[str, _text(reason_code)], ...],
+        tuple[Annotated[str, text_of(reason_code)], ...],
         _FilledList,
         Allowed("a list of at least one reason", each='a text such as "NETWORK_ERROR"'),
     ] = ("KEEPALIVE_FAILURE", "NETWORK_ERROR")
@@ -319,3 +349,27 @@ class Document(Section):
         _List,
         Allowed("a list of tables, each begun with [[event_streams]]", each="a table"),
     ] = ()
+
+
+class LimitsEntry(Section):
+    minimum_interval_seconds: Annotated[_Seconds | None, Allowed(_SECONDS)] = None
+
+
+class RequiresEntry(Section):
+    scheme: Annotated[Literal["sip", "sips"] | None, Allowed('"sip" or "sips"')] = None
+    transport: Annotated[TransportProtocol | None, _Choice, Allowed('"udp", "tcp" or "tls"')] = None
+    tls_verify: Annotated[bool, Allowed(_SWITCH)] = False
+    contact_is_fqdn: Annotated[bool, Allowed(_SWITCH)] = False
+    from_at_contact_host: Annotated[bool, Allowed(_SWITCH)] = False
+
+
+class ProfileDocument(Section):
+    """The file of a profile."""
+
+    description: Annotated[_Label, Allowed(_LABEL)]
+    keepalive: Annotated[KeepaliveEntry, Allowed("a table, begun with [keepalive]")] = (
+        KeepaliveEntry()
+    )
+    advanced: Annotated[AdvancedEntry, Allowed("a table, begun with [advanced]")] = AdvancedEntry()
+    limits: Annotated[LimitsEntry, Allowed("a table, begun with [limits]")] = LimitsEntry()
+    requires: Annotated[RequiresEntry, Allowed("a table, begun with [requires]")] = RequiresEntry()

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from trunkpulse.config.wording import printable
 
-__all__ = ["Secrets", "webhook_secret"]
+__all__ = ["Secrets", "sip_password", "webhook_secret"]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _PREFIX = "whsec_"
+_LONGEST_PASSWORD_CHARACTERS = 256
 _LARGEST_FILE_BYTES = 64 * 1024
 _OTHERS = 0o077
 """The permissions of everybody but the file's owner."""
@@ -101,5 +102,15 @@ def webhook_secret(secret: str) -> str:
         raise ValueError(
             "points at a secret that is not one of Standard Webhooks; make one of "
             f'"{_PREFIX}" followed by 24 to 64 random bytes in base64'
+        )
+    return secret
+
+
+def sip_password(secret: str) -> str:
+    """``secret`` itself if it can be a password of digest authentication; raises ValueError."""
+    if not secret.isprintable() or len(secret) > _LONGEST_PASSWORD_CHARACTERS:
+        raise ValueError(
+            "points at a secret that is no password; it must be one line of at most "
+            f"{_LONGEST_PASSWORD_CHARACTERS} printable characters"
         )
     return secret

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trunkpulse.model import EventStream, KeepalivePolicy, Route, Trunk
+from trunkpulse.model import EventStream, KeepalivePolicy, Route, TransportProtocol, Trunk
 
 __all__ = [
     "ApiSettings",
@@ -14,6 +14,8 @@ __all__ = [
     "InstanceSettings",
     "IpNetwork",
     "ListenAddress",
+    "ServerTls",
+    "SipListen",
     "SipSettings",
     "StorageSettings",
 ]
@@ -53,12 +55,36 @@ class ApiSettings:
     listen: ListenAddress = ("127.0.0.1", 8080)
 
 
+@dataclass(frozen=True, slots=True)
+class SipListen:
+    """Where SIP requests are awaited."""
+
+    protocol: TransportProtocol
+    host: str
+    """A literal address of this machine, or a wildcard."""
+    port: int
+    """0: any free one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTls:
+    """Who we are to those who connect over TLS. Paths are absolute, files are PEM."""
+
+    cert_file: str
+    key_file: str | None = None
+    """None: the key is in ``cert_file``."""
+    ca_file: str | None = None
+    """Only clients with a certificate of these authorities are let in; None: anybody is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipSettings:
     """The part of us that answers SIP requests."""
 
-    listen: tuple[ListenAddress, ...] = (("127.0.0.1", 5080),)
-    """UDP only; empty: off."""
+    listen: tuple[SipListen, ...] = (SipListen(TransportProtocol.UDP, "127.0.0.1", 5080),)
+    """Empty: off."""
+    tls: ServerTls | None = None
+    """With a TLS listener; None otherwise."""
     allow: tuple[IpNetwork, ...] = (ipaddress.ip_network("127.0.0.0/8"),)
     """Who may ask."""
     user_agent: str = "trunkpulse"

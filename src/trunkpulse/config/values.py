@@ -7,42 +7,47 @@ secret (a URL, a URI with a password) is not repeated.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
 
-from trunkpulse.config.settings import IpNetwork, ListenAddress
+from trunkpulse.config.settings import IpNetwork, ListenAddress, SipListen
 from trunkpulse.config.wording import either, shown
-from trunkpulse.model import NumberRange, Reason
+from trunkpulse.model import NumberRange, TransportProtocol
+from trunkpulse.sip.grammar import check_host, find_parameter, host_and_port, split_sent_by
 from trunkpulse.sip.request import check_extra_header
 from trunkpulse.sip.status import known_as
 from trunkpulse.sip.uri import SipUri
 
 __all__ = [
+    "BUILT_IN_PROFILES",
     "api_address",
-    "destination_type",
-    "event_type",
+    "certificate_host",
     "extra_headers",
     "healthy_codes",
     "healthy_response",
+    "is_profile_path",
     "network",
     "number_range",
     "probe_target",
-    "reason_code",
-    "sip_address",
+    "profile_name",
+    "proxy_uri",
+    "public_address",
+    "sip_listen",
     "sip_uri",
     "source_address",
     "sqlite_path",
-    "webhook_url",
 ]
 
-_EVENT_TYPES = ("telephony.trunks.stateChange",)
-_DESTINATION_TYPES = ("webhook",)
-_LATER_DESTINATION_TYPES = frozenset(
-    {"pagerduty", "servicenow", "amqp", "kafka", "nats", "redis", "apprise"}
-)
+BUILT_IN_PROFILES = ("generic", "twilio", "teams", "genesys")
+"""Profiles that come with trunkpulse, each a file in ``profiles``."""
+
+_PROTOCOLS = {protocol.value: protocol for protocol in TransportProtocol}
+_OTHER_TRANSPORTS = frozenset({"sctp", "tls-sctp", "ws", "wss"})
+_SPOKEN = '"udp:", "tcp:" or "tls:", the transports that this version speaks'
 _HEALTHY = re.compile(r"[2-6](?:xx|[0-9]{2})")
 _PROVISIONAL = re.compile(r"1(?:xx|[0-9]{2})")
 _NUMBERS = re.compile(r"(\+[0-9]{1,15})(?:-(\+[0-9]{1,15}))?")
@@ -53,7 +58,6 @@ _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _CANONICAL_TARGET = re.compile(
     rf"sip:(?:{_OCTET}\.){{3}}{_OCTET}:(?:[1-5][0-9]{{4}}|[1-9][0-9]{{0,3}})"
 )
-_URL = re.compile(r"[\x21-\x7e]{1,2048}")
 _MOST_HEADERS = 32
 
 
@@ -85,21 +89,19 @@ def api_address(text: str) -> ListenAddress:
     return address
 
 
-def sip_address(text: str) -> ListenAddress:
-    """``udp:HOST:PORT``."""
+def sip_listen(text: str) -> SipListen:
+    """Where SIP is awaited: ``udp:HOST:PORT``, ``tcp:HOST:PORT`` or ``tls:HOST:PORT``."""
     transport, _, place = text.partition(":")
-    if transport.lower() in {"tcp", "tls", "ws", "wss"}:
-        raise ValueError(
-            f'must begin with "udp:", not {shown(transport + ":")}, because this version speaks '
-            "UDP only"
-        )
+    if transport.lower() in _OTHER_TRANSPORTS:
+        raise ValueError(f"must begin with {_SPOKEN}, not {shown(transport + ':')}")
+    protocol = _PROTOCOLS.get(transport.lower())
     address = _address_and_port(place)
-    if transport.lower() != "udp" or address is None:
+    if protocol is None or address is None:
         raise ValueError(
-            'must be "udp:", an IP address and a port, such as "udp:127.0.0.1:5080" or '
-            f'"udp:[::1]:5080", not {shown(text)}'
+            'must be "udp:", "tcp:" or "tls:", an IP address and a port, such as '
+            f'"udp:127.0.0.1:5080" or "tls:[::1]:5061", not {shown(text)}'
         )
-    return address
+    return SipListen(protocol, *address)
 
 
 def source_address(text: str) -> ListenAddress:
@@ -136,22 +138,44 @@ def network(text: str) -> IpNetwork:
         ) from None
 
 
+@functools.lru_cache(maxsize=1024)  # a large file writes the same From and Contact everywhere
 def sip_uri(text: str) -> str:
     """The canonical form of a SIP or SIPS URI (RFC 3261 section 19.1)."""
     return str(_parsed(text))
 
 
 def probe_target(text: str) -> str:
-    """The canonical form of a SIP URI that can be probed over UDP."""
+    """The canonical form of a SIP URI that can be probed."""
     if _CANONICAL_TARGET.fullmatch(text):
         return text
-    uri = _parsed(text)
-    if uri.scheme == "sips" or uri.transport != "udp":
+    return str(_reachable(text))
+
+
+def proxy_uri(text: str) -> str:
+    """The canonical form of a SIP URI that requests are sent to and name in a Route header."""
+    uri = _reachable(text)
+    if ("lr", None) not in uri.parameters:
         raise ValueError(
-            'must be a "sip:" URI without another transport, because this version probes over '
-            f"UDP only, not {shown(text)}"
+            'must be the URI of a loose router, marked with ";lr" as in '
+            f'"sip:edge.example.com;lr", not {shown(text)}'
         )
     return str(uri)
+
+
+def _reachable(text: str) -> SipUri:
+    """A SIP URI whose transport is one that we speak."""
+    uri = _parsed(text)
+    named = find_parameter(uri.parameters, "transport")
+    if named is not None and named.lower() not in _PROTOCOLS:
+        raise ValueError(
+            f"must be reached over udp, tcp or tls, not over {shown(named)}, which this version "
+            "does not speak"
+        )
+    if uri.scheme == "sips" and uri.transport != "tls":
+        raise ValueError(
+            f'must be reached over TLS if it begins with "sips:", not over {shown(named)}'
+        )
+    return uri
 
 
 def _parsed(text: str) -> SipUri:
@@ -161,6 +185,47 @@ def _parsed(text: str) -> SipUri:
         return SipUri.parse(text)
     except ValueError as error:
         raise ValueError(f'must be a SIP URI such as "sip:192.0.2.1:5060", but {error}') from None
+
+
+def public_address(text: str) -> str:
+    """What Via and Contact show instead of the local address: a host, with or without a port."""
+    bare = text
+    with contextlib.suppress(ValueError):
+        # An IPv6 address may stand without the brackets that it has within a URI.
+        bare = host_and_port(str(ipaddress.IPv6Address(text)), None)
+    try:
+        host, port = split_sent_by(bare)
+    except ValueError:
+        raise ValueError(
+            'must be an IP address or a host name with or without a port, such as "198.51.100.7", '
+            f'"pbx.example.com:5060" or "[2001:db8::7]:5060", not {shown(text)}'
+        ) from None
+    return host_and_port(host, port)
+
+
+def certificate_host(text: str) -> str:
+    """The name or address that a certificate shall be for."""
+    try:
+        return check_host(text)
+    except ValueError:
+        raise ValueError(
+            f'must be a host name or an IP address such as "sbc.example.com", not {shown(text)}'
+        ) from None
+
+
+def profile_name(text: str) -> str:
+    """The name of a profile that comes with trunkpulse, or the path of one's own."""
+    if text not in BUILT_IN_PROFILES and not is_profile_path(text):
+        raise ValueError(
+            f"must be {either(BUILT_IN_PROFILES)}, or the path of a file of your own such as "
+            f'"profiles/acme.toml", not {shown(text)}'
+        )
+    return text
+
+
+def is_profile_path(name: str) -> bool:
+    """True if ``name`` points at a file, not at a profile that comes with trunkpulse."""
+    return "/" in name or name.endswith(".toml")
 
 
 def extra_headers(headers: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
@@ -237,30 +302,6 @@ def number_range(text: str) -> NumberRange:
     return NumberRange(first, last)
 
 
-def reason_code(text: str) -> str:
-    """A reason of a state change, or ``*`` for all."""
-    known = ["*", *(reason.value for reason in Reason)]
-    if text not in known:
-        raise ValueError(f"must be {either(known)}, not {shown(text)}")
-    return text
-
-
-def event_type(text: str) -> str:
-    """The name of an event that exists."""
-    if text not in _EVENT_TYPES:
-        raise ValueError(f"must be {either(_EVENT_TYPES)}, not {shown(text)}")
-    return text
-
-
-def destination_type(text: str) -> str:
-    """The name of a destination that this version can deliver to."""
-    if text in _LATER_DESTINATION_TYPES:
-        raise ValueError(f'is {shown(text)}, not supported by this version yet; use "webhook"')
-    if text not in _DESTINATION_TYPES:
-        raise ValueError(f"must be {either(_DESTINATION_TYPES)}, not {shown(text)}")
-    return text
-
-
 def sqlite_path(url: str) -> str:
     """The path within ``sqlite:///PATH``; a URL may hold a password, so it is never repeated."""
     how = "write sqlite:///PATH (four slashes begin an absolute path)"
@@ -273,35 +314,3 @@ def sqlite_path(url: str) -> str:
     if not name.isprintable() or any(mark in name for mark in "?#") or name.endswith("/"):
         raise ValueError(f"must end in the path of a file, without options: {how}")
     return str(PurePosixPath(name))
-
-
-def webhook_url(url: str) -> str:
-    """An http or https URL; it may hold a token, so it is never repeated."""
-    allowed = 'must be a URL such as "https://example.com/hook"'
-    if not _URL.fullmatch(url):
-        raise ValueError(f"{allowed}, of at most 2048 ASCII characters and no white space")
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError(f"{allowed}, with a legal host and port") from None
-    if parts.scheme not in {"http", "https"}:
-        raise ValueError(f"{allowed}, that begins with http:// or https://")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError(f"{allowed}, without a user name or password; sign with a secret instead")
-    if not host or port == 0 or not _is_web_host(host):
-        raise ValueError(f"{allowed}, with a legal host and port")
-    if parts.fragment:
-        raise ValueError(f"{allowed}, without a fragment (#…)")
-    return url
-
-
-def _is_web_host(host: str) -> bool:
-    """False for what looks like an IPv4 address and is none (WHATWG URL 3.5)."""
-    if not host.rsplit(".", 1)[-1].isdigit():
-        return True
-    try:
-        ipaddress.IPv4Address(host)
-    except ValueError:
-        return False
-    return True

@@ -5,6 +5,10 @@ request, its source and the settings, and so is its To tag: a retransmission get
 again (§8.2.7), and no transaction needs to be remembered. The answer goes back to where the
 request really came from (§18.2.2, RFC 3581): a ``maddr`` that asks otherwise is ignored, for it
 would let anybody aim our answers at a third party.
+
+We are where a request ends, so its Max-Forwards is not looked at, 0 included (§16.3 counts it
+for those who pass a request on). A response is never answered, whatever it says: two answering
+machines would keep each other busy for ever.
 """
 
 from __future__ import annotations
@@ -22,7 +26,20 @@ from trunkpulse.sip.headers import CSeq, NameAddr, Via
 from trunkpulse.sip.message import Headers, Request, Response, parse_envelope, parse_message
 from trunkpulse.sip.status import REASON_PHRASES
 
-__all__ = ["Answer", "AnswerSettings", "answer_request", "reply"]
+__all__ = [
+    "MAX_ANSWER_BYTES",
+    "RETRY_AFTER_CODES",
+    "Answer",
+    "AnswerSettings",
+    "answer_request",
+    "reply",
+]
+
+RETRY_AFTER_CODES = frozenset({404, 413, 480, 486, 500, 503, 600, 603})
+"""The status codes that a Retry-After may come with (RFC 3261 §20.33)."""
+
+MAX_ANSWER_BYTES = 65_507
+"""What one UDP datagram over IPv4 can carry; no echo makes an answer longer."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _KNOWN_SCHEMES = frozenset({"sip", "sips", "tel"})
@@ -30,7 +47,10 @@ _UNNAMED_CLASSES = {2: "OK", 3: "Redirection", 4: "Request Failure", 5: "Server 
 
 
 class Answer(NamedTuple):
-    """A datagram and where it goes."""
+    """A response, and where it goes if it goes in a datagram.
+
+    On a connection it goes back on the one that the request came on (§18.2.2).
+    """
 
     data: bytes
     host: str
@@ -48,7 +68,7 @@ class AnswerSettings:
     reason: str | None = None
     """None: the usual phrase."""
     retry_after_seconds: int | None = None
-    """Sent with codes that allow it: 404, 413, 480, 486, 500, 503, 600, 603 (§20.33)."""
+    """Sent with ``RETRY_AFTER_CODES``."""
     allow: tuple[str, ...] = ("OPTIONS",)
     """Methods that are answered with anything but 405; say INVITE only if somebody takes them."""
     accept: str = "application/sdp"
@@ -57,6 +77,10 @@ class AnswerSettings:
     supported: tuple[str, ...] = ()
     """Option tags; a request that requires any other is answered 420."""
     server: str = "trunkpulse"
+    echo: bool = False
+    """A 2xx to OPTIONS carries the request as it arrived (message/sip, §27.5), byte by byte, so
+    that whoever asked sees what was changed on the way. An answer that would pass
+    ``MAX_ANSWER_BYTES`` is sent without it."""
 
     def __post_init__(self) -> None:
         if not 200 <= self.code <= 699:
@@ -67,13 +91,10 @@ class AnswerSettings:
         Response(self.code, self.reason or "", headers)
 
 
-_RETRY_AFTER_CODES = frozenset({404, 413, 480, 486, 500, 503, 600, 603})
-
-
 def answer_request(
     data: bytes, source_host: str, source_port: int, *, settings: AnswerSettings
 ) -> Answer | None:
-    """The answer to a datagram that came from ``source_host`` and ``source_port``.
+    """The answer to a message that came from ``source_host`` and ``source_port``.
 
     None for what must not or cannot be answered: an ACK, a response, bytes that are no message or
     that lack the headers an answer copies. Never raises.
@@ -84,6 +105,12 @@ def answer_request(
         if isinstance(request, Response) or request.method == "ACK":
             return None
         code, reason, headers = _verdict(request, settings)
+        if settings.echo and request.method == "OPTIONS" and 200 <= code < 300:
+            # Its Accept is not consulted: whoever switched the echo on wants to see it.
+            kind = [*headers, ("Content-Type", "message/sip")]
+            echoing = reply(request, source, code, reason, kind, body=data, settings=settings)
+            if len(echoing.data) <= MAX_ANSWER_BYTES:
+                return echoing
         return reply(request, source, code, reason, headers, settings=settings)
     except MalformedMessage as problem:
         return _refuse_malformed(data, source, problem, settings)
@@ -124,7 +151,7 @@ def _capabilities(settings: AnswerSettings) -> list[tuple[str, str]]:
         ("Accept-Language", settings.accept_language),
         ("Supported", ", ".join(settings.supported)),
     ]
-    if settings.retry_after_seconds is not None and settings.code in _RETRY_AFTER_CODES:
+    if settings.retry_after_seconds is not None and settings.code in RETRY_AFTER_CODES:
         headers.append(("Retry-After", str(settings.retry_after_seconds)))
     return headers
 
@@ -151,9 +178,10 @@ def reply(
     reason: str | None = None,
     headers: Sequence[tuple[str, str]] = (),
     *,
+    body: bytes = b"",
     settings: AnswerSettings,
 ) -> Answer:
-    """Any response to any request: what it copies (§8.2.6.2), ``headers``, Server and length 0.
+    """Any response to any request: what it copies (§8.2.6.2), ``headers``, Server and ``body``.
 
     ``reason`` None is the usual phrase. Raises ``MalformedMessage`` if the request lacks a
     header that a response copies, or if its top Via or its To cannot be read.
@@ -175,9 +203,9 @@ def reply(
         ("CSeq", cseq),
         *headers,
         ("Server", settings.server),
-        ("Content-Length", "0"),
+        ("Content-Length", str(len(body))),
     ]
-    response = Response(code, reason or _phrase(code), Headers(copied))
+    response = Response(code, reason or _phrase(code), Headers(copied), body)
     host, port = source
     # Without rport the sender wants its answer at the port of its sent-by (§18.2.2).
     return Answer(response.encode(), host, port if via.rport is not None else via.port or 5060)

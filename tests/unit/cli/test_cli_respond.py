@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
+import ssl
+from pathlib import Path
 
 import pytest
 
+from certificates import Authority
 from trunkpulse.sip.message import Response, parse_message
 from unit.cli.command_line import command, line_of, process
 
@@ -14,7 +18,10 @@ OPTIONS = (
     b"Max-Forwards: 70\r\nFrom: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:127.0.0.1>\r\n"
     b"Call-ID: c1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
 )
-GREETING = "Answering OPTIONS with {} on udp:127.0.0.1:"
+GREETING = "Answering OPTIONS with {} on {}:127.0.0.1:"
+UDP = ("--listen", "udp:127.0.0.1:0")
+TCP = ("--listen", "tcp:127.0.0.1:0")
+TLS = ("--listen", "tls:127.0.0.1:0")
 
 
 def ask(port: int) -> Response:
@@ -28,47 +35,129 @@ def ask(port: int) -> Response:
     return response
 
 
+async def ask_over_connection(port: int, context: ssl.SSLContext | None = None) -> Response:
+    """Ask once on a connection of its own."""
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=context, server_hostname=context and "sbc.example.com"
+    )
+    try:
+        writer.write(OPTIONS)
+        head = await reader.readuntil(b"\r\n\r\n")
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    response = parse_message(head)
+    assert isinstance(response, Response)
+    return response
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_it_answers_until_a_signal_ends_it_with_exit_0(number: signal.Signals) -> None:
-    async with process(
-        "respond", "--listen", "udp:127.0.0.1:0", "--code", "404", "--verbose"
-    ) as child:
+    async with process("respond", *UDP, "--code", "404", "--verbose") as child:
         greeting = await line_of(child.stdout)
-        assert greeting.startswith(GREETING.format(404))
+        assert greeting.startswith(GREETING.format(404, "udp"))
         assert ask(int(greeting.rpartition(":")[2])).code == 404
-        assert (await line_of(child.stdout)).endswith("OPTIONS sip:127.0.0.1 SIP/2.0  answered")
+        line = await line_of(child.stdout)
+        assert "  udp:127.0.0.1:" in line
+        assert line.endswith("  OPTIONS sip:127.0.0.1 SIP/2.0  answered")
         child.send_signal(number)
         out, err = await child.communicate()
     assert (child.returncode, err) == (0, b"")
-    assert out == b"1 datagram arrived, 1 answered\n"
+    assert out == b"1 message arrived, 1 answered\n"
 
 
-async def test_it_ends_by_itself_after_count_datagrams_once_delayed_answers_have_left() -> None:
-    async with process(
-        "respond", "--listen", "udp:127.0.0.1:0", "--count", "1", "--delay", "0.05"
-    ) as child:
+async def test_it_ends_by_itself_after_count_messages_once_delayed_answers_have_left() -> None:
+    async with process("respond", *UDP, "--count", "1", "--delay", "0.05") as child:
         greeting = await line_of(child.stdout)
         assert ask(int(greeting.rpartition(":")[2])).code == 200
         out, err = await child.communicate()
-    assert (child.returncode, out, err) == (0, b"1 datagram arrived, 1 answered\n", b"")
+    assert (child.returncode, out, err) == (0, b"1 message arrived, 1 answered\n", b"")
 
 
-async def test_a_busy_port_is_one_sentence() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+async def test_one_command_answers_over_udp_tcp_and_tls_at_once(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    us = authority.issue("sbc.example.com")
+    identity = ("--cert", str(us.cert_file), "--key", str(us.key_file))
+    trusting = ssl.create_default_context(cafile=str(authority.ca_file))
+    async with process(
+        "respond", *UDP, *TCP, *TLS, *identity, "--count", "3", "--verbose"
+    ) as child:
+        ports: dict[str, int] = {}
+        for protocol in ("udp", "tcp", "tls"):
+            greeting = await line_of(child.stdout)
+            assert greeting.startswith(GREETING.format(200, protocol))
+            ports[protocol] = int(greeting.rpartition(":")[2])
+        assert ask(ports["udp"]).code == 200
+        assert " udp:127.0.0.1:" in await line_of(child.stdout)
+        assert (await ask_over_connection(ports["tcp"])).code == 200
+        assert " tcp:127.0.0.1:" in await line_of(child.stdout)
+        assert (await ask_over_connection(ports["tls"], trusting)).code == 200
+        assert " tls:127.0.0.1:" in await line_of(child.stdout)
+        out, err = await child.communicate()
+    assert (child.returncode, out, err) == (0, b"3 messages arrived, 3 answered\n", b"")
+
+
+async def test_an_echo_carries_the_request_and_a_refusal_when_to_come_back() -> None:
+    async with process("respond", *UDP, "--echo") as child:
+        greeting = await line_of(child.stdout)
+        response = ask(int(greeting.rpartition(":")[2]))
+    assert (response.headers.first("Content-Type"), response.body) == ("message/sip", OPTIONS)
+    async with process("respond", *UDP, "--code", "503", "--retry-after", "30") as child:
+        greeting = await line_of(child.stdout)
+        response = ask(int(greeting.rpartition(":")[2]))
+    assert (response.code, response.headers.first("Retry-After")) == (503, "30")
+
+
+async def test_who_asks_faster_than_the_rate_is_left_unanswered() -> None:
+    async with process("respond", *UDP, "--rate", "1", "--count", "3", "--verbose") as child:
+        greeting = await line_of(child.stdout)
+        port = int(greeting.rpartition(":")[2])
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for _ in range(3):
+                sock.sendto(OPTIONS, ("127.0.0.1", port))
+            ends = [(await line_of(child.stdout)).rpartition("  ")[2] for _ in range(3)]
+        await child.communicate()
+    assert ends[0] == "answered"
+    assert "rate limited" in ends[1:]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "kind"), [("udp", socket.SOCK_DGRAM), ("tcp", socket.SOCK_STREAM)]
+)
+async def test_a_busy_port_is_one_sentence(protocol: str, kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
         taken.bind(("127.0.0.1", 0))
-        outcome = await command("respond", "--listen", f"udp:127.0.0.1:{taken.getsockname()[1]}")
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+        place = f"{protocol}:127.0.0.1:{taken.getsockname()[1]}"
+        outcome = await command("respond", *UDP, "--listen", place)
     assert outcome.code == 2
-    assert "another program uses it" in outcome.complaint
+    assert f"cannot listen on {place}: another program uses it;" in outcome.complaint
+
+
+async def test_a_certificate_that_is_not_there_is_one_sentence_that_names_it(
+    tmp_path: Path,
+) -> None:
+    outcome = await command("respond", *TLS, "--cert", str(tmp_path / "none.pem"))
+    assert outcome.code == 2
+    assert "none.pem" in outcome.complaint
 
 
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [
         (["--listen", "127.0.0.1:5060"], '"udp:"'),
-        (["--listen", "tcp:127.0.0.1:5060"], "UDP only"),
-        (["--listen", "udp:127.0.0.1:0", "--code", "100"], "--code"),
-        (["--listen", "udp:127.0.0.1:0", "--loss", "1.5"], "--loss"),
-        (["--listen", "udp:127.0.0.1:0", "--delay", "nan"], "--delay"),
+        (["--listen", "sctp:127.0.0.1:5060"], '"udp:", "tcp:" or "tls:"'),
+        ([*UDP, "--listen", "udp:localhost:5060"], "udp:localhost:5060"),
+        ([*UDP, "--code", "100"], "--code"),
+        ([*UDP, "--loss", "1.5"], "--loss"),
+        ([*UDP, "--delay", "nan"], "--delay"),
+        ([*UDP, "--rate", "0"], "--rate"),
+        ([*UDP, "--retry-after", "5"], "--retry-after goes with --code"),
+        ([*UDP, "--retry-after", "-1", "--code", "503"], "--retry-after"),
+        ([*TCP, *TLS], "needs a certificate; name its PEM file with --cert"),
+        ([*UDP, "--cert", "a.pem"], "with --listen tls: only"),
+        ([*TCP, "--ca", "a.pem"], "with --listen tls: only"),
         ([], "--listen"),
     ],
 )

@@ -13,10 +13,21 @@ ENVIRON = {
     "EMPTY": " ",
     "SHORT": "whsec_" + base64.b64encode(b"topsecret").decode(),
     "PLAIN": "hunter2hunter2hunter2",
+    "TWO_LINES": "hunter2\nhunter2",
 }
 SECRETS = (PASTED, "hunter2", "424242", *(value for value in ENVIRON.values() if value.strip()))
 
 TRUNK = '[[trunks]]\nid = "a"\ntargets = ["sip:127.0.0.1:5061", "sip:127.0.0.1:5062"]\n'
+TEAMS = """
+[[trunks]]
+id = "a"
+targets = ["sip:sip.pstnhub.example.com:5061;transport=tls"]
+profile = "teams"
+[trunks.advanced]
+contact_uri = "sip:sbc.example.com"
+from_uri = "sip:sbc.example.com"
+"""
+OVER_TLS = '[[trunks]]\nid = "a"\ntargets = ["sip:x;transport=tls"]\n[trunks.advanced]\n'
 ROUTE = '[[routes]]\nid = "r"\n'
 MEMBERS = 'trunks = [ { id = "a" } ]\n'
 STREAM = '[[event_streams]]\nid = "s"\n'
@@ -85,10 +96,39 @@ MISTAKES = [
     ),
     mistake("open over IPv6", '[api]\nlisten = "[::]:80"', "api.listen", "until access control"),
     mistake("listen as text", '[sip]\nlisten = "udp:127.0.0.1:1"', "sip.listen", "a list"),
-    mistake("TLS", '[sip]\nlisten = ["tls:127.0.0.1:1"]', "sip.listen[0]", "speaks UDP only"),
-    mistake("TCP", '[sip]\nlisten = ["tcp:127.0.0.1:1"]', "sip.listen[0]", "speaks UDP only"),
+    mistake(
+        "web sockets",
+        '[sip]\nlisten = ["udp:127.0.0.1:1", "ws:127.0.0.1:2"]',
+        'sip.listen[1] must begin with "udp:", "tcp:" or "tls:", the transports that this version'
+        ' speaks, not "ws:".',
+    ),
+    mistake("SCTP", '[sip]\nlisten = ["sctp:127.0.0.1:1"]', "sip.listen[0]", 'not "sctp:"'),
     mistake("no transport", '[sip]\nlisten = ["127.0.0.1:1"]', "sip.listen[0]", '"udp:'),
-    mistake("bare IPv6", '[sip]\nlisten = ["udp:::1:5060"]', "sip.listen[0]", "[::1]:5080"),
+    mistake("no port to listen on", '[sip]\nlisten = ["tcp:127.0.0.1"]', "sip.listen[0]", "a port"),
+    mistake("bare IPv6", '[sip]\nlisten = ["udp:::1:5060"]', "sip.listen[0]", "[::1]:5061"),
+    mistake(
+        "listener without a certificate",
+        '[sip]\nlisten = ["tls:127.0.0.1:1"]',
+        "sip.tls must be set for those who connect over TLS, such as "
+        '{ cert_file = "me.pem", key_file = "me.key" }.',
+    ),
+    mistake(
+        "certificate without a listener",
+        '[sip]\ntls = { cert_file = "me.pem", key_file = "me.key" }',
+        "sip.tls must be left out while nothing listens for TLS; "
+        'add such as "tls:127.0.0.1:5061" to listen.',
+    ),
+    mistake(
+        "listener's certificate is not there",
+        '[sip]\nlisten = ["tls:127.0.0.1:1"]\ntls = { cert_file = "gone.pem" }',
+        "sip.tls.cert_file points at the file ",
+        "gone.pem, which cannot be read (No such file or directory)",
+    ),
+    mistake(
+        "listener's key without a certificate",
+        '[sip]\nlisten = ["tls:127.0.0.1:1"]\ntls = { key_file = "me.key" }',
+        "sip.tls.cert_file is missing; it must be the path of a PEM file in quotes.",
+    ),
     mistake("no network", '[sip]\nallow = ["lan"]', "sip.allow[0]", "IP network", '"lan"'),
     mistake("host bits", '[sip]\nallow = ["10.0.0.1/8"]', "sip.allow[0]", '"10.0.0.0/8"'),
     mistake("agent", '[sip]\nuser_agent = "a\\r\\nb"', "sip.user_agent", "printable ASCII"),
@@ -127,17 +167,49 @@ MISTAKES = [
         "1 to 64 SIP URIs",
     ),
     mistake("bad URI", '[[trunks]]\nid = "a"\ntargets = ["tel:1"]', "targets[0]", "a SIP URI"),
-    mistake("sips", '[[trunks]]\nid = "a"\ntargets = ["sips:x"]', "targets[0]", "over UDP only"),
     mistake(
-        "tls target",
-        '[[trunks]]\nid = "a"\ntargets = ["sip:x", "sip:y;transport=tls"]',
-        "trunks[0].targets[1]",
-        "this version probes over UDP only",
+        "sips over UDP",
+        '[[trunks]]\nid = "a"\ntargets = ["sips:x;transport=udp"]',
+        'trunks[0].targets[0] (trunk "a") must be reached over TLS if it begins with "sips:",'
+        ' not over "udp".',
+    ),
+    *(
+        mistake(
+            f"target over {transport}",
+            f'[[trunks]]\nid = "a"\ntargets = ["sip:x", "sip:y;transport={transport}"]',
+            'trunks[0].targets[1] (trunk "a") must be reached over udp, tcp or tls, not over'
+            f' "{transport}", which this version does not speak.',
+        )
+        for transport in ("ws", "WSS", "sctp")
     ),
     mistake(
-        "tcp target",
-        '[[trunks]]\nid = "a"\ntargets = ["sip:y;transport=tcp"]',
-        "this version probes over UDP only",
+        "target table without a URI",
+        '[[trunks]]\nid = "a"\ntargets = [{ weight = 1 }]',
+        'trunks[0].targets[0].uri (trunk "a") is missing; it must be a SIP URI',
+    ),
+    mistake(
+        "target table with another key",
+        '[[trunks]]\nid = "a"\ntargets = [{ uri = "sip:x", wieght = 1 }]',
+        "trunks[0].targets[0].wieght",
+        "(did you mean weight?); allowed here: uri, weight.",
+    ),
+    mistake(
+        "target without a share",
+        '[[trunks]]\nid = "a"\ntargets = [{ uri = "sip:x", weight = 0 }]',
+        "trunks[0].targets[0].weight",
+        "must be a whole number from 1 to 65535, not 0.",
+    ),
+    mistake(
+        "password in a target table",
+        '[[trunks]]\nid = "a"\ntargets = [{ uri = "sip:me:hunter2@x" }]',
+        "trunks[0].targets[0].uri",
+        "without a password",
+    ),
+    mistake(
+        "target number",
+        '[[trunks]]\nid = "a"\ntargets = [424242]',
+        "trunks[0].targets[0]",
+        'or a table such as { uri = "sip:192.0.2.1:5060", weight = 50 }.',
     ),
     mistake(
         "password in a URI",
@@ -165,7 +237,23 @@ MISTAKES = [
             'must not repeat a target of this trunk, "sip:x:5060"',
             "leads too",
         )
-        for written in ("sip:x", "sip:x;transport=UDP", "sip:X:5060;lr", "sip:x;a=b:5060")
+        for written in ("sip:x:5060;transport=UDP", "sip:X:5060;lr")
+    ),
+    *(
+        mistake(
+            f"target twice, {first} and {second}",
+            f'[[trunks]]\nid = "a"\ntargets = ["{first}", {{ uri = "{second}" }}]',
+            "trunks[0].targets[1]",
+            "must not repeat a target of this trunk",
+        )
+        for first, second in (
+            ("sip:192.0.2.1", "sip:192.0.2.1:5060"),
+            ("sip:192.0.2.1;transport=tls", "sip:192.0.2.1:5061;transport=tls"),
+            ("sips:192.0.2.1", "sip:192.0.2.1:5061;transport=tls"),
+            ("sips:[2001:db8::1]", "sips:[2001:db8::1]:5061"),
+            ("sip:x;transport=tcp", "sip:x;transport=TCP;lr"),
+            ("sips:x", "sips:x;transport=tcp"),
+        )
     ),
     mistake("trunk id twice", TRUNK + TRUNK, "trunks[1].id", "unique", "trunks[0]"),
     mistake("min targets", TRUNK + "min_available_targets = 3", "min_available_targets", "2, not"),
@@ -173,7 +261,77 @@ MISTAKES = [
     mistake("trunk region", TRUNK + 'region = "us east"', "trunks[0].region", '"us east"'),
     mistake("carrier", TRUNK + 'carrier = "  "', "carrier", "printable characters"),
     mistake("name", TRUNK + 'name = "a\\nb"', "trunks[0].name", "printable characters", "a\\nb"),
-    mistake("profile", TRUNK + 'profile = "twilio"', "profile", '"generic"', '"twilio"'),
+    mistake(
+        "no such profile",
+        TRUNK + 'profile = "acme"',
+        'trunks[0].profile (trunk "a") must be "generic", "twilio", "teams" or "genesys", or the'
+        ' path of a file of your own such as "profiles/acme.toml", not "acme".',
+    ),
+    mistake(
+        "no such file of a profile",
+        TRUNK + 'profile = "acme.toml"',
+        'trunks[0].profile (trunk "a") points at the file acme.toml, which is not there; write the'
+        " profile, or correct the path.",
+    ),
+    mistake("null in a profile", TRUNK + 'profile = "a\\u0000/b"', "profile", "not there"),
+    *(
+        mistake(
+            f"{key} below the profile's limit",
+            TRUNK + f'profile = "twilio"\n[trunks.keepalive]\n{key} = 14.9',
+            f'trunks[0].keepalive.{key} (trunk "a") must be at least 15, the'
+            ' minimum_interval_seconds of profile "twilio", not 14.9.',
+        )
+        for key in ("interval_seconds", "confirm_interval_seconds", "down_interval_seconds")
+    ),
+    mistake(
+        "teams over UDP",
+        TEAMS.replace(";transport=tls", ""),
+        'trunks[0].targets[0] (trunk "a") must be reached over TLS, as profile "teams" requires;'
+        ' write it with ";transport=tls".',
+    ),
+    mistake(
+        "teams by SIPS",
+        TEAMS.replace("sip:sip.", "sips:sip."),
+        'must begin with "sip:", as profile "teams" requires, not "sips:sip.pstnhub',
+    ),
+    mistake(
+        "teams through a proxy over TCP",
+        TEAMS + 'outbound_proxy = "sip:edge;lr;transport=tcp"',
+        'trunks[0].advanced.outbound_proxy (trunk "a") must be reached over TLS, as profile',
+    ),
+    mistake(
+        "teams without verification",
+        TEAMS + "tls = { verify = false }",
+        'trunks[0].advanced.tls.verify (trunk "a") must be true, as profile "teams" requires.',
+    ),
+    *(
+        mistake(
+            f"teams with {what}",
+            TEAMS.replace('contact_uri = "sip:sbc.example.com"', contact),
+            'trunks[0].advanced.contact_uri (trunk "a") must be a SIP URI of a full domain name'
+            ' without a user, such as "sip:sbc.example.com:5061;transport=tls", as profile "teams"'
+            " requires.",
+        )
+        for what, contact in (
+            ("no contact", ""),
+            ("a user in the contact", 'contact_uri = "sip:me@sbc.example.com"'),
+            ("an address in the contact", 'contact_uri = "sip:192.0.2.1"'),
+            ("half a name in the contact", 'contact_uri = "sip:sbc"'),
+        )
+    ),
+    *(
+        mistake(
+            f"teams with {what}",
+            TEAMS.replace('from_uri = "sip:sbc.example.com"', sender),
+            'trunks[0].advanced.from_uri (trunk "a") must be "sip:sbc.example.com", the host of'
+            ' contact_uri without a user, as profile "teams" requires.',
+        )
+        for what, sender in (
+            ("no sender", ""),
+            ("a user in the sender", 'from_uri = "sip:me@sbc.example.com"'),
+            ("another sender", 'from_uri = "sip:other.example.com"'),
+        )
+    ),
     mistake(
         "request URI", TRUNK + '[trunks.advanced]\nrequest_uri = "x"', "request_uri", "SIP URI"
     ),
@@ -220,20 +378,165 @@ MISTAKES = [
         TRUNK + "[trunks.advanced.headers]\n" + "".join(f'X-{n} = "1"\n' for n in range(33)),
         "at most 32 headers",
     ),
-    *(
-        mistake(
-            f"later: {key}",
-            TRUNK + f'[trunks.advanced]\n{key} = "hunter2"',
-            f"trunks[0].advanced.{key}",
-            "is not supported by this version yet",
-        )
-        for key in ("outbound_proxy", "enable_nat", "advertised_address", "username", "password")
+    mistake(
+        "IPv4 source, IPv6 proxy",
+        TRUNK + '[trunks.advanced]\nsource = "127.0.0.1"\noutbound_proxy = "sip:[::1];lr"',
+        'trunks[0].advanced.outbound_proxy (trunk "a") must be at an IPv4 address like 127.0.0.1',
+    ),
+    mistake("to", TRUNK + '[trunks.advanced]\nto_uri = "tel:1"', "advanced.to_uri", "a SIP URI"),
+    mistake(
+        "hops",
+        TRUNK + "[trunks.advanced]\nmax_forwards = 256",
+        'advanced.max_forwards (trunk "a") must be a whole number from 0 to 255, not 256.',
     ),
     mistake(
-        "later: tls",
-        TRUNK + "[trunks.advanced]\ntls = { verify = true }",
-        "trunks[0].advanced.tls",
-        "not supported by this version yet",
+        "strict proxy",
+        TRUNK + '[trunks.advanced]\noutbound_proxy = "sip:edge.example.com"',
+        'trunks[0].advanced.outbound_proxy (trunk "a") must be the URI of a loose router, marked'
+        ' with ";lr" as in "sip:edge.example.com;lr", not "sip:edge.example.com".',
+    ),
+    mistake(
+        "proxy over web sockets",
+        TRUNK + '[trunks.advanced]\noutbound_proxy = "sip:edge;lr;transport=ws"',
+        "advanced.outbound_proxy",
+        'must be reached over udp, tcp or tls, not over "ws"',
+    ),
+    mistake(
+        "proxy with a password",
+        TRUNK + '[trunks.advanced]\noutbound_proxy = "sip:me:hunter2@edge;lr"',
+        "advanced.outbound_proxy",
+        "without a password",
+    ),
+    mistake("nat", TRUNK + '[trunks.advanced]\nenable_nat = "yes"', "enable_nat", "true or false"),
+    *(
+        mistake(
+            f"advertised {written}",
+            TRUNK + f'[trunks.advanced]\nadvertised_address = "{written}"',
+            'trunks[0].advanced.advertised_address (trunk "a") must be an IP address or a host name'
+            ' with or without a port, such as "198.51.100.7", "pbx.example.com:5060" or'
+            f' "[2001:db8::7]:5060", not "{written}".',
+        )
+        for written in ("", "a b", "192.0.2.256", "pbx:0", "pbx:65536", "sip:pbx", "[::1", "-")
+    ),
+    mistake(
+        "user name without a password",
+        TRUNK + '[trunks.advanced]\nusername = "me"',
+        'trunks[0].advanced.username (trunk "a") must stand beside a password, such as'
+        ' password = "env:CARRIER_PASSWORD".',
+    ),
+    mistake(
+        "password without a user name",
+        TRUNK + '[trunks.advanced]\npassword = "env:PLAIN"',
+        'trunks[0].advanced.password (trunk "a") must stand beside the username that it belongs'
+        " to.",
+    ),
+    mistake("blank user name", TRUNK + '[trunks.advanced]\nusername = " "', "1 to 128 printable"),
+    mistake(
+        "password in the file",
+        TRUNK + '[trunks.advanced]\nusername = "me"\npassword = "hunter2"',
+        "advanced.password",
+        'must be written "env:NAME"',
+    ),
+    mistake(
+        "password of two lines",
+        TRUNK + '[trunks.advanced]\nusername = "me"\npassword = "env:TWO_LINES"',
+        "advanced.password",
+        "it must be one line of at most 256 printable characters",
+    ),
+    mistake(
+        "password not set",
+        TRUNK + '[trunks.advanced]\nusername = "me"\npassword = "env:NOWHERE"',
+        "environment variable NOWHERE, which is not set",
+    ),
+    *(
+        mistake(
+            f"TLS for {targets}",
+            f'[[trunks]]\nid = "a"\ntargets = {targets}\n[trunks.advanced]\ntls = {{}}',
+            'trunks[0].advanced.tls (trunk "a") must be left out while nothing is reached over TLS;'
+            ' add ";transport=tls" to the URIs that shall be.',
+        )
+        for targets in ('["sip:192.0.2.1"]', '["sip:x:5060"]', '["sip:x;transport=tcp", "sip:y:1"]')
+    ),
+    mistake(
+        "TLS before a proxy over UDP",
+        OVER_TLS + 'outbound_proxy = "sip:edge:5060;lr"\ntls = { verify = false }',
+        'trunks[0].advanced.tls (trunk "a") must be left out while nothing is reached over TLS',
+    ),
+    *(
+        mistake(
+            f"TLS: {what}",
+            f"{OVER_TLS}tls = {{ {tls} }}",
+            f'trunks[0].advanced.tls.{key} (trunk "a") ',
+            sentence,
+        )
+        for what, tls, key, sentence in (
+            ("another key", "verfy = true", "verfy", "(did you mean verify?)"),
+            ("verify", 'verify = "no"', "verify", "must be true or false"),
+            ("name", 'server_name = "a b"', "server_name", "must be a host name or an IP address"),
+            ("no path", 'ca_file = ""', "ca_file", "must be the path of a PEM file in quotes"),
+            (
+                "key alone",
+                'key_file = "me.key"',
+                "key_file",
+                "must stand beside cert_file, the certificate that it belongs to.",
+            ),
+            (
+                "missing authority",
+                'ca_file = "gone.pem"',
+                "ca_file",
+                "gone.pem, which cannot be read (No such file or directory);",
+            ),
+            (
+                "authority is a folder",
+                'ca_file = "."',
+                "ca_file",
+                "cannot be read (Is a directory)",
+            ),
+            (
+                "authority is no text",
+                'ca_file = "binary"',
+                "ca_file",
+                "holds no certificate in PEM",
+            ),
+            ("authority is a key", 'ca_file = "me.key"', "ca_file", "holds no certificate in PEM"),
+            ("large authority", 'ca_file = "huge"', "ca_file", "huge, which is larger than 1 MiB"),
+            (
+                "missing key",
+                'cert_file = "me.pem", key_file = "gone.key"',
+                "key_file",
+                "gone.key, which cannot be read",
+            ),
+            (
+                "certificate is a key",
+                'cert_file = "me.key", key_file = "me.key"',
+                "cert_file",
+                "me.key, which holds no certificate in PEM",
+            ),
+            (
+                "key is a certificate",
+                'cert_file = "me.pem", key_file = "ca.pem"',
+                "key_file",
+                "ca.pem, which holds no private key in PEM",
+            ),
+            (
+                "no key anywhere",
+                'cert_file = "me.pem"',
+                "cert_file",
+                "me.pem, which holds no private key in PEM",
+            ),
+            (
+                "key of another",
+                'cert_file = "me.pem", key_file = "other.key"',
+                "key_file",
+                "other.key, whose private key does not belong to the certificate;",
+            ),
+            (
+                "key behind a password",
+                'cert_file = "me.pem", key_file = "locked.key"',
+                "key_file",
+                "locked.key, whose private key is locked with a password;",
+            ),
+        )
     ),
     # --- routes
     mistake("route id twice", TRUNK + (ROUTE + MEMBERS) * 2, "routes[1].id", "unique"),

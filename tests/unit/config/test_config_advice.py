@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from trunkpulse.config.advice import Advice, advise
-from trunkpulse.config.settings import Config, InstanceSettings
+from trunkpulse.config.settings import Config, InstanceSettings, ServerTls, SipSettings
 from trunkpulse.model import (
     Destination,
     EventStream,
     KeepalivePolicy,
+    ProbeIdentity,
     Route,
     RouteTrunk,
+    TlsSettings,
     Trunk,
 )
+from trunkpulse.sip.digest import Credentials
+from unit.config.pem import PemFiles
 
 POLICY = KeepalivePolicy()
 FAR = ("sip:192.0.2.1:5060",)
@@ -255,3 +261,117 @@ def test_a_secret_that_other_users_can_read_is_named_by_its_file() -> None:
     assert (advice.code, advice.severity) == ("secret_exposed", "warning")
     assert codes([advice]) == ["secret_exposed"]
     assert advice.message.endswith("run chmod 600 keys/hook.")
+
+
+# --- how requests look and how they are secured --------------------------------------------------
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+def asking(name: str, identity: ProbeIdentity, *targets: str) -> Trunk:
+    return replace(trunk(name, targets or FAR), identity=identity)
+
+
+def test_far_sides_that_are_not_verified_are_named() -> None:
+    anybody = ProbeIdentity(tls=TlsSettings(verify=False))
+    (advice,) = advise(config(asking("a", anybody), asking("b", anybody, *FARTHER)))
+    assert codes([advice]) == ["tls_not_verified"]
+    assert (advice.severity, advice.where) == ("warning", 'trunks "a", "b"')
+    assert advise(config(asking("a", anybody, *NEAR))) == []
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        (ProbeIdentity(from_uri="sip:192.0.2.1:5060"), ["from_equals_to"]),
+        (ProbeIdentity(from_uri="sip:192.0.2.1:5060;transport=udp"), ["from_equals_to"]),
+        (ProbeIdentity(from_uri="sip:me@192.0.2.1:5060"), []),
+        (ProbeIdentity(from_uri="sip:me@x", to_uri="sip:me@x"), ["from_equals_to"]),
+        (ProbeIdentity(from_uri="sip:me@x", request_uri="sip:me@x"), ["from_equals_to"]),
+        (ProbeIdentity(from_uri="sip:me@x", request_uri="sip:me@x", to_uri="sip:you@x"), []),
+        (ProbeIdentity(from_uri="sip:192.0.2.1:5060", to_uri="sip:you@x"), []),
+    ],
+)
+def test_a_sender_who_writes_to_itself_may_be_blocked(
+    identity: ProbeIdentity, expected: list[str]
+) -> None:
+    assert codes(advise(config(asking("a", identity)))) == expected
+
+
+def test_a_proxy_that_is_the_target_itself_is_one_too_many() -> None:
+    found = advise(config(asking("a", ProbeIdentity(outbound_proxy="sip:192.0.2.1;lr"))))
+    assert codes(found) == ["proxy_is_target"]
+    assert found[0].severity == "info"
+    assert advise(config(asking("a", ProbeIdentity(outbound_proxy="sip:192.0.2.9;lr")))) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "target", "proxy", "expected"),
+    [
+        (1000, "sip:192.0.2.1", None, ["request_long_for_udp"]),
+        (1000, "sip:sbc.example.com", None, ["request_long_for_udp"]),
+        (1000, "sip:sbc.example.com;transport=tcp", None, []),
+        (1000, "sips:sbc.example.com", None, []),
+        (1000, "sip:192.0.2.1", "sip:edge;transport=tcp;lr", []),
+        (1000, "sip:x;transport=tcp", "sip:edge:5060;lr", ["request_long_for_udp"]),
+        (600, "sip:192.0.2.1", None, []),
+        (600, f"sip:{'u' * 200}@192.0.2.1", None, ["request_long_for_udp"]),
+    ],
+)
+def test_a_request_that_udp_may_break_up_is_mentioned(
+    size: int, target: str, proxy: str | None, expected: list[str]
+) -> None:
+    identity = ProbeIdentity(headers=(("X-Long", "x" * size),), outbound_proxy=proxy)
+    assert codes(advise(config(asking("a", identity, target)))) == expected
+
+
+@pytest.mark.parametrize(
+    ("responses", "expected"),
+    [(("2xx", "401"), ["401"]), (("407", "401"), ["401 and 407"]), (("2xx",), [])],
+)
+def test_a_challenge_is_no_success_for_whoever_has_credentials(
+    responses: tuple[str, ...], expected: list[str]
+) -> None:
+    policy = replace(POLICY, healthy_responses=responses)
+    known = replace(
+        trunk("a", policy=policy), identity=ProbeIdentity(credentials=Credentials("me", "hunter2"))
+    )
+    found = advise(config(known, trunk("b", FARTHER, policy)))
+    assert codes(found) == ["challenge_healthy"] * len(expected)
+    for advice, named in zip(found, expected, strict=True):
+        assert advice.where == 'trunk "a"'
+        assert advice.message.startswith(f"healthy_responses contains {named} although")
+        assert "hunter2" not in advice.message
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (timedelta(days=-1), "certificate_expired"),
+        (timedelta(0), "certificate_expired"),
+        (timedelta(hours=1), "certificate_expiring"),
+        (timedelta(days=30), "certificate_expiring"),
+        (timedelta(days=31), None),
+    ],
+)
+def test_our_own_certificate_is_watched_for_thirty_days_before_it_expires(
+    left: timedelta, expected: str | None, tmp_path: Path, pem_files: PemFiles
+) -> None:
+    file = tmp_path / "me.pem"
+    file.write_bytes(pem_files.expiring(NOW + left))
+    ours = ProbeIdentity(tls=TlsSettings(cert_file=str(file)))
+    trunks = asking("a", ours), asking("b", ours, *FARTHER)
+    found = advise(config(*trunks), NOW)
+    assert codes(found) == [expected] * (expected is not None)
+    for advice in found:
+        assert (advice.severity, advice.where) == ("warning", 'trunks "a", "b"')
+        assert (NOW + left).date().isoformat() in advice.message
+    listening = replace(
+        config(*trunks), sip=SipSettings(tls=ServerTls(cert_file=str(file), key_file=None))
+    )
+    assert {advice.where for advice in advise(listening, NOW)} <= {'[sip] and trunks "a", "b"'}
+
+
+def test_a_certificate_that_has_gone_since_is_no_advice(tmp_path: Path) -> None:
+    gone = ProbeIdentity(tls=TlsSettings(cert_file=str(tmp_path / "gone.pem")))
+    assert advise(config(asking("a", gone)), NOW) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from trunkpulse.config import Config, load_config
+from trunkpulse.config.settings import ServerTls, SipListen
 from trunkpulse.config.values import probe_target
 from trunkpulse.model import (
     Destination,
@@ -20,11 +21,16 @@ from trunkpulse.model import (
     ProbeIdentity,
     Route,
     RouteTrunk,
+    TlsSettings,
+    TransportProtocol,
     Trunk,
     WhenNoneAvailable,
 )
+from trunkpulse.sip.digest import Credentials
 from trunkpulse.sip.uri import SipUri
+from unit.config.pem import PemFiles
 
+PASSWORD = "s3 cret with blanks"
 SECRET = "whsec_" + base64.b64encode(b"0123456789" * 3).decode()
 
 EXAMPLE = """
@@ -61,7 +67,7 @@ direction = "both"
 region = "us-east"
 carrier = "acme"
 profile = "generic"
-targets = ["sip:127.0.0.1:5061", "sip:SBC.example.com"]
+targets = ["sip:127.0.0.1:5061", "sip:SBC.example.com;transport=tls"]
 min_available_targets = 1
 enabled = true
 [trunks.keepalive]
@@ -71,7 +77,18 @@ from_uri = "sip:ping@pbx.example.com"
 contact_uri = "sip:pbx.example.com:5060"
 request_uri = "sip:ping@sbc.example.com"
 headers = { "X-Account" = "42" }
+outbound_proxy = "sip:edge.example.com;lr"
 source = "127.0.0.1:5070"
+enable_nat = true
+advertised_address = "198.51.100.7"
+username = "alice"
+password = "env:CARRIER_A_PASSWORD"
+[trunks.advanced.tls]
+verify = true
+ca_file = "ca.pem"
+cert_file = "me.pem"
+key_file = "me.key"
+server_name = "sbc.example.com"
 
 [[trunks]]
 id = "carrier-b"
@@ -119,13 +136,18 @@ def only_stream(folder: Path, secret: str, **environ: str) -> EventStream:
     return stream
 
 
-def test_the_documented_example_means_what_it_says(tmp_path: Path) -> None:
-    config = load(tmp_path, EXAMPLE, NOC_WEBHOOK_SECRET=SECRET)
+def load_example(folder: Path, pem_files: PemFiles) -> Config:
+    pem_files.write(folder)
+    return load(folder, EXAMPLE, NOC_WEBHOOK_SECRET=SECRET, CARRIER_A_PASSWORD=PASSWORD)
+
+
+def test_the_documented_example_means_what_it_says(tmp_path: Path, pem_files: PemFiles) -> None:
+    config = load_example(tmp_path, pem_files)
     assert config.instance.id == "edge-1"
     assert config.instance.region == "us-east"
     assert config.storage.path == tmp_path / "trunkpulse.db"
     assert config.api.listen == ("127.0.0.1", 8080)
-    assert config.sip.listen == (("127.0.0.1", 5080),)
+    assert config.sip.listen == (SipListen(TransportProtocol.UDP, "127.0.0.1", 5080),)
     assert config.keepalive == KeepalivePolicy()
     assert config.trunks == (
         Trunk(
@@ -134,14 +156,24 @@ def test_the_documented_example_means_what_it_says(tmp_path: Path) -> None:
             direction=Direction.BOTH,
             region="us-east",
             carrier="acme",
-            targets=("sip:127.0.0.1:5061", "sip:sbc.example.com"),
+            targets=("sip:127.0.0.1:5061", "sip:sbc.example.com;transport=tls"),
             keepalive=KeepalivePolicy(interval_seconds=20),
             identity=ProbeIdentity(
                 from_uri="sip:ping@pbx.example.com",
                 contact_uri="sip:pbx.example.com:5060",
                 request_uri="sip:ping@sbc.example.com",
                 headers=(("X-Account", "42"),),
+                outbound_proxy="sip:edge.example.com;lr",
                 source=("127.0.0.1", 5070),
+                enable_nat=True,
+                advertised_address="198.51.100.7",
+                credentials=Credentials("alice", PASSWORD),
+                tls=TlsSettings(
+                    ca_file=str(tmp_path / "ca.pem"),
+                    cert_file=str(tmp_path / "me.pem"),
+                    key_file=str(tmp_path / "me.key"),
+                    server_name="sbc.example.com",
+                ),
             ),
             managed_by="edge.toml",
         ),
@@ -178,8 +210,8 @@ def test_the_documented_example_means_what_it_says(tmp_path: Path) -> None:
     )
 
 
-def test_the_example_states_the_defaults(tmp_path: Path) -> None:
-    said = load(tmp_path, EXAMPLE, NOC_WEBHOOK_SECRET=SECRET)
+def test_the_example_states_the_defaults(tmp_path: Path, pem_files: PemFiles) -> None:
+    said = load_example(tmp_path, pem_files)
     silent = load(tmp_path, "")
     assert silent.api == said.api
     assert silent.sip == said.sip
@@ -225,8 +257,27 @@ def test_addresses_may_be_ipv6_and_sip_may_be_off(tmp_path: Path) -> None:
     assert config.api.listen == ("::1", 0)
     assert config.sip.listen == ()
     assert config.sip.allow == (ipaddress.ip_network("::1/128"),)
-    sip = load(tmp_path, '[sip]\nlisten = ["udp:[0:0::1]:5060", "udp:127.0.0.1:5060"]').sip
-    assert sip.listen == (("::1", 5060), ("127.0.0.1", 5060))
+    sip = load(tmp_path, '[sip]\nlisten = ["udp:[0:0::1]:5060", "TCP:127.0.0.1:0"]').sip
+    assert sip.listen == (
+        SipListen(TransportProtocol.UDP, "::1", 5060),
+        SipListen(TransportProtocol.TCP, "127.0.0.1", 0),
+    )
+    assert sip.tls is None
+
+
+def test_who_listens_for_tls_shows_a_certificate(tmp_path: Path, pem_files: PemFiles) -> None:
+    pem_files.write(tmp_path)
+    files = 'cert_file = "me.pem", key_file = "me.key", ca_file = "ca.pem"'
+    listen = '[sip]\nlisten = ["tls:127.0.0.1:5061"]\n'
+    sip = load(tmp_path, f"{listen}tls = {{ {files} }}").sip
+    assert sip.listen == (SipListen(TransportProtocol.TLS, "127.0.0.1", 5061),)
+    assert sip.tls == ServerTls(
+        cert_file=str(tmp_path / "me.pem"),
+        key_file=str(tmp_path / "me.key"),
+        ca_file=str(tmp_path / "ca.pem"),
+    )
+    both = load(tmp_path, f'{listen}tls = {{ cert_file = "{tmp_path}/both.pem" }}').sip
+    assert both.tls == ServerTls(cert_file=str(tmp_path / "both.pem"))
 
 
 @pytest.mark.parametrize(
@@ -381,13 +432,14 @@ def test_targets_that_lead_elsewhere_may_stand_in_one_trunk(tmp_path: Path, othe
     assert len(load(tmp_path, toml).trunks[0].targets) == 2
 
 
-def test_a_secret_is_in_no_representation(tmp_path: Path) -> None:
-    config = load(tmp_path, EXAMPLE, NOC_WEBHOOK_SECRET=SECRET)
+def test_a_secret_is_in_no_representation(tmp_path: Path, pem_files: PemFiles) -> None:
+    config = load_example(tmp_path, pem_files)
     assert SECRET not in repr(config)
+    assert PASSWORD not in repr(config)
     assert SECRET.removeprefix("whsec_") not in str(config)
 
 
 def test_loading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
     assert gc.isenabled()
-    load(tmp_path, EXAMPLE, NOC_WEBHOOK_SECRET=SECRET)
+    load(tmp_path, "")
     assert gc.isenabled()

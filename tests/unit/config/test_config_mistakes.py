@@ -10,6 +10,7 @@ import pytest
 from trunkpulse.config import ConfigError, load_config
 from trunkpulse.config.document import LARGEST_BYTES
 from unit.config.mistakes import ENVIRON, HOOK, MISTAKES, ROUTE, SECRETS, TRUNK, Mistake
+from unit.config.pem import PemFiles
 
 
 def problems(path: Path) -> tuple[str, ...]:
@@ -35,11 +36,14 @@ def assert_one_plain_sentence(sentence: str, file: str) -> None:
 
 @pytest.mark.parametrize("case", MISTAKES, ids=lambda case: case.name)
 def test_a_mistake_is_one_sentence_that_says_where_and_what_is_allowed(
-    case: Mistake, tmp_path: Path
+    case: Mistake, pem_files: PemFiles, tmp_path: Path
 ) -> None:
+    pem_files.write(tmp_path)
     (tmp_path / "empty").write_bytes(b"\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     (tmp_path / "large").write_bytes(b"x" * 70_000)
+    with (tmp_path / "huge").open("wb") as stream:
+        stream.truncate(2 * 1024 * 1024)
     path = tmp_path / "edge.toml"
     path.write_text(case.toml, "utf-8")
     found = problems(path)

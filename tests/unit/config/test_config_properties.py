@@ -33,6 +33,11 @@ WORDS = [
     "both",
     "http://[",
     "sqlite:///x",
+    "sips:x",
+    "sip:x;transport=tcp;lr",
+    "tls:127.0.0.1:0",
+    "edge.toml",
+    "teams",
 ]
 
 

@@ -10,9 +10,16 @@ from trunkpulse.sip.errors import SipError
 from trunkpulse.sip.headers import NameAddr, Via
 from trunkpulse.sip.message import Headers, Request, Response, parse_message
 from trunkpulse.sip.request import SharedOptions
-from trunkpulse.sip.server import Answer, AnswerSettings, answer_request, reply
+from trunkpulse.sip.server import (
+    MAX_ANSWER_BYTES,
+    Answer,
+    AnswerSettings,
+    answer_request,
+    reply,
+)
 
 SETTINGS = AnswerSettings(tag_key=b"secret")
+ECHOING = AnswerSettings(tag_key=b"secret", echo=True)
 OPTIONS = (
     b"OPTIONS sip:us.example.com SIP/2.0\r\n"
     b"Via: SIP/2.0/UDP pbx.example.com:5070;rport;branch=z9hG4bK%41\r\n"
@@ -58,6 +65,50 @@ def test_an_options_is_answered_with_what_it_carried_and_what_we_can_do() -> Non
         "Content-Length": "0",
     }
     assert {name: message.headers.single(name) for name in expected} == expected
+
+
+def test_who_is_asked_is_the_end_of_the_way_so_no_hop_has_to_be_left() -> None:
+    for hops in (b"0", b"1", b"70", b"255"):
+        data = OPTIONS.replace(b"Max-Forwards: 0", b"Max-Forwards: " + hops)
+        assert answered(data)[0].code == 200
+
+
+def test_an_echo_is_the_request_byte_by_byte_as_it_arrived() -> None:
+    data = b"\r\n" + OPTIONS.replace(b"To: sip", b"tO  :\tsip").replace(b"Call-ID: c", b"i:\n \xff")
+    message, _ = answered(data, ECHOING)
+    assert message.code == 200
+    assert message.headers.single("Content-Type") == "message/sip"
+    assert message.headers.single("Content-Length") == str(len(data))
+    assert message.headers.single("Allow") == "OPTIONS"
+    assert message.body == data
+
+
+def test_only_a_good_answer_to_an_options_echoes() -> None:
+    refusing = AnswerSettings(tag_key=b"k", echo=True, code=503)
+    for data, settings, code in (
+        (OPTIONS, SETTINGS, 200),
+        (OPTIONS, refusing, 503),
+        (OPTIONS.replace(b"OPTIONS", b"REGISTER"), ECHOING, 405),
+        (OPTIONS.replace(b"CSeq: 7 OPTIONS", b"CSeq: 7 INVITE"), ECHOING, 400),
+        (OPTIONS.replace(b"CSeq", b"Require: foo\r\nCSeq"), ECHOING, 420),
+    ):
+        message, _ = answered(data, settings)
+        assert (message.code, message.body) == (code, b"")
+        assert "Content-Type" not in message.headers
+
+
+def test_an_echo_that_no_datagram_could_carry_is_left_out_whole() -> None:
+    def asked(body_bytes: int) -> bytes:
+        length = b"Content-Length: %05d" % body_bytes
+        return OPTIONS.replace(b"Content-Length: 0", length) + b"x" * body_bytes
+
+    overhead = len(answered(asked(40_000), ECHOING)[1].data) - 40_000
+    longest = asked(MAX_ANSWER_BYTES - overhead)
+    message, answer = answered(longest, ECHOING)
+    assert (len(answer.data), message.body) == (MAX_ANSWER_BYTES, longest)
+    message, answer = answered(asked(MAX_ANSWER_BYTES - overhead + 1), ECHOING)
+    assert (message.code, message.body) == (200, b"")
+    assert message.headers.single("Content-Length") == "0"
 
 
 def test_the_answer_to_a_probe_of_ours_goes_back_to_its_socket() -> None:
@@ -200,9 +251,12 @@ def test_an_altered_request_is_answered_legally_or_not_at_all(data: st.DataObjec
     for _ in range(data.draw(st.integers(1, 3))):
         position = data.draw(st.integers(0, len(wire)))
         wire[position : position + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
-    answer = answer_request(bytes(wire), "192.0.2.9", 6000, settings=SETTINGS)
+    settings = data.draw(st.sampled_from([SETTINGS, ECHOING]))
+    answer = answer_request(bytes(wire), "192.0.2.9", 6000, settings=settings)
     if answer is not None:
-        assert isinstance(parse_message(answer.data), Response)
+        message = parse_message(answer.data)
+        assert isinstance(message, Response)
+        assert message.body in {b"", bytes(wire)}
         assert answer.host == "192.0.2.9"
 
 

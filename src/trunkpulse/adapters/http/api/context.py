@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -17,6 +17,7 @@ from trunkpulse.events.delivery import DeliveryProgress
 from trunkpulse.model import EventStream, Route
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import Clock, EventLog
+from trunkpulse.probing.heard import LastHeard
 from trunkpulse.routing.selection import RouteTable
 
 __all__ = ["ApiContext", "Context", "Index"]
@@ -47,6 +48,8 @@ class ApiContext:
     """By stream id; a stream that is not delivered to is absent."""
     readiness_problems: Callable[[], Sequence[str]]
     """Why this instance should get no traffic, one sentence each; empty: it is ready."""
+    last_heard: LastHeard = field(default_factory=LastHeard)
+    """When which address last sent us an OPTIONS."""
     record_seconds: float = 5.0
     """How long a request waits for what it did to be in the database."""
 

@@ -113,6 +113,10 @@ class TargetOut(Out):
     next_attempt_in_seconds: float | None = Field(
         description="Null while an attempt is under way or the target is not probed."
     )
+    last_heard: int | None = Field(
+        description="When its address last sent us an OPTIONS that we answered, in milliseconds "
+        "since the epoch; null if it is not known to have."
+    )
 
 
 class TrunkOut(Out):
@@ -128,6 +132,7 @@ class TrunkOut(Out):
     region: str
     carrier: str | None
     targets: list[TargetOut]
+    last_heard: int | None = Field(description="Of its targets the latest.")
     min_available_targets: int
     keepalive: KeepaliveOut
     managed_by: str | None = Field(description="The file that declares it; read-only here then.")
@@ -155,6 +160,7 @@ class ExplainTargetOut(Out):
 
     uri: str
     state: TargetState
+    last_heard: int | None = Field(description="When its address last sent us an OPTIONS.")
     attempts: list[AttemptOut] = Field(
         description="Oldest first. While all goes well only the last one is kept."
     )

@@ -29,6 +29,7 @@ def is_enabled(record: TrunkRecord) -> bool:
 def trunk_out(context: ApiContext, record: TrunkRecord) -> TrunkOut:
     """The trunk with its targets at this moment."""
     trunk = record.trunk
+    moments = [_last_heard_ms(context, target) for target in record.targets]
     return TrunkOut(
         id=trunk.id,
         name=trunk.name,
@@ -40,6 +41,7 @@ def trunk_out(context: ApiContext, record: TrunkRecord) -> TrunkOut:
         region=trunk.region or context.region,
         carrier=trunk.carrier,
         targets=[_target_out(context, target) for target in record.targets],
+        last_heard=max((moment for moment in moments if moment is not None), default=None),
         min_available_targets=trunk.min_available_targets,
         keepalive=_keepalive_out(trunk.keepalive),
         managed_by=trunk.managed_by,
@@ -58,6 +60,7 @@ def explain_out(context: ApiContext, record: TrunkRecord) -> ExplainOut:
                 successes=target.successes,
                 next_in_seconds=_next_in_seconds(context, target),
                 resting=resting,
+                last_heard_ms=_last_heard_ms(context, target),
             )
             for target in record.targets
         ],
@@ -70,7 +73,7 @@ def explain_out(context: ApiContext, record: TrunkRecord) -> ExplainOut:
         since=record.since_ms,
         summary=told.summary,
         rule=told.rule,
-        targets=[_explain_target_out(target) for target in record.targets],
+        targets=[_explain_target_out(context, target) for target in record.targets],
         next=told.next,
         observers=[
             ObserverOut(instance_id=context.instance_id, region=context.region, state=record.state)
@@ -106,6 +109,7 @@ def _target_out(context: ApiContext, target: ProbeTarget) -> TargetOut:
         last_successful_keepalive=evidence.last_success_ms,
         last_attempt=evidence.at_ms,
         next_attempt_in_seconds=_next_in_seconds(context, target),
+        last_heard=_last_heard_ms(context, target),
     )
 
 
@@ -116,7 +120,13 @@ def _next_in_seconds(context: ApiContext, target: ProbeTarget) -> float | None:
     return round(max(0.0, moment - context.clock.monotonic()), 3)
 
 
-def _explain_target_out(target: ProbeTarget) -> ExplainTargetOut:
+def _last_heard_ms(context: ApiContext, target: ProbeTarget) -> int | None:
+    """By the address alone: the carrier's own requests rarely leave from the port it answers on."""
+    moment = None if target.address is None else context.last_heard.of(target.address[0])
+    return None if moment is None else int(moment * 1000)
+
+
+def _explain_target_out(context: ApiContext, target: ProbeTarget) -> ExplainTargetOut:
     attempts = [
         AttemptOut(
             at=int(attempt.at * 1000),
@@ -140,7 +150,12 @@ def _explain_target_out(target: ProbeTarget) -> ExplainTargetOut:
                 rtt_ms=last.rtt_ms,
             )
         )
-    return ExplainTargetOut(uri=target.uri, state=target.state, attempts=attempts)
+    return ExplainTargetOut(
+        uri=target.uri,
+        state=target.state,
+        last_heard=_last_heard_ms(context, target),
+        attempts=attempts,
+    )
 
 
 def _address_text(address: Address) -> str:

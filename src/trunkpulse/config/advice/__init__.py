@@ -1,0 +1,30 @@
+"""What a valid configuration may still make its owner regret: each advice says why, and the fix."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from trunkpulse.config.advice.calls import on_route, on_secret_files, on_stream, on_unrouted
+from trunkpulse.config.advice.item import Advice
+from trunkpulse.config.advice.pacing import on_keepalive, on_shared_addresses
+from trunkpulse.config.advice.requests import on_certificates, on_requests
+from trunkpulse.config.settings import Config
+
+__all__ = ["Advice", "advise"]
+
+
+def advise(config: Config, now: datetime | None = None) -> list[Advice]:
+    """What to reconsider, in the order of the file; empty if there is nothing.
+
+    ``now`` is what expiry is measured from, None: this moment. Files of certificates are read.
+    """
+    return [
+        *on_secret_files(config.exposed_secret_files),
+        *on_certificates(config, now or datetime.now(UTC)),
+        *on_keepalive(config),
+        *on_requests(config),
+        *on_shared_addresses(config),
+        *(advice for route in config.routes for advice in on_route(route, config)),
+        *on_unrouted(config),
+        *(advice for stream in config.event_streams for advice in on_stream(stream)),
+    ]

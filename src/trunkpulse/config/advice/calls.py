@@ -1,0 +1,88 @@
+"""Advice on what follows from states: routes, event streams, and the secrets of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
+
+from trunkpulse.config.advice.item import Advice, is_loopback, named
+from trunkpulse.config.settings import Config
+from trunkpulse.config.wording import shown
+from trunkpulse.model import EventStream, Route
+
+__all__ = ["on_route", "on_secret_files", "on_stream", "on_unrouted"]
+
+
+def on_secret_files(files: Sequence[str]) -> Iterator[Advice]:
+    for file in files:
+        yield Advice(
+            "secret_exposed",
+            "warning",
+            f"file {file}",
+            f"the file {file} holds a secret, and its permissions let other users in; run"
+            f" chmod 600 {file}.",
+        )
+
+
+def on_route(route: Route, config: Config) -> Iterator[Advice]:
+    where = f"route {shown(route.id)}"
+    if len(route.trunks) == 1:
+        yield Advice(
+            "route_single_trunk",
+            "warning",
+            where,
+            f"the route has only trunk {shown(route.trunks[0].id)}, so its calls have nowhere to go"
+            " while that is down; add a second trunk.",
+        )
+        return
+    members = {member.id for member in route.trunks}
+    targets = {frozenset(trunk.targets) for trunk in config.trunks if trunk.id in members}
+    if len(targets) == 1:
+        yield Advice(
+            "route_shared_targets",
+            "warning",
+            where,
+            "all trunks of the route end at the same targets, so they fail together; add a trunk"
+            " with targets of its own.",
+        )
+
+
+def on_unrouted(config: Config) -> Iterator[Advice]:
+    if not config.routes:
+        # Whoever declares no routes watches trunks and routes elsewhere.
+        return
+    routed = {member.id for route in config.routes for member in route.trunks}
+    unrouted = [trunk for trunk in config.trunks if trunk.enabled and trunk.id not in routed]
+    if unrouted:
+        name = named("trunk", unrouted)
+        are, them = ("is", "it") if len(unrouted) == 1 else ("are", "them")
+        yield Advice(
+            "trunk_unrouted",
+            "info",
+            name,
+            f"{name} {are} in no route, so no call runs over {them}; add {them} to a route if one"
+            " should.",
+        )
+
+
+def on_stream(stream: EventStream) -> Iterator[Advice]:
+    where = f"event stream {shown(stream.id)}"
+    url = urlsplit(stream.destination.url)
+    if is_loopback(url.hostname or ""):
+        return
+    if url.scheme == "http":
+        yield Advice(
+            "webhook_plain_http",
+            "warning",
+            where,
+            "its events travel over plain http, so anyone on the way can read and change them;"
+            " use an https:// URL.",
+        )
+    if stream.destination.secret is None:
+        yield Advice(
+            "webhook_unsigned",
+            "warning",
+            where,
+            "it has no secret, so the receiver cannot tell our events from forged ones; set secret"
+            ' to "env:NAME" or "file:PATH".',
+        )

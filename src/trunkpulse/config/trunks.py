@@ -1,0 +1,181 @@
+"""From a trunk's entry to the trunk: default, ``[keepalive]``, profile and its own, in this order.
+
+Trunks with equal settings share one object, be it a policy or an identity: with 100,000 of them
+that is what memory is made of, and what the prober groups its targets by.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from trunkpulse.config.profiles import BOUNDED, Profile, Profiles, merged
+from trunkpulse.config.schema import (
+    EVEN_WEIGHT,
+    AdvancedEntry,
+    KeepaliveEntry,
+    TargetEntry,
+    TlsEntry,
+    TrunkEntry,
+)
+from trunkpulse.config.values import healthy_codes
+from trunkpulse.model import KeepalivePolicy, ProbeIdentity, TlsSettings, Trunk
+from trunkpulse.sip.digest import Credentials
+
+__all__ = ["Trunks", "targets_of"]
+
+_TOO_MANY_HOPS = 483
+"""What the next hop answers to a request that may go no further (RFC 3261 16.3)."""
+_NOTHING_SPECIAL = ProbeIdentity()
+
+
+class Trunks:
+    """Makes the trunks of one configuration. Their entries and profiles have been checked."""
+
+    default: KeepalivePolicy
+    """What a trunk without a profile inherits."""
+
+    def __init__(self, keepalive: KeepaliveEntry, profiles: Profiles, file: Path) -> None:
+        self.default = _overridden(KeepalivePolicy(), keepalive)
+        self._profiles = profiles
+        self._file = file.name
+        self._folder = file.parent
+        self._policies = {self.default: self.default}
+        self._identities = {_NOTHING_SPECIAL: _NOTHING_SPECIAL}
+        self._inherited: dict[str, KeepalivePolicy] = {}
+        """Name of a profile -> what its trunks inherit."""
+        self._by_overrides: dict[tuple[object, ...], KeepalivePolicy] = {}
+
+    def trunk(self, entry: TrunkEntry) -> Trunk:
+        """The trunk that ``entry`` describes."""
+        profile = self._profiles[entry.profile]
+        identity = _NOTHING_SPECIAL
+        if entry.advanced is not None or not profile.plain:
+            identity = self._identity(merged(profile, entry.advanced, self._folder))
+        return Trunk(
+            id=entry.id,
+            name=entry.name or entry.id,
+            targets=targets_of(entry),
+            weights=_weights(entry) if len(entry.targets) > 1 else (),
+            direction=entry.direction,
+            region=entry.region,
+            carrier=entry.carrier,
+            min_available_targets=entry.min_available_targets,
+            enabled=entry.enabled,
+            profile=entry.profile,
+            keepalive=self._policy(profile, entry.keepalive, identity.max_forwards),
+            identity=identity,
+            managed_by=self._file,
+        )
+
+    def _policy(
+        self, profile: Profile, entry: KeepaliveEntry | None, max_forwards: int
+    ) -> KeepalivePolicy:
+        if entry is None and max_forwards > 0:
+            inherited = self._inherited.get(profile.name)
+            if inherited is None:
+                inherited = self._shared(self._settled(profile, self._from_profile(profile)))
+                self._inherited[profile.name] = inherited
+            return inherited
+        overrides = () if entry is None else sorted(entry.model_fields_set)
+        values = tuple((key, getattr(entry, key)) for key in overrides)
+        known_as = (profile.name, values, max_forwards == 0)
+        policy = self._by_overrides.get(known_as)
+        if policy is None:
+            policy = self._from_profile(profile)
+            if entry is not None:
+                policy = _overridden(policy, entry)
+            policy = self._settled(profile, policy)
+            if max_forwards == 0:
+                policy = _expecting(_TOO_MANY_HOPS, policy)
+            # Other overrides may amount to the same settings.
+            policy = self._by_overrides[known_as] = self._shared(policy)
+        return policy
+
+    def _from_profile(self, profile: Profile) -> KeepalivePolicy:
+        """What a trunk of this profile starts from."""
+        policy = _overridden(self.default, profile.keepalive)
+        least = profile.limits.minimum_interval_seconds
+        if least is None:
+            return policy
+        raised = {key: max(getattr(policy, key), least) for key in BOUNDED}
+        return dataclasses.replace(policy, **raised)
+
+    @staticmethod
+    def _settled(profile: Profile, policy: KeepalivePolicy) -> KeepalivePolicy:
+        """``policy`` with no more jitter than leaves the profile's limit between attempts."""
+        least = profile.limits.minimum_interval_seconds
+        if least is None:
+            return policy
+        # Attempts that confirm a change have no jitter.
+        shortest = min(policy.interval_seconds, policy.down_interval_seconds)
+        return dataclasses.replace(policy, jitter=min(policy.jitter, 1 - least / shortest))
+
+    def _shared(self, policy: KeepalivePolicy) -> KeepalivePolicy:
+        return self._policies.setdefault(policy, policy)
+
+    def _identity(self, entry: AdvancedEntry) -> ProbeIdentity:
+        identity = ProbeIdentity(
+            from_uri=entry.from_uri,
+            to_uri=entry.to_uri,
+            contact_uri=entry.contact_uri,
+            request_uri=entry.request_uri,
+            headers=entry.headers,
+            max_forwards=entry.max_forwards,
+            outbound_proxy=entry.outbound_proxy,
+            source=entry.source,
+            enable_nat=entry.enable_nat,
+            advertised_address=entry.advertised_address,
+            credentials=_credentials(entry),
+            tls=_tls(entry.tls),
+        )
+        return self._identities.setdefault(identity, identity)
+
+
+def targets_of(entry: TrunkEntry) -> tuple[str, ...]:
+    """The URIs of the targets, with or without a weight."""
+    return tuple([target if isinstance(target, str) else target.uri for target in entry.targets])
+
+
+def _weights(entry: TrunkEntry) -> tuple[int, ...]:
+    weights = tuple([
+        target.weight if isinstance(target, TargetEntry) else EVEN_WEIGHT
+        for target in entry.targets
+    ])  # fmt: skip
+    return () if len(set(weights)) == 1 else weights
+
+
+def _overridden(policy: KeepalivePolicy, entry: KeepaliveEntry) -> KeepalivePolicy:
+    """``policy`` with what the file sets in ``entry``."""
+    changes = entry.model_dump(exclude_unset=True)
+    if "healthy_responses" in changes:
+        changes["healthy_codes"] = healthy_codes(entry.healthy_responses)
+    return dataclasses.replace(policy, **changes)
+
+
+def _expecting(code: int, policy: KeepalivePolicy) -> KeepalivePolicy:
+    if code in policy.healthy_codes:
+        return policy
+    return dataclasses.replace(
+        policy,
+        healthy_responses=(*policy.healthy_responses, str(code)),
+        healthy_codes=policy.healthy_codes | {code},
+    )
+
+
+def _credentials(entry: AdvancedEntry) -> Credentials | None:
+    if entry.username is None or entry.password is None:
+        return None
+    return Credentials(entry.username, entry.password)
+
+
+def _tls(entry: TlsEntry | None) -> TlsSettings:
+    if entry is None:
+        return TlsSettings()
+    return TlsSettings(
+        verify=entry.verify,
+        ca_file=entry.ca_file,
+        cert_file=entry.cert_file,
+        key_file=entry.key_file,
+        server_name=entry.server_name,
+    )
