@@ -1,4 +1,4 @@
-"""What a baseline test means: a verdict, what to look at, and the settings that follow.
+"""What a baseline test means: a verdict, and what was noticed with what to do about it.
 
 Pure: attempts in, words out. The words are for somebody who is connecting a carrier and does not
 know yet whether the fault is the firewall's, the carrier's or their own.
@@ -6,28 +6,31 @@ know yet whether the fault is the firewall's, the carrier's or their own.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from trunkpulse.cli.baseline import ProbedAttempt, place
 from trunkpulse.cli.output import amount
-from trunkpulse.model import FailureKind
-from trunkpulse.ports import Address
-from trunkpulse.sip.transaction import T1_SECONDS, T2_SECONDS
+from trunkpulse.cli.probe_advice import ALIVE_CODES
+from trunkpulse.cli.probe_certificate import on_certificate, on_tls_failure
+from trunkpulse.cli.probe_codes import CODE_CLASSES, CODES
+from trunkpulse.cli.probe_facts import ProbedAttempt, ProbedServer, ProbePlan, place
+from trunkpulse.cli.probe_statistics import RoundTrips
+from trunkpulse.model import FailureKind, TransportProtocol
+from trunkpulse.sip.errors import MalformedHeader
+from trunkpulse.sip.middlebox import Finding, Severity, sip_alg
+from trunkpulse.sip.retry_after import RetryAfter
+from trunkpulse.sip.transaction import T1_SECONDS
 
-__all__ = ["Recommendation", "RoundTrips", "Verdict", "diagnose", "recommend", "verdict"]
+__all__ = ["Verdict", "all_healthy", "diagnose", "in_words", "verdict"]
 
-ALIVE_CODES: Final = frozenset({401, 403, 404, 405, 407, 415, 420, 481, 488, 501})
-"""Refusals of the OPTIONS itself: whoever sends one is up, and may well take calls."""
-
-_INTERVAL_SECONDS: Final = 30.0
-_RETRANSMISSIONS: Final = 3
-"""So many packets in a row may get lost before an attempt fails for it."""
 _LONGEST_TIMEOUT_SECONDS: Final = 32.0
+_HIGH_JITTER_SECONDS: Final = 0.03
+"""What is commonly asked of a line that carries speech."""
+_JITTER_NEEDS: Final = 4
+"""So many round trips before their jitter means anything."""
+_CHALLENGES: Final = frozenset({401, 407})
 
 
 class Verdict(StrEnum):
@@ -36,93 +39,38 @@ class Verdict(StrEnum):
     HEALTHY = "healthy"
     UNRELIABLE = "unreliable"
     REJECTED = "rejected"
+    REWRITTEN = "rewritten"
     SILENT = "silent"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
-
-    @property
-    def words(self) -> str:
-        """One plain sentence."""
-        return _WORDS[self]
+    UNCONNECTED = "unconnected"
+    BROKEN_OFF = "broken_off"
+    UNSECURED = "unsecured"
+    GARBLED = "garbled"
 
 
 _WORDS: Final = {
     Verdict.HEALTHY: "Healthy: every attempt was answered 2xx.",
     Verdict.UNRELIABLE: "Unreliable: some attempts were answered 2xx, others were not.",
     Verdict.REJECTED: "Not healthy: it answers, but never 2xx.",
+    Verdict.REWRITTEN: "Not healthy: answers come, but changed on the way so that none fits.",
     Verdict.SILENT: "Not healthy: nothing ever came back.",
     Verdict.REFUSED: "Not healthy: the port is closed.",
     Verdict.UNREACHABLE: "Not healthy: the network does not get there.",
+    Verdict.UNCONNECTED: "Not healthy: no connection comes about.",
+    Verdict.BROKEN_OFF: "Not healthy: the connection breaks off before an answer comes.",
+    Verdict.UNSECURED: "Not healthy: no connection comes about that is as secure as asked for.",
+    Verdict.GARBLED: "Not healthy: what comes back is no SIP.",
 }
-
-_CODES: Final = {
-    401: "it wants credentials; the answer still shows that it is alive",
-    403: "it refuses this sender: it may want another From or Contact (--from, --contact), or it"
-    " does not know the address that the probe comes from (--source)",
-    404: "it does not know the user or host of this URI; many carriers answer OPTIONS so while"
-    " calls work, then 404 may count as healthy",
-    405: "it does not take OPTIONS; the answer still shows that it is alive",
-    407: "a proxy wants credentials; the answer still shows that it is alive",
-    408: "something on the way got no answer from the endpoint behind it; some carriers also say"
-    " this to a From or Contact that they do not know (--from, --contact)",
-    480: "the user of this URI is not registered or not available there",
-    481: "it takes the OPTIONS for part of a call that it does not know; the answer still shows"
-    " that it is alive",
-    483: "the request goes round in circles between proxies; check the carrier's routing",
-    486: "it is busy; it is alive, but it would not take a call now",
-    501: "it does not implement OPTIONS; the answer still shows that it is alive",
-    502: "the next hop behind it answers badly; ask the carrier about its upstream",
-    503: "it is overloaded or under maintenance; no calls should go there now",
-    504: "the next hop behind it does not answer; ask the carrier about its upstream",
+_OF_FAILURES: Final = {
+    FailureKind.REFUSED: Verdict.REFUSED,
+    FailureKind.UNREACHABLE: Verdict.UNREACHABLE,
+    FailureKind.CONNECT_TIMEOUT: Verdict.UNCONNECTED,
+    FailureKind.RESET: Verdict.BROKEN_OFF,
+    FailureKind.TLS: Verdict.UNSECURED,
+    FailureKind.MALFORMED: Verdict.GARBLED,
 }
-
-_CLASSES: Final = {
-    3: "it sends callers elsewhere; probe the Contact that it names (--trace shows it)",
-    4: "it refuses the request; --trace shows what it says",
-    5: "it has a fault of its own; ask the carrier",
-    6: "it declines everywhere for this URI; ask the carrier which URI to use",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RoundTrips:
-    """Round-trip times of the answered attempts, in seconds.
-
-    An answer does not say which transmission it answers. So only attempts that were sent once are
-    measured, as long as there are any (Karn and Partridge, 1987); what the loss of a packet cost
-    is no property of the path.
-    """
-
-    least: float
-    average: float
-    p95: float
-    """95 % took no longer (nearest rank)."""
-    most: float
-    measured: int
-    """How many attempts these times are made of."""
-    from_first_send: bool
-    """True if every answered attempt was sent again: the times then hold that waiting too."""
-
-    @classmethod
-    def of(cls, attempts: Sequence[ProbedAttempt]) -> RoundTrips | None:
-        """None if nothing was answered."""
-        answered = [each for each in attempts if each.rtt_seconds is not None]
-        sent_once = [each for each in answered if not each.retransmissions]
-        measured = sent_once or answered
-        times = sorted(each.rtt_seconds or 0.0 for each in measured)
-        if not times:
-            return None
-        average = sum(times) / len(times)
-        return cls(times[0], average, _p95(times), times[-1], len(times), not sent_once)
-
-
-def _p95(ascending: Sequence[float]) -> float:
-    return ascending[math.ceil(0.95 * len(ascending)) - 1]
-
-
-def _sent_at_seconds(retransmissions: int) -> float:
-    """When the last of so many retransmissions leaves (Timer E, RFC 3261 section 17.1.2.2)."""
-    return sum(min(T1_SECONDS * 2.0**number, T2_SECONDS) for number in range(retransmissions))
+_ORDER: Final = (Severity.FAULT, Severity.WARNING, Severity.NOTE)
 
 
 def verdict(attempts: Sequence[ProbedAttempt]) -> Verdict:
@@ -132,135 +80,280 @@ def verdict(attempts: Sequence[ProbedAttempt]) -> Verdict:
         return Verdict.HEALTHY if healthy == len(attempts) else Verdict.UNRELIABLE
     if any(attempt.code is not None for attempt in attempts):
         return Verdict.REJECTED
+    if any(attempt.dropped_answers for attempt in attempts):
+        return Verdict.REWRITTEN
     kinds = Counter(attempt.failure for attempt in attempts)
-    return {
-        FailureKind.REFUSED: Verdict.REFUSED,
-        FailureKind.UNREACHABLE: Verdict.UNREACHABLE,
-    }.get(kinds.most_common(1)[0][0] or FailureKind.TIMEOUT, Verdict.SILENT)
+    return _OF_FAILURES.get(kinds.most_common(1)[0][0] or FailureKind.TIMEOUT, Verdict.SILENT)
 
 
-def diagnose(attempts: Sequence[ProbedAttempt], far: Address, local: Address) -> list[str]:
-    """What was noticed and what to do about it, one sentence each, the weightiest first."""
-    return [
-        *_on_failures(attempts, far),
-        *_on_codes(attempts),
-        *_on_losses(attempts),
-        *_on_addresses(attempts, far, local),
+def all_healthy(servers: Sequence[ProbedServer]) -> bool:
+    """True if every attempt at every server was answered well; each has had at least one."""
+    return all(verdict(server.attempts) is Verdict.HEALTHY for server in servers)
+
+
+def in_words(attempts: Sequence[ProbedAttempt]) -> str:
+    """The verdict on these attempts, at least one, as a plain sentence."""
+    found = verdict(attempts)
+    if found is Verdict.HEALTHY and any(attempt.code == 483 for attempt in attempts):
+        return "Healthy: the next hop is alive, it answered every probe that may go no further."
+    return _WORDS[found]
+
+
+def diagnose(probed: ProbedServer, plan: ProbePlan, now_ms: int) -> list[Finding]:
+    """What was noticed and what to do about it, the weightiest first."""
+    seen = probed.findings()
+    alg = sip_alg(seen)
+    findings = [
+        *([alg] if alg else []),
+        *_on_failures(probed),
+        *_on_codes(probed.attempts, plan),
+        *_on_credentials(probed.attempts, plan),
+        *_on_times(probed, plan),
+        *_on_losses(probed),
+        *_on_sources(probed),
+        *_on_connections(probed),
+        *on_certificate(probed, plan, now_ms),
+        *(each for each in seen if each.evidence is None),
     ]
+    return sorted(findings, key=lambda each: _ORDER.index(each.severity))
 
 
-def _on_failures(attempts: Sequence[ProbedAttempt], far: Address) -> Iterator[str]:
-    kinds = Counter(attempt.failure for attempt in attempts if attempt.failure)
-    for kind, count in kinds.most_common():
-        share = "" if count == len(attempts) else f" ({count} of {len(attempts)} attempts)"
+def _share(count: int, attempts: Sequence[ProbedAttempt]) -> str:
+    return "" if count == len(attempts) else f" ({count} of {amount(len(attempts), 'attempt')})"
+
+
+def _on_failures(probed: ProbedServer) -> Iterator[Finding]:
+    attempts = probed.attempts
+    for kind, count in probed.failures().most_common():
+        share = _share(count, attempts)
         detail = next(attempt.detail for attempt in attempts if attempt.failure is kind)
-        if kind is FailureKind.REFUSED:
-            yield (
-                f"Nothing listens on {place(far)}{share}; check the port, whether the far side"
-                " runs, and whether it wants TCP or TLS instead of UDP."
-            )
-        elif kind is not FailureKind.TIMEOUT:
-            yield f"The network gave the probe back{share}: {detail}; check routes and firewalls."
-        elif count == len(attempts):
-            yield (
-                "There was no answer at all: a firewall may drop the probe or its answer, the"
-                " address or port may be wrong, or the carrier may ignore OPTIONS from sources"
-                " that it does not know; ask it to allow the address that the probe comes from."
-            )
+        if kind is FailureKind.TLS:
+            yield on_tls_failure(detail, share)
+        elif kind is FailureKind.TIMEOUT:
+            yield from _on_silence(probed, count)
         else:
-            yield (
-                f"No answer came in time{share}; calls would fail now and then too, so look for"
-                " packet loss or an overloaded far side."
+            sentence = _NETWORK.get(kind, "The network gave the probe back{share}: {detail}; check"
+                                    " routes and firewalls.")  # fmt: skip
+            others = [each.value.upper() for each in TransportProtocol if each != probed.protocol]
+            yield Finding(
+                kind.value.replace("_", "-"),
+                Severity.FAULT,
+                sentence.format(
+                    where=place(probed.address),
+                    share=share,
+                    detail=detail,
+                    others=" or ".join(others),
+                    ours=probed.protocol.value.upper(),
+                    wanted=_WANTED[probed.protocol],
+                ),
             )
 
 
-def _on_codes(attempts: Sequence[ProbedAttempt]) -> Iterator[str]:
+_NETWORK: Final = {
+    FailureKind.REFUSED: "Nothing listens on {where}{share}; check the port, whether the far side"
+    " runs, and whether it wants {others} instead of {ours}.",
+    FailureKind.CONNECT_TIMEOUT: "No connection to {where} came about{share}: {detail}; a firewall"
+    " may drop what we send, or the address or port may be wrong.",
+    FailureKind.RESET: "The connection broke off before an answer came{share}: {detail}; the far"
+    " side may not know our address, may want {wanted}, or a firewall cuts connections.",
+    FailureKind.MALFORMED: "What came over the connection is no SIP{share}: {detail}; the port may"
+    " be another service's, or speak TLS.",
+    FailureKind.DNS: "The name could not be resolved{share}: {detail}; check the spelling of the"
+    " host and the DNS.",
+}
+
+
+_WANTED: Final = {
+    TransportProtocol.UDP: "another transport",
+    TransportProtocol.TCP: "TLS there",
+    TransportProtocol.TLS: "a certificate of ours that it knows (--cert-file)",
+}
+
+
+def _on_silence(probed: ProbedServer, count: int) -> Iterator[Finding]:
+    attempts = probed.attempts
+    silent = [attempt for attempt in attempts if attempt.failure is FailureKind.TIMEOUT]
+    if any(attempt.dropped_answers for attempt in silent):
+        return  # what came is told instead
+    if any(attempt.provisional_seconds is not None for attempt in silent):
+        yield Finding(
+            "never-final",
+            Severity.FAULT,
+            f"It said that it is trying (1xx) but gave no final answer in time"
+            f"{_share(count, attempts)}: it is there, what it asks in turn is slow or gone; ask the"
+            " carrier about its upstream, and try a longer --timeout.",
+        )
+    elif count < len(attempts):
+        yield Finding(
+            "lost",
+            Severity.FAULT,
+            f"No answer came in time{_share(count, attempts)}; calls would fail now and then too,"
+            " so look for packet loss or an overloaded far side.",
+        )
+    elif probed.protocol.reliable:
+        yield Finding(
+            "silent",
+            Severity.FAULT,
+            "The connection stands, but there was no answer at all: the far side may ignore OPTIONS"
+            " from sources that it does not know; ask it to allow the address that the probe comes"
+            " from.",
+        )
+    else:
+        yield Finding(
+            "silent",
+            Severity.FAULT,
+            "There was no answer at all: a firewall may drop the probe or its answer, the"
+            " address or port may be wrong, or the carrier may ignore OPTIONS from sources"
+            " that it does not know; ask it to allow the address that the probe comes from.",
+        )
+
+
+def _on_codes(attempts: Sequence[ProbedAttempt], plan: ProbePlan) -> Iterator[Finding]:
     codes = Counter(attempt.code for attempt in attempts if attempt.code and not attempt.healthy)
     for code, count in codes.most_common():
+        if code in _CHALLENGES and plan.identity.credentials is not None:
+            continue
         first = next(attempt for attempt in attempts if attempt.code == code)
-        share = "" if count == len(attempts) else f" ({count} of {len(attempts)} attempts)"
         answer = f"{code} {first.reason_phrase}".rstrip()
-        meaning = _CODES.get(code) or _CLASSES.get(code // 100, "--trace shows what it says")
-        wait = f"; it asks to be left alone for {first.retry_after} s" if first.retry_after else ""
-        yield f"It answers {answer}{share}: {meaning}{wait}."
-
-
-def _on_losses(attempts: Sequence[ProbedAttempt]) -> Iterator[str]:
-    answered = [attempt for attempt in attempts if attempt.rtt_seconds is not None]
-    if answered and all((attempt.rtt_seconds or 0.0) > T1_SECONDS for attempt in answered):
-        yield (
-            f"Every answer took longer than {T1_SECONDS:g} s, and each probe was sent again by"
-            " then: the path or the far side is slow, or packets get lost."
+        meaning = CODES.get(code) or CODE_CLASSES.get(code // 100, "--trace shows what it says")
+        if code in _CHALLENGES:
+            meaning += "; give them with --username, or count this answer as healthy"
+        yield Finding(
+            f"answers-{code}",
+            Severity.WARNING if code in ALIVE_CODES else Severity.FAULT,
+            f"It answers {answer}{_share(count, attempts)}: {meaning}{_wait(first)}.",
         )
+
+
+def _wait(attempt: ProbedAttempt) -> str:
+    if not attempt.retry_after:
+        return ""
+    try:
+        seconds = RetryAfter.parse(attempt.retry_after).seconds
+    except MalformedHeader:
+        return f"; it asks to be left alone for a while (Retry-After: {attempt.retry_after})"
+    return f"; it asks to be left alone for {seconds} s, in which the service does not probe it"
+
+
+def _on_credentials(attempts: Sequence[ProbedAttempt], plan: ProbePlan) -> Iterator[Finding]:
+    if plan.identity.credentials is None:
         return
+    refused = [attempt for attempt in attempts if attempt.code in _CHALLENGES]
+    if refused:
+        why = f": {refused[0].detail}" if refused[0].detail else ""
+        yield Finding(
+            "credentials",
+            Severity.FAULT,
+            f"It answers {refused[0].code} in spite of the credentials"
+            f"{_share(len(refused), attempts)}{why}; check user name and password, and whether"
+            " they belong to this host.",
+        )
+    elif not any(attempt.challenges for attempt in attempts) and any(
+        attempt.code is not None for attempt in attempts
+    ):
+        yield Finding(
+            "not-challenged",
+            Severity.NOTE,
+            "It never asked for the credentials, so they were not sent.",
+        )
+
+
+def _on_times(probed: ProbedServer, plan: ProbePlan) -> Iterator[Finding]:
+    if probed.late_seconds:
+        slowest = max(probed.late_seconds)
+        advice = f"raise timeout_seconds above {slowest:.1f}, and --timeout to see more"
+        if slowest >= _LONGEST_TIMEOUT_SECONDS:
+            advice = "no time-out may be that long, so ask the carrier"
+        yield Finding(
+            "late",
+            Severity.FAULT,
+            f"{amount(len(probed.late_seconds), 'answer')} came too late, the slowest after"
+            f" {slowest:.1f} s, while an attempt may take {plan.timeout_seconds:g} s: {advice}.",
+        )
+    slow = [
+        attempt
+        for attempt in probed.attempts
+        if attempt.provisional_seconds is not None
+        and attempt.rtt_seconds is not None
+        and attempt.rtt_seconds > T1_SECONDS
+    ]
+    if slow:
+        longest = max(attempt.rtt_seconds or 0.0 for attempt in slow)
+        yield Finding(
+            "slow-upstream",
+            Severity.WARNING,
+            f"It says at once that it is trying (1xx), but its final answer takes up to"
+            f" {longest:.1f} s: what it asks in turn is slow. timeout_seconds must be longer.",
+        )
+    trips = RoundTrips.of(probed.attempts)
+    if trips is None:
+        return
+    if trips.most > plan.timeout_seconds / 2 and not slow:
+        yield Finding(
+            "slow",
+            Severity.WARNING,
+            f"Answers take up to {trips.most:.1f} s of the {plan.timeout_seconds:g} s that an"
+            " attempt may take: raise timeout_seconds, or a busy hour looks like an outage.",
+        )
+    jitter = trips.jitter
+    if jitter is not None and trips.measured >= _JITTER_NEEDS and jitter > _HIGH_JITTER_SECONDS:
+        yield Finding(
+            "jitter",
+            Severity.WARNING,
+            f"The jitter is high: round trips differ by {jitter * 1000:.0f} ms from one to the"
+            f" next, and speech suffers from {_HIGH_JITTER_SECONDS * 1000:.0f} ms on; look for a"
+            " busy line or a busy far side.",
+        )
+
+
+def _on_losses(probed: ProbedServer) -> Iterator[Finding]:
+    attempts = probed.attempts
+    answered = [attempt for attempt in attempts if attempt.rtt_seconds is not None]
     resent = sum(attempt.retransmissions > 0 for attempt in answered)
-    if resent:
-        yield (
+    if resent and all((attempt.rtt_seconds or 0.0) > T1_SECONDS for attempt in answered):
+        yield Finding(
+            "all-sent-again",
+            Severity.WARNING,
+            f"Every answer took longer than {T1_SECONDS:g} s, and each probe was sent again by"
+            " then: the path or the far side is slow, or packets get lost.",
+        )
+    elif resent:
+        yield Finding(
+            "sent-again",
+            Severity.WARNING,
             f"{amount(resent, 'answered attempt')} of {len(answered)} had to be sent again first:"
-            " packets get lost or answers are late."
+            " packets get lost or answers are late.",
+        )
+    if probed.duplicates > sum(attempt.retransmissions for attempt in attempts):
+        yield Finding(
+            "duplicates",
+            Severity.NOTE,
+            f"{amount(probed.duplicates, 'answer')} came more than once without need: two paths,"
+            " or two nodes that answer for one address.",
         )
 
 
-def _on_addresses(attempts: Sequence[ProbedAttempt], far: Address, local: Address) -> Iterator[str]:
-    seen = next((attempt.seen_as for attempt in attempts if attempt.seen_as), None)
-    if seen is not None and seen != place(local):
-        yield (
-            f"The far side sees the probe come from {seen}, not {place(local)}: there is a NAT"
-            " in between, and the carrier has to allow that address."
-        )
+def _on_sources(probed: ProbedServer) -> Iterator[Finding]:
     others = {
         place(attempt.answered_from)
-        for attempt in attempts
-        if attempt.answered_from and attempt.answered_from[:2] != far[:2]
+        for attempt in probed.attempts
+        if attempt.answered_from and attempt.answered_from[:2] != probed.address[:2]
     }
     if others:
-        yield (
-            f"Answers come from {', '.join(sorted(others))} instead of {place(far)}; a firewall"
-            " that tracks connections will drop them."
+        yield Finding(
+            "answered-elsewhere",
+            Severity.WARNING,
+            f"Answers come from {', '.join(sorted(others))} instead of {place(probed.address)}; a"
+            " firewall that tracks connections will drop them.",
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """Keepalive settings that fit what the endpoint showed."""
-
-    interval_seconds: float
-    timeout_seconds: float
-    healthy_responses: tuple[str, ...]
-
-    def toml(self) -> str:
-        """Ready to paste into a configuration file."""
-        responses = ", ".join(f'"{response}"' for response in self.healthy_responses)
-        return (
-            "[keepalive]\n"
-            f"interval_seconds = {self.interval_seconds:g}\n"
-            f"timeout_seconds = {self.timeout_seconds:g}\n"
-            f"healthy_responses = [{responses}]"
+def _on_connections(probed: ProbedServer) -> Iterator[Finding]:
+    opened, reused = probed.connections
+    if opened > 1 and not reused and probed.answered > 1:
+        yield Finding(
+            "not-reused",
+            Severity.NOTE,
+            "No connection could be used twice, for the far side closes them after each answer; it"
+            " is probed all the same, but every probe costs it a new connection.",
         )
-
-
-def recommend(attempts: Sequence[ProbedAttempt]) -> Recommendation | None:
-    """Settings under which this endpoint counts as alive; None if it should not.
-
-    The time-out leaves room for three retransmissions and twice the usual round trip. Where every
-    attempt was sent again, the round trip is taken from the last of these sends, or the waiting
-    before it would count twice; the answers that were seen still fit into the time-out.
-    """
-    trips = RoundTrips.of(attempts)
-    refusals = {attempt.code for attempt in attempts if attempt.code and not attempt.healthy}
-    if trips is None or not refusals <= ALIVE_CODES:
-        return None
-    trip, slowest = trips.p95, 0.0
-    if trips.from_first_send:
-        trip = _p95(
-            sorted(
-                max(0.0, each.rtt_seconds - _sent_at_seconds(each.retransmissions))
-                for each in attempts
-                if each.rtt_seconds is not None
-            )
-        )
-        slowest = trips.p95 + T1_SECONDS
-    needed = max(_sent_at_seconds(_RETRANSMISSIONS) + 2 * trip, slowest)
-    timeout = min(_LONGEST_TIMEOUT_SECONDS, math.ceil(needed * 2) / 2)
-    responses = ("2xx", *(str(code) for code in sorted(filter(None, refusals))))
-    return Recommendation(_INTERVAL_SECONDS, timeout, responses)

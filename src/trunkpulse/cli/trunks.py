@@ -264,7 +264,7 @@ def _target(target: Document) -> Iterator[Cell]:
     code, rtt = target.number_or_none("lastCode"), target.number_or_none("rttMs")
     due = target.number_or_none("nextAttemptInSeconds")
     failure = target.text_or_none("failure")
-    yield target.text("uri")
+    yield _where(target)
     yield state_text(target.text("state"))
     yield "-" if code is None else f"{code:g}"
     yield "-" if rtt is None else f"{rtt:.1f} ms"
@@ -272,6 +272,14 @@ def _target(target: Document) -> Iterator[Cell]:
     yield ago(target.number_or_none("lastSuccessfulKeepalive"))
     yield "-" if due is None else f"in {max(0.0, due):.0f} s"
     yield paint(target.text_or_none("detail") or failure or "", "red")
+
+
+def _where(target: Document) -> str:
+    """The URI, and behind a name or over a connection also the place that it leads to."""
+    uri, address = target.text("uri"), target.text_or_none("address")
+    if address is None or address in uri:
+        return uri
+    return f"{uri} ({target.text_or_none('transport')}:{address})"
 
 
 def _print_summary(answer: Document, *, one_line: bool) -> None:

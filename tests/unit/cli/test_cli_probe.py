@@ -5,25 +5,26 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import pytest
 
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.responder import OptionsResponder, ResponderSettings
-from trunkpulse.adapters.network.udp import UdpTransport
-from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address
-from trunkpulse.sip.message import Request, parse_message
-from trunkpulse.sip.server import AnswerSettings, answer_request
+from trunkpulse.sip.server import AnswerSettings
 from unit.cli.command_line import command, line_of, process
+from unit.cli.far_side import Script, UdpPeer, answer_to
 
 
 @contextmanager
-def endpoint(code: int = 200, reason: str | None = None) -> Iterator[str]:
+def endpoint(code: int = 200, reason: str | None = None, *, echo: bool = False) -> Iterator[str]:
     """A responder on this loop; gives its URI."""
-    settings = ResponderSettings(answer=AnswerSettings(tag_key=b"k", code=code, reason=reason))
+    settings = ResponderSettings(
+        answer=AnswerSettings(tag_key=b"k", code=code, reason=reason, echo=echo)
+    )
     responder = OptionsResponder.listen(
         ("127.0.0.1", 0), settings, clock=SystemClock(), rng=random.Random(1)
     )
@@ -38,35 +39,13 @@ def silent_socket() -> Iterator[str]:
         yield f"sip:127.0.0.1:{sock.getsockname()[1]}"
 
 
-class Peer:
-    """Answers 200, but the first ``deaf_to`` requests not at all."""
+def deaf_to(requests: int) -> Script:
+    """Answers 200, but the first requests not at all."""
 
-    def __init__(self, *, deaf_to: int = 0) -> None:
-        self.requests: list[Request] = []
-        self._deaf_to = deaf_to
-        self._transport = UdpTransport.open(("127.0.0.1", 0), self, SystemClock())
-        self.port = self._transport.local_address[1]
+    def script(number: int, data: bytes, source: Address) -> Sequence[bytes]:
+        return [] if number <= requests else [answer_to(data, source)]
 
-    def message_received(self, data: bytes, source: Address, now: float) -> None:
-        request = parse_message(data)
-        assert isinstance(request, Request)
-        self.requests.append(request)
-        if len(self.requests) > self._deaf_to:
-            settings = AnswerSettings(tag_key=b"k", server="carrier/1")
-            answer = answer_request(data, source[0], source[1], settings=settings)
-            assert answer is not None
-            self._transport.send(answer.data, source)
-
-    def send_failed(
-        self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float
-    ) -> None:
-        """The probe may be gone before its answer comes."""
-
-    def batch_finished(self) -> None:
-        """There is nothing to do then."""
-
-    def close(self) -> None:
-        self._transport.close()
+    return script
 
 
 async def test_a_healthy_endpoint_is_told_so_with_settings_to_paste() -> None:
@@ -77,9 +56,13 @@ async def test_a_healthy_endpoint_is_told_so_with_settings_to_paste() -> None:
     assert "Healthy: every attempt was answered 2xx." in outcome.out
     rows = [line for line in outcome.out.splitlines() if line.endswith("healthy")]
     assert [row.split()[:3] for row in rows] == [[str(n), "200", "OK"] for n in (1, 2, 3)]
+    settings = 'interval_seconds = 30\ntimeout_seconds = 4\nhealthy_responses = ["2xx"]\n'
+    assert f"\n[keepalive]\n{settings}\n" in outcome.out
     assert outcome.out.endswith(
-        '[keepalive]\ninterval_seconds = 30\ntimeout_seconds = 4\nhealthy_responses = ["2xx"]\n'
+        f'\n[[trunks]]\nid = "127.0.0.1"\ntargets = ["{uri}"]\n\n[trunks.keepalive]\n{settings}'
     )
+    assert "Jitter " in outcome.out
+    assert "Allow: OPTIONS\nAccept: application/sdp\n" in outcome.out
 
 
 async def test_a_silent_endpoint_is_not_healthy_and_no_settings_are_recommended() -> None:
@@ -136,12 +119,15 @@ async def test_json_is_one_document_with_every_attempt() -> None:
         after = time.time() * 1000
     document = json.loads(outcome.out)
     assert (outcome.code, outcome.err) == (1, "")
+    (server,) = document.pop("servers")
+    assert {key: document[key] for key in server} == server
     attempts = document.pop("attempts")
     assert [attempt["number"] for attempt in attempts] == [1, 2]
     for attempt in attempts:
         assert set(attempt) == {
             "number", "at", "healthy", "code", "reasonPhrase", "rttMs", "retransmissions",
-            "failure", "detail", "answeredFrom", "software", "retryAfter",
+            "challenges", "connectMs", "provisionalMs", "failure", "detail", "answeredFrom",
+            "seenAs", "software", "retryAfter", "droppedAnswers",
         }  # fmt: skip
         assert (attempt["code"], attempt["reasonPhrase"]) == (404, "Not Found")
         assert attempt["answeredFrom"] == uri.removeprefix("sip:")
@@ -150,16 +136,27 @@ async def test_json_is_one_document_with_every_attempt() -> None:
     trips = document.pop("rttMs")
     assert 0 < trips["min"] <= trips["average"] <= trips["max"]
     assert trips["p95"] == trips["max"]
+    assert document.pop("jitterMs") >= 0
     assert document.pop("source").startswith("127.0.0.1:")
-    assert document.pop("diagnosis")[0].startswith("It answers 404 Not Found: ")
+    (sentence,) = document.pop("diagnosis")
+    assert sentence.startswith("It answers 404 Not Found: ")
+    assert document.pop("findings") == [
+        {"code": "answers-404", "severity": "warning", "sentence": sentence}
+    ]
+    assert tomllib.loads(document.pop("recommendedTrunk"))["trunks"][0]["targets"] == [uri]
     assert document.pop("recommendedKeepalive") == {
         "intervalSeconds": 30,
         "timeoutSeconds": 4,
         "healthyResponses": ["2xx", "404"],
     }
+    far_side = document.pop("farSide")
+    assert (far_side["software"], far_side["allow"]) == ("trunkpulse", ["OPTIONS"])
     assert document == {
         "target": uri,
         "address": uri.removeprefix("sip:"),
+        "protocol": "udp",
+        "priority": 0,
+        "weight": 0,
         "healthy": False,
         "verdict": "rejected",
         "sent": 2,
@@ -167,6 +164,10 @@ async def test_json_is_one_document_with_every_attempt() -> None:
         "lossPercent": 0,
         "retransmissions": 0,
         "lateAnswers": 0,
+        "duplicateAnswers": 0,
+        "connections": None,
+        "certificate": None,
+        "echo": None,
     }
 
 
@@ -183,8 +184,8 @@ async def test_json_of_a_silent_endpoint_has_nulls_where_nothing_is_known() -> N
 
 
 async def test_the_options_carry_what_was_asked_for() -> None:
-    with closing(Peer()) as peer:
-        port = peer.port
+    with closing(UdpPeer()) as peer:
+        port = peer.address[1]
         outcome = await command(
             "probe", f"sip:ping@127.0.0.1:{port};lr", "--count", "1",
             "--from", "sip:me@pbx.example.com", "--contact", "sip:pbx.example.com:5070",
@@ -202,9 +203,42 @@ async def test_the_options_carry_what_was_asked_for() -> None:
     assert request.headers.every("User-Agent") == ["mine"]
 
 
+async def test_an_endpoint_that_echoes_shows_that_nothing_was_changed_on_the_way() -> None:
+    with endpoint(echo=True) as uri:
+        outcome = await command("probe", uri, "--count", "1")
+        document = json.loads((await command("probe", uri, "--count", "1", "--json")).out)
+    assert outcome.code == 0
+    assert "It sent the request back: nothing of it was changed" in outcome.out
+    assert document["echo"] == []
+
+
+async def test_what_else_the_options_can_carry() -> None:
+    with closing(UdpPeer()) as peer:
+        port = peer.address[1]
+        outcome = await command(
+            "probe", "sip:sbc.invalid", "--count", "1", "--to", "sip:you@sbc.invalid",
+            "--request-uri", "sip:ping@sbc.invalid", "--max-forwards", "0",
+            "--outbound-proxy", f"sip:127.0.0.1:{port};lr",
+        )  # fmt: skip
+        (request,) = peer.requests
+    assert outcome.code == 0
+    assert request.uri == "sip:ping@sbc.invalid"
+    assert request.headers.first("To") == "<sip:you@sbc.invalid>"
+    assert request.headers.first("Max-Forwards") == "0"
+    assert request.headers.first("Route") == f"<sip:127.0.0.1:{port};lr>"
+
+
+async def test_a_next_hop_that_answers_483_to_max_forwards_0_is_healthy() -> None:
+    with endpoint(483) as uri:
+        outcome = await command("probe", uri, "--count", "1", "--max-forwards", "0")
+        further = await command("probe", uri, "--count", "1")
+    assert (outcome.code, further.code) == (0, 1)
+    assert "Healthy: the next hop is alive" in outcome.out
+
+
 async def test_a_lost_packet_shows_as_a_retransmission_of_a_healthy_attempt() -> None:
-    with closing(Peer(deaf_to=1)) as peer:
-        port = peer.port
+    with closing(UdpPeer(deaf_to(1))) as peer:
+        port = peer.address[1]
         outcome = await command(
             "probe", f"sip:127.0.0.1:{port}", "--count", "2", "--timeout", "30", "--json"
         )
@@ -218,16 +252,16 @@ async def test_a_lost_packet_shows_as_a_retransmission_of_a_healthy_attempt() ->
 
 
 async def test_a_summary_without_an_attempt_that_was_sent_once_says_so() -> None:
-    with closing(Peer(deaf_to=1)) as peer:
-        outcome = await command("probe", f"sip:127.0.0.1:{peer.port}", "-c", "1", "-t", "30")
+    with closing(UdpPeer(deaf_to(1))) as peer:
+        outcome = await command("probe", f"sip:127.0.0.1:{peer.address[1]}", "-c", "1", "-t", "30")
     assert outcome.code == 0
     assert "ms, measured from the first send because every attempt was sent again\n" in outcome.out
 
 
 async def test_a_summary_names_the_attempts_that_it_leaves_out() -> None:
-    with closing(Peer(deaf_to=1)) as peer:
+    with closing(UdpPeer(deaf_to(1))) as peer:
         outcome = await command(
-            "probe", f"sip:127.0.0.1:{peer.port}", "-c", "2", "-i", "0.05", "-t", "30"
+            "probe", f"sip:127.0.0.1:{peer.address[1]}", "-c", "2", "-i", "0.05", "-t", "30"
         )
     assert outcome.code == 0
     assert "ms, without the 1 attempt that was sent again\n" in outcome.out
@@ -275,15 +309,29 @@ async def test_what_a_peer_sends_cannot_steer_the_terminal() -> None:
         (["tel:1"], "must be a SIP URI"),
         (["http://127.0.0.1"], "must be a SIP URI"),
         (["bob:secret@127.0.0.1"], "without a password"),
-        (["sip:127.0.0.1;transport=tls"], "over UDP only"),
-        (["sips:127.0.0.1"], "over UDP only"),
+        (["sip:127.0.0.1;transport=ws"], "over udp, tcp or tls"),
+        (["sips:127.0.0.1;transport=udp"], "over TLS"),
         (["sip:127.0.0.1:70000"], "70000"),
         (["sip:127.0.0.1", "--from", "bob"], "--from must be a SIP URI"),
         (["sip:127.0.0.1", "--contact", "tel:1"], "--contact must be a SIP URI"),
         (["sip:127.0.0.1", "--header", "no colon"], 'written as "Name: value"'),
         (["sip:127.0.0.1", "--header", "Via: x"], "--header must hold only headers"),
+        (["sip:127.0.0.1", "--to", "bob"], "--to must be a SIP URI"),
+        (["sip:127.0.0.1", "--request-uri", "bob"], "--request-uri must be a SIP URI"),
+        (["sip:127.0.0.1", "--outbound-proxy", "sip:192.0.2.1"], 'marked with ";lr"'),
+        (["sip:127.0.0.1", "--max-forwards", "256"], "--max-forwards"),
+        (["sip:127.0.0.1", "--username", "me"], "set TRUNKPULSE_PASSWORD, or say where it is"),
+        (["sip:127.0.0.1", "--username", ""], "--username must be"),
+        (["sip:127.0.0.1", "--password", "env:X"], "--password needs a --username"),
+        (
+            ["sip:127.0.0.1", "--username", "me", "--password", "wonderland"],
+            '--password must be written "env:NAME"',
+        ),
+        (["sip:127.0.0.1", "--key-file", "me.key"], "add --cert-file"),
+        (["sip:127.0.0.1", "--ca-file", "ca.pem", "--insecure"], "leave one of them out"),
+        (["sip:127.0.0.1", "--server-name", "a b"], "--server-name must be a host name"),
         (["sip:127.0.0.1", "--source", "here"], "--source must be a local IP address"),
-        (["sip:127.0.0.1", "--source", "192.0.2.1"], "cannot open UDP 192.0.2.1"),
+        (["sip:127.0.0.1", "--source", "192.0.2.1"], "the local address 192.0.2.1"),
         (["sip:127.0.0.1", "--timeout", "nan"], "--timeout"),
         (["sip:127.0.0.1", "--count", "0"], "--count"),
         (["sip:127.0.0.1", "-c", "0"], "--count"),

@@ -136,6 +136,7 @@ def test_a_body_is_cut_at_its_content_length() -> None:
         (response("Server: a\rVia: b"), "line break"),
         (response("Server: " + "x" * 8193), "longer than 8192 characters"),
         (response(*["a: b"] * 257), "more than 256 headers"),
+        (response("a: b", *[" c"] * 1024), "more than 1024 lines"),
         (response("Content-Length: 4", body="abc"), "only 3 bytes of body came"),
         (response("Content-Length: -1"), "not one number"),
         (response("Content-Length: 99999999999"), "not one number"),
@@ -184,6 +185,12 @@ def test_headers_are_found_by_every_spelling_and_keep_their_own() -> None:
     assert found == Headers([("Via", "a"), ("s", "x"), ("via", "b,c")])
     assert hash(found) == hash(Headers([("Via", "a"), ("s", "x"), ("via", "b,c")]))
     assert found != Headers([("Via", "a"), ("via", "b,c"), ("s", "x")])
+
+
+def test_more_members_than_anybody_lists_are_refused() -> None:
+    found = Headers([("Via", ",".join(["a"] * 1000)), ("v", ",".join(["b"] * 25))])
+    with pytest.raises(MalformedHeader, match="Via has more than 1024 members"):
+        found.members("Via")
 
 
 @pytest.mark.parametrize(("name", "value"), [("X Y", "a"), ("X", "a\r\nVia: b"), ("X", "a\ud800")])
