@@ -16,7 +16,7 @@ import random
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from trunkpulse.adapters.sinks import make_sink
 from trunkpulse.adapters.storage.database import DatabaseStore
 from trunkpulse.adapters.storage.errors import StorageError
 from trunkpulse.config import Config, ConfigError, load_config
+from trunkpulse.config.advice import Advice, advise
 from trunkpulse.model import TransportProtocol
 from trunkpulse.node import Node, Outside
 from trunkpulse.ports import (
@@ -180,6 +181,21 @@ def _cannot_listen(problem: OSError) -> str:
     return f"{sentence}: {problem.reason}; correct sip.listen."
 
 
+def _advice_on(node: Node) -> Callable[[], Awaitable[Sequence[Advice]]]:
+    """Advice on the configuration in force, worked out once for each in a thread of its own."""
+    known: dict[int, tuple[Config, Sequence[Advice]]] = {}
+
+    async def advice() -> Sequence[Advice]:
+        config = node.config
+        if id(config) not in known:
+            found = await asyncio.to_thread(advise, config)
+            known.clear()
+            known[id(config)] = config, found
+        return known[id(config)][1]
+
+    return advice
+
+
 @contextlib.asynccontextmanager
 async def _api(
     node: Node,
@@ -218,6 +234,7 @@ async def _api(
         streams=lambda: node.config.event_streams,
         deliveries=node.deliveries.progress,
         readiness_problems=node.problems,
+        advice=_advice_on(node),
         last_heard=last_heard,
     )
     try:

@@ -29,6 +29,7 @@ from trunkpulse.ports import (
     Resolver,
     StoreUnavailable,
 )
+from trunkpulse.probing.expiry import expiring
 from trunkpulse.probing.sockets import AddressTowards, OpenTransport
 from trunkpulse.routing.selection import CallRequest, Decision, RouteTable
 
@@ -41,6 +42,9 @@ PRUNE_EVERY_SECONDS = 3600.0
 CHECKPOINT_SECONDS = 30.0
 CHECKPOINT_TRUNKS = 1000
 OVERDUE_SECONDS = 5.0
+CERTIFICATES_EVERY_SECONDS = 600.0
+RECORDS_PER_TURN = 500
+DAY_MS = 24 * 3600 * 1000
 
 
 class Store(HealthStore, EventLog, Outbox, Protocol):
@@ -107,6 +111,7 @@ class Node:
             self._tasks.create_task(self.pipeline.locator.run(), name="locator"),
             self._tasks.create_task(self._prune(), name="prune"),
             self._tasks.create_task(self._checkpoint(), name="checkpoint"),
+            self._tasks.create_task(self._watch_certificates(), name="certificates"),
         ]
         await self.apply(self.config)
 
@@ -193,6 +198,29 @@ class Node:
             for record in chosen:
                 if self.pipeline.recorder.available:
                     self.pipeline.recorder.enqueue(record)
+
+    async def _watch_certificates(self) -> None:
+        """Say once a day which certificates of far sides end soon."""
+        said: dict[tuple[str, int], int] = {}
+        while True:
+            await asyncio.sleep(CERTIFICATES_EVERY_SECONDS)
+            now_ms = int(self._outside.clock.wall() * 1000)
+            today = now_ms // DAY_MS
+            for number, record in enumerate(list(self.pipeline.records().values())):
+                if number % RECORDS_PER_TURN == 0:
+                    await asyncio.sleep(0)  # probes must leave on time
+                for target, certificate, days_left in expiring(record.targets, now_ms):
+                    key = (str(target.place), certificate.not_after_ms)
+                    if said.get(key) != today:
+                        said[key] = today
+                        log.warning(
+                            "certificate.expiring",
+                            trunk=record.trunk.id,
+                            place=key[0],
+                            days_left=days_left,
+                            subject=certificate.subject,
+                        )
+            said = {key: day for key, day in said.items() if day == today}
 
     async def stop(self, deadline_seconds: float) -> None:
         """Probe no more, write what is decided, finish deliveries under way; then end.

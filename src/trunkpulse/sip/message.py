@@ -38,6 +38,10 @@ __all__ = [
 
 MAX_BYTES = 65535
 MAX_HEADERS = 256
+MAX_MEMBERS = 1024
+"""Of a comma-joined header, all its lines together."""
+MAX_HEADER_LINES = 1024
+"""Headers and their continuations: whoever sends more wants our memory, not an answer."""
 MAX_HEADER_CHARACTERS = 8192
 
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
@@ -76,8 +80,16 @@ class Headers:
         ]
 
     def members(self, name: str) -> list[str]:
-        """The members of all headers ``name``, comma-joined ones taken apart."""
-        return [member for value in self.every(name) for member in split_values(value)]
+        """The members of all headers ``name``, comma-joined ones taken apart.
+
+        Raises ``MalformedHeader`` if they cannot be told apart or are more than 1024.
+        """
+        members: list[str] = []
+        for value in self.every(name):
+            members += split_values(value)
+            if len(members) > MAX_MEMBERS:
+                raise MalformedHeader(f"header {name} has more than {MAX_MEMBERS} members")
+        return members
 
     def single(self, name: str) -> str:
         """The value of a header that must come exactly once; raises ``MalformedHeader``."""
@@ -208,6 +220,8 @@ def _parse(data: bytes, max_bytes: int, *, exact: bool) -> Request | Response:
     end = _END_OF_HEADERS.search(data)
     if end is None:
         raise MalformedMessage(f"message {shown(data)} has no empty line after its headers")
+    if data.count(b"\n", 0, end.start()) > MAX_HEADER_LINES:
+        raise MalformedMessage(f"a message has more than {MAX_HEADER_LINES} lines of headers")
     head = data[: end.start()].decode("utf-8", "surrogateescape")
     start_line, *lines = [line.removesuffix("\r") for line in head.split("\n")]
     headers = Headers(_unfold(lines))

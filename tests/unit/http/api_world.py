@@ -18,6 +18,7 @@ from trunkpulse.adapters.http.api.feed import EventFeed, FeedLimits
 from trunkpulse.adapters.metrics import Metrics
 from trunkpulse.adapters.storage.memory import MemoryStore
 from trunkpulse.board import Board
+from trunkpulse.config.advice import Advice
 from trunkpulse.events.delivery import DeliveryProgress
 from trunkpulse.model import (
     Destination,
@@ -131,6 +132,8 @@ class Sent:
 
     def __init__(self) -> None:
         self.destinations: asyncio.Queue[Address] = asyncio.Queue()
+        self.shown: Certificate | None = None
+        """What every far side shows."""
 
     @property
     def local_address(self) -> Address:
@@ -144,7 +147,7 @@ class Sent:
         return None
 
     def certificate(self, destination: Address) -> Certificate | None:
-        return None
+        return self.shown
 
     def send(self, data: bytes, destination: Address) -> None:
         self.destinations.put_nowait(destination)
@@ -227,6 +230,9 @@ class World:
             delivered=7, retried=2, parked=1, dead=1, in_flight=3, last_error="answered 500"
         )
 
+    async def advise(self) -> Sequence[Advice]:
+        return [Advice("interval_short", "warning", "[keepalive]", "Wait longer.")]
+
     def _recorded(self, changes: Sequence[StateChange], streams: frozenset[str]) -> None:
         if changes:
             self.feed.wake()
@@ -258,6 +264,7 @@ class World:
             route_table=lambda: RouteTable(self.routes, trunks, "default"),
             streams=lambda: STREAMS,
             deliveries=lambda: self.progress,
+            advice=self.advise,
             readiness_problems=lambda: self.problems,
             record_seconds=self.record_seconds,
         )

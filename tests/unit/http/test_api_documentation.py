@@ -26,6 +26,7 @@ ENDPOINTS = {
     "post /api/v2/routing/decide",
     "get /api/v2/routing/routes",
     "get /api/v2/routing/routes/{route_id}",
+    "get /api/v2/advice",
     "get /api/v2/instances",
     "get /healthz",
     "get /readyz",

@@ -29,6 +29,13 @@ async def test_candidates_come_in_order_and_the_dead_are_skipped_with_their_reas
                     "weight": 100,
                     "state": "AVAILABLE",
                     "targets": ["sip:[::1]:5063"],
+                    "places": [
+                        {
+                            "uri": "sip:[::1]:5063",
+                            "address": "udp:[::1]:5063",
+                            "state": "AVAILABLE",
+                        }
+                    ],
                 }
             ],
             "skipped": [
@@ -42,6 +49,17 @@ async def test_candidates_come_in_order_and_the_dead_are_skipped_with_their_reas
             "lastResort": False,
             "reason": None,
         }
+
+
+async def test_a_candidates_dead_target_is_no_place_to_send_the_call_to() -> None:
+    async with running() as world, world.client() as http:
+        world.succeed("carrier-a")
+        world.fail("carrier-a", place=1)
+        decision = (await http.post(DECIDE, json={"to": "+15551230001"})).json()
+        first = decision["candidates"][0]
+        assert (first["trunkId"], first["state"]) == ("carrier-a", "DEGRADED")
+        assert first["targets"] == ["sip:127.0.0.1:5061"]
+        assert [each["address"] for each in first["places"]] == ["udp:127.0.0.1:5061"]
 
 
 async def test_undecided_trunks_are_a_last_resort() -> None:

@@ -195,7 +195,9 @@ def _health_row(health: StoredHealth) -> _Values:
         "sequence": health.sequence,
         "since_ms": health.since_ms,
         "admin_enabled": health.admin_enabled,
-        "targets": [[each.uri, each.state, each.last_success_ms, each.place] for each in health.targets],
+        "targets": [
+            [each.uri, each.state, each.last_success_ms, each.place] for each in health.targets
+        ],
     }
 
 

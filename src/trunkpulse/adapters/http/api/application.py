@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
-from trunkpulse.adapters.http.api import events, health, pages, routing, trunks
+from trunkpulse.adapters.http.api import advice, events, health, pages, routing, trunks
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.guard import Guard
 from trunkpulse.adapters.http.api.models import ProblemOut
@@ -62,7 +62,7 @@ def create_api(context: ApiContext) -> FastAPI:
     app.state.context = context
     app.state.trunk_index = TrunkIndex(context.pipeline.records)
     register_problems(app)
-    for resource in (trunks, events, routing):
+    for resource in (trunks, events, routing, advice):
         app.include_router(resource.router, dependencies=[Depends(known_parameters_only)])
     for resource in (health, pages):  # balancers and scrapers add parameters of their own
         app.include_router(resource.router)

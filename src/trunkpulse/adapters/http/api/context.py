@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from trunkpulse.adapters.http.api.feed import EventFeed
 from trunkpulse.adapters.http.api.paging import TrunkIndex
 from trunkpulse.adapters.metrics import Metrics
 from trunkpulse.board import Board
+from trunkpulse.config.advice import Advice
 from trunkpulse.events.delivery import DeliveryProgress
 from trunkpulse.model import EventStream, Route
 from trunkpulse.pipeline import Pipeline
@@ -21,6 +22,10 @@ from trunkpulse.probing.heard import LastHeard
 from trunkpulse.routing.selection import RouteTable
 
 __all__ = ["ApiContext", "Context", "Index"]
+
+
+async def _no_advice() -> Sequence[Advice]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,8 @@ class ApiContext:
     """By stream id; a stream that is not delivered to is absent."""
     readiness_problems: Callable[[], Sequence[str]]
     """Why this instance should get no traffic, one sentence each; empty: it is ready."""
+    advice: Callable[[], Awaitable[Sequence[Advice]]] = field(default=_no_advice)
+    """What the configuration in force makes one reconsider."""
     last_heard: LastHeard = field(default_factory=LastHeard)
     """When which address last sent us an OPTIONS."""
     record_seconds: float = 5.0

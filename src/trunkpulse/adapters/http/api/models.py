@@ -12,11 +12,13 @@ from trunkpulse.model import (
     FailureKind,
     Reason,
     TargetState,
+    TransportProtocol,
     TrunkState,
 )
 
 __all__ = [
     "AttemptOut",
+    "CertificateOut",
     "Entities",
     "EventOut",
     "ExplainOut",
@@ -27,6 +29,7 @@ __all__ = [
     "Out",
     "ProbeOut",
     "ProblemOut",
+    "PublicAddressOut",
     "TargetOut",
     "TrunkOut",
 ]
@@ -97,12 +100,34 @@ class KeepaliveOut(Out):
     healthy_responses: list[str]
 
 
+class PublicAddressOut(Out):
+    """As whom a far side saw us."""
+
+    address: str
+    since: int = Moment
+
+
+class CertificateOut(Out):
+    """What a target showed over TLS, trusted or not."""
+
+    subject: str
+    issuer: str
+    names: list[str]
+    not_before: int = Moment
+    not_after: int = Moment
+    protocol: str = Field(description='The version of TLS, as "TLSv1.3".')
+    cipher: str
+
+
 class TargetOut(Out):
     """One target of a trunk and what its last attempt showed."""
 
     uri: str
     state: TargetState
     address: str | None = Field(description="Where probes go; null while unresolved.")
+    transport: TransportProtocol | None = Field(description="Null while unresolved.")
+    priority: int = Field(description="Of its SRV record; lower is tried first.")
+    weight: int = Field(description="Share of the calls within its priority.")
     rtt_ms: float | None
     last_code: int | None = Field(description="Status code on the wire, if an answer came.")
     failure: FailureKind | None
@@ -110,6 +135,19 @@ class TargetOut(Out):
     failed_attempts: int = Field(description="Consecutive.")
     last_successful_keepalive: int | None = Moment
     last_attempt: int | None = Moment
+    maintenance_until: int | None = Field(
+        description="It asked to be left alone until then (Retry-After), in milliseconds."
+    )
+    lookup_problem: str | None = Field(
+        description="Why its name cannot be looked up at present; the last address stays in use."
+    )
+    public_address: str | None = Field(
+        description="As whom it sees us (host:port); with enable_nat alone."
+    )
+    public_addresses: list[PublicAddressOut] = Field(
+        description="As whom it saw us before, oldest first, the present one included."
+    )
+    certificate: CertificateOut | None
     next_attempt_in_seconds: float | None = Field(
         description="Null while an attempt is under way or the target is not probed."
     )
@@ -131,6 +169,7 @@ class TrunkOut(Out):
     direction: Direction
     region: str
     carrier: str | None
+    profile: str
     targets: list[TargetOut]
     last_heard: int | None = Field(description="Of its targets the latest.")
     min_available_targets: int

@@ -17,11 +17,14 @@ from trunkpulse.model import (
     NumberRange,
     Reason,
     Route,
+    TargetState,
     TrunkState,
     WhenNoneAvailable,
 )
 from trunkpulse.pipeline import UnknownTrunk
+from trunkpulse.recorder import TrunkRecord
 from trunkpulse.routing.numbers import BadNumber, normalise
+from trunkpulse.routing.places import Standing, in_order
 from trunkpulse.routing.selection import CallRequest, Decision, NoCandidates, SkipReason
 
 __all__ = ["router"]
@@ -47,6 +50,16 @@ class CallIn(BaseModel):
     )
 
 
+class PlaceOut(Out):
+    """One address of a trunk to send the call to."""
+
+    uri: str
+    address: str | None = Field(
+        description='As "udp:192.0.2.1:5060"; null while the name is not looked up.'
+    )
+    state: TargetState
+
+
 class CandidateOut(Out):
     """A trunk to try."""
 
@@ -55,7 +68,10 @@ class CandidateOut(Out):
     priority: int
     weight: int
     state: TrunkState
-    targets: list[str] = Field(description="SIP URIs.")
+    targets: list[str] = Field(
+        description="SIP URIs in the order to try; those that are DOWN only if all are."
+    )
+    places: list[PlaceOut] = Field(description="The same, address by address.")
 
 
 class SkippedOut(Out):
@@ -134,17 +150,19 @@ def _decision_out(context: ApiContext, decision: Decision) -> DecisionOut:
     candidates: list[CandidateOut] = []
     for each in decision.candidates:
         try:
-            trunk = context.pipeline.record(each.trunk_id).trunk
+            record = context.pipeline.record(each.trunk_id)
         except UnknownTrunk:
             continue  # a new configuration is just being applied, and this trunk is on its way out
+        places = _places(context, record)
         candidates.append(
             CandidateOut(
                 trunk_id=each.trunk_id,
-                name=trunk.name,
+                name=record.trunk.name,
                 priority=each.priority,
                 weight=each.weight,
                 state=each.state,
-                targets=list(trunk.targets),
+                targets=list(dict.fromkeys(place.uri for place in places)),
+                places=places,
             )
         )
     return DecisionOut(
@@ -163,6 +181,23 @@ def _decision_out(context: ApiContext, decision: Decision) -> DecisionOut:
         last_resort=decision.last_resort,
         reason=decision.reason,
     )
+
+
+def _places(context: ApiContext, record: TrunkRecord) -> list[PlaceOut]:
+    """Where the trunk's calls go, in order."""
+    targets = record.targets
+    order = in_order(
+        [Standing(each.state, each.share.priority, each.share.weight) for each in targets],
+        context.rng,
+    )
+    return [
+        PlaceOut(
+            uri=targets[at].uri,
+            address=None if (place := targets[at].place) is None else str(place),
+            state=targets[at].state,
+        )
+        for at in order
+    ]
 
 
 def _route_out(route: Route) -> RouteOut:

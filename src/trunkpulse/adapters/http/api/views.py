@@ -5,16 +5,19 @@ from __future__ import annotations
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.models import (
     AttemptOut,
+    CertificateOut,
     ExplainOut,
     ExplainTargetOut,
     KeepaliveOut,
     ObserverOut,
+    PublicAddressOut,
     TargetOut,
     TrunkOut,
 )
 from trunkpulse.health.explain import TargetView, explain
 from trunkpulse.model import KeepalivePolicy, TrunkStatus
-from trunkpulse.ports import Address
+from trunkpulse.ports import Address, Certificate
+from trunkpulse.probing.locating import Watch
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.recorder import TrunkRecord
 
@@ -40,6 +43,7 @@ def trunk_out(context: ApiContext, record: TrunkRecord) -> TrunkOut:
         direction=trunk.direction,
         region=trunk.region or context.region,
         carrier=trunk.carrier,
+        profile=trunk.profile,
         targets=[_target_out(context, target) for target in record.targets],
         last_heard=max((moment for moment in moments if moment is not None), default=None),
         min_available_targets=trunk.min_available_targets,
@@ -97,10 +101,16 @@ def _keepalive_out(policy: KeepalivePolicy) -> KeepaliveOut:
 
 def _target_out(context: ApiContext, target: ProbeTarget) -> TargetOut:
     evidence = target.evidence()
+    place = target.place
+    trouble = context.pipeline.locator.trouble(Watch(target.owner, target.uri))
+    sightings = context.pipeline.public.sightings(target)
     return TargetOut(
         uri=target.uri,
         state=evidence.state,
-        address=None if target.address is None else _address_text(target.address),
+        address=None if place is None else _address_text(place.address),
+        transport=None if place is None else place.protocol,
+        priority=target.share.priority,
+        weight=target.share.weight,
         rtt_ms=evidence.rtt_ms,
         last_code=evidence.code,
         failure=evidence.failure,
@@ -108,8 +118,30 @@ def _target_out(context: ApiContext, target: ProbeTarget) -> TargetOut:
         failed_attempts=evidence.failed_attempts,
         last_successful_keepalive=evidence.last_success_ms,
         last_attempt=evidence.at_ms,
+        maintenance_until=evidence.maintenance_until_ms,
+        lookup_problem=None if trouble is None else trouble.problem,
+        public_address=sightings[-1].public if sightings else None,
+        public_addresses=[
+            PublicAddressOut(address=each.public, since=int(each.since * 1000))
+            for each in sightings
+        ],
+        certificate=_certificate_out(target.certificate),
         next_attempt_in_seconds=_next_in_seconds(context, target),
         last_heard=_last_heard_ms(context, target),
+    )
+
+
+def _certificate_out(certificate: Certificate | None) -> CertificateOut | None:
+    if certificate is None:
+        return None
+    return CertificateOut(
+        subject=certificate.subject,
+        issuer=certificate.issuer,
+        names=list(certificate.names),
+        not_before=certificate.not_before_ms,
+        not_after=certificate.not_after_ms,
+        protocol=certificate.protocol,
+        cipher=certificate.cipher,
     )
 
 

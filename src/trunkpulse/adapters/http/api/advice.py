@@ -1,0 +1,102 @@
+"""``/api/v2/advice``: what to reconsider, from the configuration and from what probes have seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import islice
+from typing import Literal
+
+from fastapi import APIRouter
+
+from trunkpulse.adapters.http.api.context import ApiContext, Context
+from trunkpulse.adapters.http.api.models import Entities, Out
+from trunkpulse.adapters.http.api.paging import Cursor, Limit, position_of
+from trunkpulse.config.advice import Advice
+from trunkpulse.probing.expiry import Expiry, expiring
+from trunkpulse.probing.publicity import Sighting
+from trunkpulse.probing.target import ProbeTarget
+from trunkpulse.recorder import TrunkRecord
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/v2/advice", tags=["instance"])
+
+RECORDS_PER_TURN = 500
+
+
+class AdviceOut(Out):
+    """One thing to reconsider."""
+
+    code: str
+    severity: Literal["warning", "info"]
+    where: str
+    message: str
+
+
+@router.get("")
+async def list_advice(
+    context: Context, *, limit: Limit = 100, cursor: Cursor = None
+) -> Entities[AdviceOut]:
+    """What the probes have seen first, then what the configuration shows."""
+    start = 0 if cursor is None else position_of(cursor, field="query.cursor")
+    found = [*_of_names(context), *await _of_targets(context), *await context.advice()]
+    page = found[start : start + limit]
+    more = start + limit < len(found)
+    return Entities(
+        entities=[
+            AdviceOut(
+                code=each.code, severity=each.severity, where=each.where, message=each.message
+            )
+            for each in page
+        ],
+        next_cursor=str(start + limit) if more else None,
+    )
+
+
+def _of_names(context: ApiContext) -> Iterator[Advice]:
+    for uri, trouble in context.pipeline.locator.troubles().items():
+        yield Advice(
+            "name_not_found",
+            "warning",
+            uri,
+            f"{uri} cannot be looked up ({trouble.problem}); what was last known of it stays in"
+            " use, so mend the DNS before it changes.",
+        )
+
+
+async def _of_targets(context: ApiContext) -> list[Advice]:
+    found: list[Advice] = []
+    now_ms = context.now_ms()
+    records = iter(list(context.pipeline.records().values()))
+    while batch := list(islice(records, RECORDS_PER_TURN)):
+        for record in batch:
+            found += [_of_expiry(record, each) for each in expiring(record.targets, now_ms)]
+            for target in record.targets:
+                sightings = context.pipeline.public.sightings(target)
+                if len(sightings) > 1:
+                    found.append(_of_moving(record, target, sightings[-1]))
+        await asyncio.sleep(0)  # probes must leave on time
+    return found
+
+
+def _of_expiry(record: TrunkRecord, each: Expiry) -> Advice:
+    days = each.days_left
+    when = "has ended" if days < 0 else f"ends in {days} day{'' if days == 1 else 's'}"
+    return Advice(
+        "certificate_expiring",
+        "warning",
+        f"trunk {record.trunk.id}",
+        f"the certificate of {each.target.place} ({each.certificate.subject}) {when}; ask whoever"
+        " runs it to renew it.",
+    )
+
+
+def _of_moving(record: TrunkRecord, target: ProbeTarget, last: Sighting) -> Advice:
+    return Advice(
+        "public_address_changes",
+        "info",
+        f"trunk {record.trunk.id}",
+        f"{target.place} has seen us at more than one public address, at last {last.public}; give"
+        " the NAT a fixed address, or set advertised_address.",
+    )
