@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -34,11 +35,50 @@ class Service:
         assert isinstance(answer, dict)
         return answer
 
+    async def get(self, path: str, **query: str) -> dict[str, Any]:
+        async with httpx2.AsyncClient(base_url=self.url, trust_env=False) as client:
+            response = await client.get(path, params=query)
+        assert response.status_code == 200, response.text
+        answer = response.json()
+        assert isinstance(answer, dict)
+        return answer
+
+    async def metrics(self) -> str:
+        async with httpx2.AsyncClient(base_url=self.url, trust_env=False) as client:
+            response = await client.get("/metrics")
+        assert response.status_code == 200, response.text
+        return response.text
+
+    async def target(self, trunk: str) -> dict[str, Any]:
+        """What the API says of the trunk's only target."""
+        [target] = (await self.get(f"/api/v2/telephony/trunks/{trunk}"))["targets"]
+        assert isinstance(target, dict)
+        return target
+
+    async def events(self, trunk: str) -> list[dict[str, Any]]:
+        """The changes of the trunk so far, oldest first."""
+        entities = (await self.get("/api/v2/events", trunkId=trunk))["entities"]
+        assert isinstance(entities, list)
+        return entities
+
+    async def changes(self, trunk: str, number: int) -> list[dict[str, Any]]:
+        """The first so many changes of the trunk, once there are so many."""
+        start = f"event=trunk.changed trunk={trunk} "
+        await self.process.lines.until(
+            lambda lines: True if sum(start in line for line in lines) >= number else None
+        )
+        return (await self.events(trunk))[:number]
+
 
 @asynccontextmanager
-async def serving(config: Path, **environment: str) -> AsyncIterator[Service]:
-    """``trunkpulse serve``, ready; it is killed at the end of the block if it still runs."""
-    command = (*TRUNKPULSE, "serve", "--config", str(config))
+async def serving(
+    config: Path, *, run_by: Sequence[str] = (), **environment: str
+) -> AsyncIterator[Service]:
+    """``trunkpulse serve``, ready; it is killed at the end of the block if it still runs.
+
+    ``run_by`` is the command that runs it, if it needs one.
+    """
+    command = (*run_by, *TRUNKPULSE, "serve", "--config", str(config))
     async with running_process(*command, folder=config.parent, environment=environment) as process:
         ready = await process.line("event=ready")
         address = re.search(r"\bapi=(\S+)", ready)

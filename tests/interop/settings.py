@@ -24,6 +24,26 @@ targets = ["{target}"]
 """
 
 
+def trunk(
+    name: str, target: str, keepalive: Mapping[str, object] | None = None, /, **advanced: object
+) -> str:
+    """A trunk with settings of its own, for ``more`` of ``config_file``."""
+    lines = [TRUNK.format(id=name, target=target).rstrip()]
+    for section, settings in (("keepalive", keepalive or {}), ("advanced", advanced)):
+        if settings:
+            lines.append(f"[trunks.{section}]")
+            lines += [f"{key} = {_toml(value)}" for key, value in settings.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {_toml(each)}' for key, each in value.items())} }}"
+    if isinstance(value, Path):
+        return json.dumps(str(value))
+    return json.dumps(value)  # strings, numbers, booleans and lists are written alike
+
+
 def config_file(
     folder: Path,
     trunks: Mapping[str, str],

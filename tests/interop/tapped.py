@@ -22,9 +22,17 @@ from trunkpulse.adapters.network.udp import UdpTransport
 from trunkpulse.adapters.sinks import make_sink
 from trunkpulse.adapters.storage.database import DatabaseStore
 from trunkpulse.config import load_config
-from trunkpulse.model import FailureKind, StateChange
+from trunkpulse.model import FailureKind, StateChange, TransportProtocol
 from trunkpulse.node import Node, Outside
-from trunkpulse.ports import Address, Clock, MessageReceiver, MessageTransport
+from trunkpulse.ports import (
+    Address,
+    Certificate,
+    Clock,
+    MessageReceiver,
+    MessageTransport,
+    Obstacle,
+    TransportPlan,
+)
 from trunkpulse.probing.prober import ProbeCounts
 
 BRANCH = re.compile(rb"branch=([^;\s]+)")
@@ -50,8 +58,8 @@ class Tap:
         """The branch of each, retransmissions included."""
         self.heard: Journal[Answer] = Journal("answers heard")
 
-    def open(self, local: tuple[str, int], receiver: MessageReceiver) -> MessageTransport:
-        return _TappedTransport(local, receiver, self, self._clock)
+    def open(self, plan: TransportPlan, receiver: MessageReceiver) -> MessageTransport:
+        return _TappedTransport(plan, receiver, self, self._clock)
 
     def first_answers(self) -> list[Answer]:
         """The final answers that were the first to their OPTIONS."""
@@ -78,16 +86,29 @@ class Tap:
 
 class _TappedTransport:
     def __init__(
-        self, local: tuple[str, int], receiver: MessageReceiver, tap: Tap, clock: Clock
+        self, plan: TransportPlan, receiver: MessageReceiver, tap: Tap, clock: Clock
     ) -> None:
         self._receiver = receiver
         self._tap = tap
         self._clock = clock
-        self._transport = UdpTransport.open(local, self, clock)
+        self._transport = UdpTransport.open(plan.local, self, clock)
+
+    @property
+    def protocol(self) -> TransportProtocol:
+        return self._transport.protocol
 
     @property
     def local_address(self) -> Address:
         return self._transport.local_address
+
+    def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
+        return self._transport.withdraw(data, destination)
+
+    def certificate(self, destination: Address) -> Certificate | None:
+        return self._transport.certificate(destination)
+
+    def message_left(self, data: bytes, now: float) -> None:
+        self._receiver.message_left(data, now)
 
     def send(self, data: bytes, destination: Address) -> None:
         self._tap.sent.add(_branch(data))
@@ -151,7 +172,7 @@ async def tapped_node(config: Path) -> AsyncIterator[TappedNode]:
                 store=store,
                 resolver=SystemResolver(),
                 open_transport=tap.open,
-                address_towards=LocalAddresses().towards,
+                address_towards=LocalAddresses().route_to,
                 sink_for=make_sink,
                 rng=random.Random(),
             )

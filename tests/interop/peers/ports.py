@@ -19,13 +19,17 @@ _candidates = itertools.cycle(
 
 
 def free_port(host: str) -> int:
-    """A UDP port of ``host`` that nothing is bound to and that is not given out again soon."""
+    """A port of ``host`` that nothing is bound to, over UDP or TCP, nor will be very soon."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in itertools.islice(_candidates, LAST - FIRST + 1):
-        with socket.socket(family, socket.SOCK_DGRAM) as trial:
+        with (
+            socket.socket(family, socket.SOCK_DGRAM) as datagrams,
+            socket.socket(family, socket.SOCK_STREAM) as streams,
+        ):
             try:
-                trial.bind((host, port))
+                datagrams.bind((host, port))
+                streams.bind((host, port))
             except OSError:
                 continue
             return port
-    raise OSError(f"no UDP port of {host} is free between {FIRST} and {LAST}")
+    raise OSError(f"no port of {host} is free between {FIRST} and {LAST}")
