@@ -101,7 +101,7 @@ async def running(config: Config, data: Path) -> AsyncIterator[Running]:
                     clock=clock,
                     store=store,
                     resolver=SystemResolver(),
-                    open_transport=_opener(config, clock),
+                    open_transport=_opener(clock),
                     address_towards=LocalAddresses().route_to,
                     sink_for=make_sink,
                     rng=rng,
@@ -121,17 +121,13 @@ async def running(config: Config, data: Path) -> AsyncIterator[Running]:
             await store.close()
 
 
-def _opener(config: Config, clock: SystemClock) -> OpenTransport:
-    """Opens sockets for datagrams and sets of connections for streams.
-
-    Where we listen over the same protocol, far sides are told so: they may answer there as well.
-    """
-    answers_at = {each.protocol: (each.host, each.port) for each in reversed(config.sip.listen)}
+def _opener(clock: SystemClock) -> OpenTransport:
+    """Opens sockets for datagrams and sets of connections for streams."""
 
     def open_transport(plan: TransportPlan, receiver: MessageReceiver) -> MessageTransport:
         if plan.protocol is TransportProtocol.UDP:
             return UdpTransport.open(plan.local, receiver, clock)
-        return StreamTransport.open(plan, receiver, clock, answers_at=answers_at.get(plan.protocol))
+        return StreamTransport.open(plan, receiver, clock)
 
     return open_transport
 

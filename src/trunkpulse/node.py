@@ -86,6 +86,11 @@ class Node:
             address_towards=outside.address_towards,
             user_agent=config.sip.user_agent,
             rng=outside.rng,
+            answers_at=[
+                (each.protocol, each.host, each.port)
+                for each in config.sip.listen
+                if each.protocol.reliable
+            ],
         )
         self.deliveries = Deliveries(
             tasks,

@@ -22,6 +22,7 @@ from trunkpulse.model import (
     Reason,
     StateChange,
     TargetState,
+    TransportProtocol,
     Trunk,
     TrunkState,
     TrunkStatus,
@@ -71,6 +72,7 @@ class Pipeline:
         address_towards: AddressTowards,
         user_agent: str,
         rng: random.Random,
+        answers_at: Collection[tuple[TransportProtocol, str, int]] = (),
     ) -> None:
         """Probe nothing yet; ``recorded`` hears of committed changes and of whom they go to."""
         self._clock = clock
@@ -84,7 +86,9 @@ class Pipeline:
         self.recorder = Recorder(store, recorded=recorded, conflicted=self._conflicted)
         self.locator = Locator(resolver, clock, self._located)
         self.prober = Prober(clock=clock, sink=self, look_up=self._look_up)
-        self.sockets = ProbeSockets(self.prober, open_transport, address_towards, user_agent)
+        self.sockets = ProbeSockets(
+            self.prober, open_transport, address_towards, user_agent, answers_at
+        )
         self.targeting = Targeting(self.sockets, self.locator)
         self.public = PublicAddresses(self.sockets)
         self._stored: dict[str, StoredHealth] = {}

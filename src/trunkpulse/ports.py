@@ -130,10 +130,7 @@ class MessageTransport(Protocol):
 
     @property
     def local_address(self) -> Address:
-        """Where messages leave from and answers can be sent to; a wildcard says: by the routes.
-
-        Of connections the port is the one that is listened on for answers, or 0 if none is.
-        """
+        """Where messages leave from; a wildcard says: by the routes. Port 0: none in particular."""
 
     def send(self, data: bytes, destination: Address) -> None:
         """Send without blocking; a failure is reported to the receiver, never raised."""

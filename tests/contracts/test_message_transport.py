@@ -51,6 +51,9 @@ class Recorder:
         self.answer_through: MessageTransport | None = None
         self._changed = asyncio.Event()
 
+    def message_left(self, data: bytes, now: float) -> None:
+        raise AssertionError("a datagram never waits for a connection")
+
     def message_received(self, data: bytes, source: Address, now: float) -> None:
         self.received.append((data, source))
         self.moments.append(now)

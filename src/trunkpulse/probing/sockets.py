@@ -9,7 +9,7 @@ that is most of what keeps a million targets small.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from weakref import WeakValueDictionary
 
 from trunkpulse.model import KeepalivePolicy, ProbeIdentity, TransportProtocol, Trunk
@@ -77,8 +77,11 @@ class ProbeSockets:
         open_transport: OpenTransport,
         address_towards: AddressTowards,
         user_agent: str,
+        answers_at: Collection[tuple[TransportProtocol, str, int]] = (),
     ) -> None:
+        """``answers_at`` is where we listen over connections: far sides may answer there."""
         self._receiver = receiver
+        self._answers_at = tuple(answers_at)
         self._open_transport = open_transport
         self._address_towards = address_towards
         self._user_agent = user_agent
@@ -181,7 +184,15 @@ class ProbeSockets:
             # The Via names an address that the far side can answer to (RFC 3261 18.1.1). Without a
             # route nothing leaves, but something legal has to stand there.
             host = self._address_towards(destination) or LOOPBACK[len(destination) == 4]
-        return host_and_port(host, port or None)
+        return host_and_port(host, port or self._listening_port(transport.protocol, host))
+
+    def _listening_port(self, protocol: TransportProtocol, host: str) -> int | None:
+        """The port at which ``host`` takes connections from far sides (RFC 3261 18.2.2)."""
+        everywhere = WILDCARDS[":" in host]
+        for listened, place, port in self._answers_at:
+            if listened is protocol and port and place in {host, everywhere}:
+                return port
+        return None
 
     def close_unused(self, in_use: Iterable[ProbeSettings]) -> None:
         """Close what none of these settings needs."""

@@ -27,6 +27,10 @@ _LENGTH: Final = re.compile(
 )
 _NUMBER: Final = re.compile(rb"[0-9]{1,9}")
 _START: Final = re.compile(rb"[!-~]")
+_START_LINE: Final = re.compile(
+    rb"SIP/[0-9]+\.[0-9]+ |[^\r\n]* SIP/[0-9]+\.[0-9]+[ \t]*\r?\n", re.IGNORECASE
+)
+_LONGEST_START_LINE_BYTES: Final = 8192
 
 
 class FramingLost(SipError):
@@ -47,13 +51,15 @@ Frame = bytes | Pulse
 class MessageFramer:
     """Takes what a stream gives, in any portions, and gives back whole messages and pulses."""
 
-    __slots__ = ("_buffer", "_expects_pongs", "_max_bytes", "_needed", "_scanned")
+    __slots__ = ("_begun", "_buffer", "_expects_pongs", "_max_bytes", "_needed", "_scanned")
 
     def __init__(self, max_bytes: int = 65_535, *, expects_pongs: bool = False) -> None:
         """``max_bytes`` bounds a message; ``expects_pongs`` is for who sends pings."""
         self._max_bytes = max_bytes
         self._expects_pongs = expects_pongs
         self._buffer = bytearray()
+        self._begun = False
+        """True once the start line of the message that has begun was found to be one."""
         self._scanned = 0
         """So many bytes hold no end of the headers."""
         self._needed: int | None = None
@@ -91,6 +97,7 @@ class MessageFramer:
         del self._buffer[:count]
         self._scanned = 0
         self._needed = None
+        self._begun = False
 
     def _pulse(self) -> Pulse | None:
         if self._buffer.startswith(b"\r\n\r\n"):
@@ -112,10 +119,14 @@ class MessageFramer:
         The longest line break before the empty line begins three bytes before its last one.
         """
         buffer = self._buffer
-        if not buffer or buffer in (b"\r", b"\r\n", b"\r\n\r"):
+        if not buffer or b"\r\n\r".startswith(buffer):
             return None
-        if _START.match(buffer) is None:
-            raise FramingLost(f"{shown(bytes(buffer[:40]))} is not how a SIP message begins")
+        decidable = b"\n" in buffer or len(buffer) > _LONGEST_START_LINE_BYTES
+        if not self._begun and (decidable or _START.match(buffer) is None):
+            # HTTP, a banner, TLS where TCP was meant: said at once, not when the time is up.
+            if _START_LINE.match(buffer) is None:
+                raise FramingLost(f"{shown(bytes(buffer[:80]))} is not how a SIP message begins")
+            self._begun = True
         end = _END_OF_HEADERS.search(buffer, max(0, self._scanned - 3))
         if end is None:
             self._scanned = len(buffer)

@@ -58,11 +58,16 @@ def _why_not_connected(problem: OSError, phase: str) -> Obstacle:
     return Obstacle(FailureKind.UNREACHABLE, words)
 
 
-def why_ended(cause: Exception | None) -> Obstacle:
-    """Why a connection ended before the answer came; ``cause`` None: it was closed properly."""
+def why_ended(cause: Exception | None, *, wants_certificate: bool = False) -> Obstacle:
+    """Why a connection ended before the answer came; ``cause`` None: it was closed properly.
+
+    ``wants_certificate``: the far side may have missed a certificate of ours.
+    """
     match cause:
         case None:
             words = "the far side closed the connection without an answer"
+            if wants_certificate:
+                words += "; it may want a client certificate"
             return Obstacle(FailureKind.RESET, words)
         case FramingLost():
             return Obstacle(FailureKind.MALFORMED, str(cause))

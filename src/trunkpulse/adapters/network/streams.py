@@ -85,7 +85,6 @@ class StreamTransport:
         clock: Clock,
         *,
         context: ssl.SSLContext | None,
-        answers_port: int,
         rng: random.Random,
     ) -> None:
         """``open`` is the usual way in."""
@@ -95,7 +94,6 @@ class StreamTransport:
         self._clock = clock
         self._context = context
         self._rng = rng
-        self._answers_port = answers_port
         self._flows: dict[Address, Flow] = {}
         self._by_connection: dict[Connection, Address] = {}
         self._gate = asyncio.Semaphore(CONNECTS_AT_ONCE)
@@ -111,13 +109,11 @@ class StreamTransport:
         receiver: MessageReceiver,
         clock: Clock,
         *,
-        answers_at: tuple[str, int] | None = None,
         rng: random.Random | None = None,
     ) -> Self:
         """Connections as ``plan`` says; none is opened yet.
 
-        ``answers_at`` is where we listen over the same protocol, if we do: far sides may answer
-        there (RFC 3261 18.2.2). A fixed local port serves one connection to each far side; one
+        A fixed local port serves one connection to each far side; one
         that still lingers is given way to another port. Raises BindFailed for a local address
         that this machine lacks, and TlsUnusable for a file that cannot be used.
         """
@@ -131,15 +127,11 @@ class StreamTransport:
                     pass
             except OSError as problem:
                 raise BindFailed(plan.local, problem) from problem
-        port = 0
-        if answers_at is not None and answers_at[0] in {host, *_WILDCARDS}:
-            port = answers_at[1]
         return cls(
             plan,
             receiver,
             clock,
             context=context,
-            answers_port=port,
             rng=rng or random.Random(),
         )
 
@@ -152,9 +144,9 @@ class StreamTransport:
 
     @property
     def local_address(self) -> Address:
-        """The local host, and the port that answers may come to; 0 if none is listened on."""
+        """The local host; port 0, because each connection has one of its own."""
         host = self._plan.local[0]
-        return (host, self._answers_port, 0, 0) if ":" in host else (host, self._answers_port)
+        return (host, 0, 0, 0) if ":" in host else (host, 0)
 
     def send(self, data: bytes, destination: Address) -> None:
         """Send over the connection that is there, or over one that is opened now."""
@@ -377,9 +369,13 @@ class StreamTransport:
             self._open_soon(flow, destination)
         failed = [each for each in lost if id(each) not in kept]
         if failed:
-            obstacle = why_ended(cause)
+            obstacle = why_ended(cause, wants_certificate=self._may_want_certificate(flow))
             self._note_failure(flow, obstacle)
             self._fail(destination, failed, obstacle)
+
+    def _may_want_certificate(self, flow: Flow) -> bool:
+        """True if we showed none: some far sides tell so by closing alone (TLS 1.3)."""
+        return flow.certificate is not None and self._tls.cert_file is None
 
     def _give_up(self, flow: Flow, destination: Address, connection: Connection) -> None:
         """Use this connection no more; what else was asked over it is asked over another one."""
@@ -424,7 +420,11 @@ class StreamTransport:
         if pinged is not None and connection.pongs and now - pinged > PONG_WITHIN_SECONDS:
             self.counts.dead_flows += 1
             self._give_up(flow, destination, connection)
-        elif now - max(connection.last_read, connection.last_write) >= PING_AFTER_SECONDS:
+        elif (
+            now - max(connection.last_read, connection.last_write) >= PING_AFTER_SECONDS
+            # One that answers pings is given its time; one that never did is only kept awake.
+            and not (pinged is not None and connection.pongs)
+        ):
             self.counts.pings += 1
             connection.ping()
 
