@@ -28,7 +28,7 @@ _LENGTH: Final = re.compile(
 _NUMBER: Final = re.compile(rb"[0-9]{1,9}")
 _START: Final = re.compile(rb"[!-~]")
 _START_LINE: Final = re.compile(
-    rb"SIP/[0-9]+\.[0-9]+ |[^\r\n]* SIP/[0-9]+\.[0-9]+[ \t]*\r?\n", re.IGNORECASE
+    rb"SIP/[0-9]+\.[0-9]+ |[!-~][^\r\n]* SIP/[0-9]+\.[0-9]+[ \t]*\r?\n", re.IGNORECASE
 )
 _LONGEST_START_LINE_BYTES: Final = 8192
 

@@ -41,6 +41,7 @@ CHANGE = StateChange(
     evidence=(
         AttemptEvidence(
             target="sip:127.0.0.1:5061",
+            address="udp:127.0.0.1:5061",
             state=TargetState.DOWN,
             failure=FailureKind.TIMEOUT,
             detail="No answer within 4 s",
@@ -90,9 +91,10 @@ def test_the_event_is_exactly_this_text() -> None:
         '"state":"DOWN","previousState":"AVAILABLE","reasonCode":"KEEPALIVE_FAILURE",'
         '"metadata":{"failedAttempts":3,"lastSuccessfulKeepalive":1678902420000,'
         '"eventId":"e-1","sequence":7,"instanceId":"edge-1","region":"us-east",'
-        '"evidence":[{"target":"sip:127.0.0.1:5061","state":"DOWN","code":null,'
+        '"evidence":[{"target":"sip:127.0.0.1:5061","address":"udp:127.0.0.1:5061",'
+        '"state":"DOWN","code":null,'
         '"failure":"timeout","detail":"No answer within 4 s","rttMs":null,"at":1678902451229,'
-        '"failedAttempts":3,"lastSuccess":1678902420000}]}}'
+        '"failedAttempts":3,"lastSuccess":1678902420000,"maintenanceUntil":null}]}}'
     )
 
 
