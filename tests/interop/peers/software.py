@@ -17,6 +17,7 @@ PACKAGES = {
     "kamailio": "kamailio and kamailio-tls-modules",
     "knotd": "knot",
     "nft": "nftables",
+    "openssl": "openssl",
     "sipp": "sip-tester",
     "sipsak": "sipsak",
 }

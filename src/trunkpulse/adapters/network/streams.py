@@ -18,14 +18,12 @@ NATs open, and finds a dead connection before a probe has to. It proves a path, 
 from __future__ import annotations
 
 import asyncio
-import errno
 import random
-import socket
 import ssl
 from typing import Final, Self
 
 from trunkpulse.adapters.network.connection import Connection
-from trunkpulse.adapters.network.errors import BindFailed
+from trunkpulse.adapters.network.dialling import Dialler
 from trunkpulse.adapters.network.flow import (
     Flow,
     Request,
@@ -35,18 +33,12 @@ from trunkpulse.adapters.network.flow import (
 )
 from trunkpulse.adapters.network.obstacles import (
     CONNECTING,
-    SHAKING_HANDS,
     Misnamed,
     too_late,
     why_ended,
     why_not_opened,
 )
-from trunkpulse.adapters.network.tls import (
-    client_context,
-    misnamed,
-    read_certificate,
-)
-from trunkpulse.model import FailureKind, TlsSettings, TransportProtocol
+from trunkpulse.model import FailureKind, TransportProtocol
 from trunkpulse.ports import (
     Address,
     Certificate,
@@ -72,8 +64,6 @@ UNUSED_SECONDS: Final = 600.0
 ROUND_SECONDS: Final = 5.0
 """How often idle connections are looked after."""
 
-_WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, never bound
-
 
 class StreamTransport:
     """See the module's opening; a ``ports.MessageTransport``. Lives on the running loop."""
@@ -84,15 +74,15 @@ class StreamTransport:
         receiver: MessageReceiver,
         clock: Clock,
         *,
-        context: ssl.SSLContext | None,
+        dialler: Dialler,
         rng: random.Random,
     ) -> None:
         """``open`` is the usual way in."""
         self._plan = plan
-        self._tls = plan.tls or TlsSettings()
+        self._shows_certificate = plan.tls is not None and plan.tls.cert_file is not None
         self._receiver = receiver
         self._clock = clock
-        self._context = context
+        self._dialler = dialler
         self._rng = rng
         self._flows: dict[Address, Flow] = {}
         self._by_connection: dict[Connection, Address] = {}
@@ -113,27 +103,12 @@ class StreamTransport:
     ) -> Self:
         """Connections as ``plan`` says; none is opened yet.
 
-        A fixed local port serves one connection to each far side; one
-        that still lingers is given way to another port. Raises BindFailed for a local address
-        that this machine lacks, and TlsUnusable for a file that cannot be used.
+        A fixed local port serves one connection to each far side; where one still lingers, another
+        port is taken. Raises BindFailed for a local address that this machine lacks, and
+        TlsUnusable for a file that cannot be used.
         """
-        host, _ = plan.local
-        context = None
-        if plan.protocol is TransportProtocol.TLS:
-            context = client_context(plan.tls or TlsSettings())
-        if host not in _WILDCARDS:
-            try:
-                with socket_from(plan.local, any_port=True):
-                    pass
-            except OSError as problem:
-                raise BindFailed(plan.local, problem) from problem
-        return cls(
-            plan,
-            receiver,
-            clock,
-            context=context,
-            rng=rng or random.Random(),
-        )
+        dialler = Dialler(plan)
+        return cls(plan, receiver, clock, dialler=dialler, rng=rng or random.Random())
 
     # --- ports.MessageTransport ------------------------------------------------------------
 
@@ -231,7 +206,9 @@ class StreamTransport:
             await asyncio.sleep(max(0.0, flow.not_before - self._clock.monotonic()))
             flow.pausing = False
             async with self._gate, asyncio.timeout(CONNECT_SECONDS):
-                connection = await self._connect(flow, destination)
+                connection = await self._dialler.dial(
+                    flow, destination, Connection(self, self._clock, expects_pongs=True)
+                )
         except asyncio.CancelledError:
             if not flow.pausing:
                 self._note_failure(flow, too_late(flow.phase))
@@ -246,59 +223,6 @@ class StreamTransport:
         else:
             flow.opening = None
             self._opened(flow, destination, connection)
-
-    async def _connect(self, flow: Flow, destination: Address) -> Connection:
-        sock = await self._connected_socket(destination)
-        try:
-            if self._context is not None:
-                flow.phase = SHAKING_HANDS
-            _, connection = await self._loop.create_connection(
-                lambda: Connection(self, self._clock, expects_pongs=True),
-                sock=sock,
-                ssl=self._context,
-                server_hostname=self._server_hostname(),
-                ssl_handshake_timeout=None if self._context is None else CONNECT_SECONDS,
-            )
-        except BaseException:
-            sock.close()
-            raise
-        if self._context is not None:
-            self._check_name(flow, connection)
-        return connection
-
-    async def _connected_socket(self, destination: Address) -> socket.socket:
-        host, port = self._plan.local
-        sock = socket_from((host, port), any_port=False)
-        try:
-            try:
-                await self._loop.sock_connect(sock, destination)
-            except OSError as problem:
-                if not port or problem.errno not in {errno.EADDRNOTAVAIL, errno.EADDRINUSE}:
-                    raise
-                # The last connection from this port still lingers there (TIME_WAIT).
-                sock.close()
-                sock = socket_from((host, 0), any_port=True)
-                await self._loop.sock_connect(sock, destination)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-    def _server_hostname(self) -> str | None:
-        if self._context is None:
-            return None
-        return self._plan.domain or ""
-
-    def _check_name(self, flow: Flow, connection: Connection) -> None:
-        session = connection.tls
-        flow.certificate = None if session is None else read_certificate(session)
-        if not self._tls.verify or self._plan.domain is None:
-            return
-        names = () if flow.certificate is None else flow.certificate.names
-        problem = misnamed(names, self._plan.domain)
-        if problem is not None:
-            connection.abort()
-            raise Misnamed(problem)
 
     def _opened(self, flow: Flow, destination: Address, connection: Connection) -> None:
         if self._closed:
@@ -375,7 +299,7 @@ class StreamTransport:
 
     def _may_want_certificate(self, flow: Flow) -> bool:
         """True if we showed none: some far sides tell so by closing alone (TLS 1.3)."""
-        return flow.certificate is not None and self._tls.cert_file is None
+        return flow.certificate is not None and not self._shows_certificate
 
     def _give_up(self, flow: Flow, destination: Address, connection: Connection) -> None:
         """Use this connection no more; what else was asked over it is asked over another one."""
@@ -427,20 +351,3 @@ class StreamTransport:
         ):
             self.counts.pings += 1
             connection.ping()
-
-
-def socket_from(local: tuple[str, int], *, any_port: bool) -> socket.socket:
-    """A socket to connect from ``local``; raises OSError if this machine lacks the address."""
-    host, port = local
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if host not in _WILDCARDS or (port and not any_port):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((host, 0 if any_port else port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
