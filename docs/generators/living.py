@@ -1,7 +1,7 @@
 """What only a running trunkpulse can say: its endpoints and its metrics.
 
-A whole instance runs for a moment on loopback, with a carrier that answers and one that does not,
-so that every metric has a sample to show its labels.
+A whole instance runs for a moment on loopback, with a carrier that answers over TLS, so that every
+metric has a sample to show its labels.
 """
 
 from __future__ import annotations
@@ -10,15 +10,23 @@ import asyncio
 import json
 import random
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from prometheus_client.parser import text_string_to_metric_families
 
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.responder import OptionsResponder, ResponderSettings
 from trunkpulse.app import running
 from trunkpulse.config import load_config
+from trunkpulse.config.settings import ServerTls, SipListen
+from trunkpulse.model import TransportProtocol
 from trunkpulse.sip.server import AnswerSettings
 
 __all__ = ["METHODS", "Endpoint", "MetricFamily", "Observed", "observe"]
@@ -38,7 +46,8 @@ confirm_interval_seconds = 0.1
 
 [[trunks]]
 id = "a"
-targets = ["sip:127.0.0.1:{port}"]
+targets = ["sip:127.0.0.1:{port};transport=tls"]
+advanced = {{ tls = {{ verify = false }} }}
 
 [[event_streams]]
 id = "s"
@@ -76,11 +85,12 @@ class Observed:
 
 async def observe(folder: Path) -> Observed:
     """Run an instance with its database in ``folder`` and ask it."""
-    responder = OptionsResponder.listen(
-        ("127.0.0.1", 0),
+    responder = await OptionsResponder.listen_on(
+        SipListen(TransportProtocol.TLS, "127.0.0.1", 0),
         ResponderSettings(answer=AnswerSettings(tag_key=b"documentation")),
         clock=SystemClock(),
         rng=random.Random(0),
+        tls=_identity(folder),
     )
     try:
         file = folder / "trunks.toml"
@@ -96,6 +106,27 @@ async def observe(folder: Path) -> Observed:
     finally:
         responder.close()
     return Observed(_endpoints(document), _metrics(metrics))
+
+
+def _identity(folder: Path) -> ServerTls:
+    """A key with a certificate of its own making, good for an hour."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "documentation")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file = folder / "documentation.pem"
+    file.write_bytes(secret + certificate.public_bytes(Encoding.PEM))
+    return ServerTls(cert_file=str(file))
 
 
 def _endpoints(document: str) -> tuple[Endpoint, ...]:

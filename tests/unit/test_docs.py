@@ -237,6 +237,12 @@ def test_the_event_reference_names_every_key_state_and_failure() -> None:
         assert f"`{word}`" in tables or word == "metadata"
 
 
+def test_every_failure_is_explained_with_the_reason_that_it_carries() -> None:
+    rows = rows_after("docs/reference/event.md", "A local time-out")
+    told = {failure.strip("`"): reason.strip("`") for failure, _, reason in rows}
+    assert told == {kind: kind.reason for kind in FailureKind}
+
+
 @contextmanager
 def receiver_of_the_tour(folder: Path) -> Iterator[str]:
     """The receiver of the README, on a port of its own; gives its URL."""

@@ -1,0 +1,284 @@
+"""How connections of a ``StreamTransport`` end, and what becomes of what was asked over them."""
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+
+from certificates import Authority
+from contracts.far_side import Caller, Ear, Habit, answer_to, answering, far_side, request
+from contracts.our_side import TCP, Run, closed_port, ours, run
+from trunkpulse.adapters.clock import SystemClock
+from trunkpulse.adapters.network import streams
+from trunkpulse.adapters.network.connection import Connection
+from trunkpulse.adapters.network.flow import Flow
+from trunkpulse.adapters.network.streams import StreamTransport
+from trunkpulse.model import FailureKind, TlsSettings, TransportProtocol
+from trunkpulse.ports import Address, TransportPlan
+from trunkpulse.sip.framing import Pulse
+
+__all__ = ["run"]
+
+GARBAGE = b"220 mail.example ESMTP\r\n"
+
+
+async def silent(caller: Caller) -> None:
+    while await caller.next() is not None:
+        pass
+
+
+# --- before anything was said --------------------------------------------------------------------
+
+
+async def hanging_up_at_once(caller: Caller) -> None:
+    caller.reset()
+
+
+async def greeting_in_another_tongue(caller: Caller) -> None:
+    caller.say(GARBAGE)
+    await caller.reader.read()
+
+
+@pytest.mark.parametrize(
+    ("habit", "kind"),
+    [
+        (hanging_up_at_once, FailureKind.RESET),
+        (greeting_in_another_tongue, FailureKind.MALFORMED),
+    ],
+)
+def test_an_end_that_comes_with_the_beginning_is_told(
+    run: Run, habit: Habit, kind: FailureKind
+) -> None:
+    async def story() -> None:
+        for _ in range(20):  # whichever of the two the loop sees first
+            async with far_side(habit) as far, ours() as our:
+                our.send(far)
+                assert (await our.ear.failure())[0] is kind
+
+    run(story)
+
+
+def test_a_connection_that_ended_before_it_was_known_is_told_as_well(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop may tell of the end before it resumes whoever opened the connection."""
+
+    async def story() -> None:
+        async with far_side(greeting_in_another_tongue) as far, ours() as our:
+            dial = our.transport._dialler.dial
+
+            async def dial_and_dawdle(
+                flow: Flow, destination: Address, connection: Connection
+            ) -> None:
+                await dial(flow, destination, connection)
+                while not connection.has_ended:
+                    await asyncio.sleep(0)
+
+            monkeypatch.setattr(our.transport._dialler, "dial", dial_and_dawdle)
+            our.send(far)
+            kind, detail = await our.ear.failure()
+            assert kind is FailureKind.MALFORMED
+            assert "'220 mail.example ESMTP\\r\\n' is not how a SIP message begins" in detail
+
+    run(story)
+
+
+# --- in the middle of things ---------------------------------------------------------------------
+
+
+def test_an_answer_counts_whatever_comes_after_it(run: Run) -> None:
+    async def adding_garbage(caller: Caller) -> None:
+        caller.say(answer_to(await caller.message()) + GARBAGE)
+        await caller.reader.read()
+
+    async def story() -> None:
+        async with far_side(adding_garbage) as far, ours() as our:
+            for number in range(1, 4):
+                our.send(far, number)
+                await our.ear.answers(number)
+            assert not our.ear.failures
+
+    run(story)
+
+
+def test_what_is_half_answered_when_the_connection_ends_is_not_asked_again(run: Run) -> None:
+    async def breaking_off(caller: Caller) -> None:
+        caller.say(answer_to(await caller.message()))
+        caller.say(answer_to(await caller.message())[:40])
+
+    async def story() -> None:
+        async with far_side(breaking_off, answering) as far, ours() as our:
+            our.send(far, 1)
+            await our.ear.answers(1)
+            our.send(far, 2)
+            assert (await our.ear.failure())[0] is FailureKind.RESET
+            assert far.calls == 1
+
+    run(story)
+
+
+def test_a_request_made_while_its_connection_ends_goes_over_a_new_one(run: Run) -> None:
+    class Asking(Ear):
+        """Asks again when the answer comes, after whatever else came with it."""
+
+        def message_received(self, data: bytes, source: Address, now: float) -> None:
+            super().message_received(data, source, now)
+            if len(self.messages) == 1:
+                asyncio.get_running_loop().call_soon(our.send, request(3), source)
+
+    ear = Asking()
+
+    async def answering_one_of_two(caller: Caller) -> None:
+        first = await caller.message()
+        await caller.message()
+        caller.say(answer_to(first) + GARBAGE)
+        await caller.reader.read()
+
+    async def story() -> None:
+        nonlocal our
+        our = StreamTransport.open(TCP, ear, SystemClock())
+        async with far_side(answering_one_of_two, answering) as far:
+            our.send(request(1), far.address)
+            our.send(request(2), far.address)
+            await ear.until(lambda: len(ear.messages) == 2 and bool(ear.failures))
+            assert [data for data, _ in ear.messages] == [
+                answer_to(request(1)),
+                answer_to(request(3)),
+            ]
+            assert [(data, kind) for data, kind, _ in ear.failures] == [
+                (request(2), FailureKind.MALFORMED)
+            ]
+            our.close()
+
+    our: StreamTransport
+    run(story)
+
+
+# --- withdrawn -----------------------------------------------------------------------------------
+
+
+def test_one_silence_costs_one_connection(run: Run) -> None:
+    """A hundred targets at one dead address do not open a hundred connections a round."""
+
+    async def story() -> None:
+        async with far_side(silent) as far, ours() as our:
+            sent = [our.send(far, number) for number in range(1, 21)]
+            await our.ear.until(lambda: len(our.ear.left) == 20)
+            our.transport.withdraw(sent[0], far.address)
+            await our.ear.until(lambda: len(our.ear.left) == 39)
+            for data in sent[1:]:
+                our.transport.withdraw(data, far.address)
+            our.send(far, 50)
+            assert (far.calls, our.transport.counts.opened) == (2, 2)
+
+    run(story)
+
+
+def test_what_was_never_sent_can_be_withdrawn(run: Run) -> None:
+    async def story() -> None:
+        async with far_side(answering) as far, ours() as our:
+            assert our.transport.withdraw(request(), far.address) is None
+            data = our.send(far)
+            await our.ear.answers(1)
+            assert our.transport.withdraw(data, far.address) is None
+            our.send(far, 2)
+            await our.ear.answers(2)
+            assert far.calls == 1
+
+    run(story)
+
+
+# --- kept alive ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle connections are looked after as fast as the test can watch."""
+    monkeypatch.setattr(streams, "ROUND_SECONDS", 0.01)
+    monkeypatch.setattr(streams, "PING_AFTER_SECONDS", 0.02)
+    monkeypatch.setattr(streams, "PONG_WITHIN_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_line_too_many_is_no_pong_so_none_is_missed(run: Run) -> None:
+    async def ending_with_a_line_too_many(caller: Caller) -> None:
+        pings = 0
+        while (found := await caller.next()) is not None:
+            if isinstance(found, bytes):
+                caller.say(answer_to(found) + b"\r\n")
+            pings += found is Pulse.PING
+            if pings == 8:
+                enough.set()
+
+    enough = asyncio.Event()
+
+    async def story() -> None:
+        async with far_side(ending_with_a_line_too_many) as far, ours() as our:
+            our.send(far)
+            await enough.wait()
+            assert (far.calls, our.transport.counts.dead_flows) == (1, 0)
+
+    run(story)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_says_anything_after_a_ping_is_alive(run: Run) -> None:
+    async def ponging_once_then_asking(caller: Caller) -> None:
+        caller.say(answer_to(await caller.message()))
+        assert await caller.next() is Pulse.PING
+        caller.say(b"\r\n")
+        for _ in range(5):
+            assert await caller.next() is Pulse.PING
+            caller.say(request(7))
+        enough.set()
+        await silent(caller)
+
+    enough = asyncio.Event()
+
+    async def story() -> None:
+        async with far_side(ponging_once_then_asking) as far, ours() as our:
+            our.send(far)
+            await enough.wait()
+            assert (far.calls, our.transport.counts.dead_flows) == (1, 0)
+
+    run(story)
+
+
+# --- closed by us --------------------------------------------------------------------------------
+
+
+def test_closing_leaves_nothing_behind_whatever_was_under_way(run: Run, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued = authority.issue("127.0.0.1")
+    context.load_cert_chain(issued.cert_file, issued.key_file)
+    tls = TlsSettings(ca_file=str(authority.ca_file))
+    plan = TransportPlan(TransportProtocol.TLS, ("127.0.0.1", 0), tls, "127.0.0.1")
+
+    async def listening_only(caller: Caller) -> None:
+        await caller.reader.read(1)  # the client's hello, and never an answer
+        shaking.set()
+        await caller.reader.read()
+        hung_up.set()
+
+    shaking, hung_up = asyncio.Event(), asyncio.Event()
+
+    async def story() -> None:
+        async with far_side(listening_only) as deaf, far_side(answering, tls=context) as far:
+            async with ours(plan) as our:
+                our.send(far)
+                await our.ear.answers(1)
+                refusing = closed_port()
+                our.send(refusing)
+                await our.ear.failure()
+                our.send(refusing, 2)  # which waits before it tries again
+                our.send(deaf, 3)
+                await shaking.wait()
+            await hung_up.wait()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
+            assert not {name for name in names if name.startswith("StreamTransport")}
+
+    run(story)
