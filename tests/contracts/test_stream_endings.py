@@ -64,16 +64,22 @@ def test_a_connection_that_ended_before_it_was_known_is_told_as_well(
 ) -> None:
     """The loop may tell of the end before it resumes whoever opened the connection."""
 
+    async def greeting_and_waiting(caller: Caller) -> None:
+        await greeting_in_another_tongue(caller)
+        hung_up.set()
+
+    hung_up = asyncio.Event()
+
     async def story() -> None:
-        async with far_side(greeting_in_another_tongue) as far, ours() as our:
+        async with far_side(greeting_and_waiting) as far, ours() as our:
             dial = our.transport._dialler.dial
 
             async def dial_and_dawdle(
                 flow: Flow, destination: Address, connection: Connection
             ) -> None:
                 await dial(flow, destination, connection)
-                while not connection.has_ended:
-                    await asyncio.sleep(0)
+                await hung_up.wait()
+                assert connection.has_ended
 
             monkeypatch.setattr(our.transport._dialler, "dial", dial_and_dawdle)
             our.send(far)

@@ -13,7 +13,7 @@ import typer
 from trunkpulse.cli.connection import Api, ConnectionBroken, over_api
 from trunkpulse.cli.document import Document
 from trunkpulse.cli.errors import CommandFailed
-from trunkpulse.cli.output import Cell, clock_time, complain, paint, print_line, state_text
+from trunkpulse.cli.output import Cell, amount, clock_time, complain, paint, print_line, state_text
 
 __all__ = ["events"]
 
@@ -125,5 +125,5 @@ def _print_event(api: Api, event: Document) -> None:
         f"  {event.text('reasonCode')}",
     ]
     if failed:
-        parts.append(f" after {failed:g} failed attempts")
+        parts.append(f" after {amount(int(failed), 'failed attempt')}")
     print_line(*parts)

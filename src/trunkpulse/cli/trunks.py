@@ -145,7 +145,7 @@ def explain(api: Api, trunk_id: TrunkId) -> None:
     print_line(paint("next  ", "dim"), answer.text("next"))
     for target in targets:
         print_line()
-        print_line(target.text("uri"), "  ", state_text(target.text("state")))
+        print_line(_where(target), "  ", state_text(target.text("state")))
         attempts = target.documents("attempts")
         _print_attempts(attempts)
         if not attempts:
@@ -275,9 +275,9 @@ def _target(target: Document) -> Iterator[Cell]:
 
 
 def _where(target: Document) -> str:
-    """The URI, and behind a name or over a connection also the place that it leads to."""
+    """The URI, and behind a name also the place that it leads to."""
     uri, address = target.text("uri"), target.text_or_none("address")
-    if address is None or address in uri:
+    if address is None or address.rpartition(":")[0] in uri:
         return uri
     return f"{uri} ({target.text_or_none('transport')}:{address})"
 

@@ -143,7 +143,7 @@ def _seen(target: TargetView, now_ms: int) -> str:
         if evidence.last_success_ms is None
         else f"last answered well {_span(now_ms - evidence.last_success_ms)} ago"
     )
-    return f"{evidence.target} {_symptom(evidence)} and {answered}{_asked_us(target, now_ms)}"
+    return f"{_who(evidence)} {_symptom(evidence)} and {answered}{_asked_us(target, now_ms)}"
 
 
 def _asked_us(target: TargetView, now_ms: int) -> str:
@@ -178,6 +178,16 @@ def _symptom(evidence: AttemptEvidence) -> str:
         FailureKind.DNS: "cannot be found in the DNS",
     }
     return wording[evidence.failure] + detail
+
+
+def _who(evidence: AttemptEvidence) -> str:
+    """The target's URI, and behind a name the address that it leads to."""
+    if evidence.address is None:
+        return evidence.target
+    host = evidence.address.partition(":")[2].rpartition(":")[0]
+    if host in evidence.target:
+        return evidence.target
+    return f"{evidence.target} ({evidence.address})"
 
 
 def _unhealthy(evidence: AttemptEvidence) -> str:
@@ -243,11 +253,11 @@ def _outlook(policy: KeepalivePolicy, targets: Sequence[TargetView]) -> str:
     if falling:
         nearest = max(falling, key=lambda each: each.evidence.failed_attempts)
         left = max(1, policy.max_failed_attempts - nearest.evidence.failed_attempts)
-        return f"{_more(left, 'failure')} in a row would make {nearest.evidence.target} DOWN"
+        return f"{_more(left, 'failure')} in a row would make {_who(nearest.evidence)} DOWN"
     if rising or undecided:
         nearest = max(rising or undecided, key=lambda each: each.successes)
         left = max(1, policy.min_successful_attempts - nearest.successes)
-        return f"{_more(left, 'success')} in a row would make {nearest.evidence.target} AVAILABLE"
+        return f"{_more(left, 'success')} in a row would make {_who(nearest.evidence)} AVAILABLE"
     return ""
 
 

@@ -183,6 +183,4 @@ class Locator:
         if name.trouble is None or name.trouble.problem != problem:
             since = self._clock.wall() if name.trouble is None else name.trouble.since
             name.trouble = Trouble(problem, since)
-            log.warning(
-                "dns.failed", uri=way, problem=problem, last_answer_kept=bool(name.location)
-            )
+            log.warning("dns.failed", uri=way, problem=problem)

@@ -5,10 +5,12 @@ the next. Between messages two things may stand: CRLF CRLF, by which a client as
 connection is alive (*ping*), and a lone CRLF, the answer to that (*pong*, RFC 5626 §4.4.1).
 
 Half a ping looks like a pong. Only clients ping, so whoever expects pongs takes a lone CRLF for one
-at once, and whoever does not waits for the other half.
+at once, and whoever does not waits for the other half. But for that, the same bytes give the same
+frames and the same fault, however the network cut them.
 
-A stream whose messages cannot be told apart is lost for good: there is no place to begin anew.
-Nothing is searched twice, so a message that comes byte by byte takes no longer than in one piece.
+A stream whose messages cannot be told apart is lost for good: there is no place to begin anew. What
+came whole before that still counts. Nothing is searched twice, so a message that comes byte by byte
+takes no longer than in one piece.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ __all__ = ["Frame", "FramingLost", "MessageFramer", "Pulse"]
 
 _END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _LENGTH: Final = re.compile(
-    rb"\n(?:content-length|l)[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE
+    rb"\n(?:content-length|l)[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)(?=\r?\n|\Z)", re.IGNORECASE
 )
 _NUMBER: Final = re.compile(rb"[0-9]{1,9}")
 _START: Final = re.compile(rb"[!-~]")
@@ -31,10 +33,6 @@ _START_LINE: Final = re.compile(
     rb"SIP/[0-9]+\.[0-9]+ |[!-~][^\r\n]* SIP/[0-9]+\.[0-9]+[ \t]*\r?\n", re.IGNORECASE
 )
 _LONGEST_START_LINE_BYTES: Final = 8192
-
-
-class FramingLost(SipError):
-    """What came over a stream is no SIP, or does not say where it ends."""
 
 
 class Pulse(Enum):
@@ -46,6 +44,15 @@ class Pulse(Enum):
 
 Frame = bytes | Pulse
 """One whole message, or a pulse."""
+
+
+class FramingLost(SipError):
+    """What came over a stream is no SIP, or does not say where it ends."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.frames: list[Frame] = []
+        """What was whole before the fault, of the same portion."""
 
 
 class MessageFramer:
@@ -71,14 +78,15 @@ class MessageFramer:
         return self._needed is not None or _START.match(self._buffer) is not None
 
     def feed(self, data: bytes) -> list[Frame]:
-        """What ``data`` completes, in order; raises FramingLost, and then the stream is useless.
-
-        Frames that were complete before the fault are lost with it.
-        """
+        """What ``data`` completes, in order; raises FramingLost, and then the stream is useless."""
         self._buffer += data
         frames: list[Frame] = []
-        while (frame := self._next()) is not None:
-            frames.append(frame)
+        try:
+            while (frame := self._next()) is not None:
+                frames.append(frame)
+        except FramingLost as problem:
+            problem.frames = frames
+            raise
         return frames
 
     def _next(self) -> Frame | None:

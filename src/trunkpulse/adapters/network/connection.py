@@ -1,7 +1,7 @@
 """One connection over TCP or TLS: bytes in, whole messages out, pings answered.
 
 Who owns a connection hears of its messages and of its end; both the client side (``streams``) and
-the listener are such owners.
+the listener are such owners. Nothing is heard of it any more once it was aborted, but its end.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ssl
 from typing import Final, Protocol, cast
 
 from trunkpulse.ports import Address, Clock
-from trunkpulse.sip.framing import FramingLost, MessageFramer, Pulse
+from trunkpulse.sip.framing import Frame, FramingLost, MessageFramer, Pulse
 
 __all__ = ["Connection", "ConnectionOwner"]
 
@@ -43,7 +43,11 @@ class Connection(asyncio.Protocol):
         self._clock = clock
         self._framer = MessageFramer(expects_pongs=expects_pongs)
         self._transport: asyncio.Transport | None = None
-        self._fault: FramingLost | None = None
+        self._aborted = False
+        self.has_ended = False
+        """True once ``connection_ended`` was told."""
+        self.cause: Exception | None = None
+        """Why it ended; None: it was closed properly, by the far side or by us."""
         self.peer: Address = ("", 0)
         self.last_read = self.last_write = clock.monotonic()
         """When bytes last came and went."""
@@ -61,26 +65,38 @@ class Connection(asyncio.Protocol):
         self.peer = transport.get_extra_info("peername") or ("", 0)
 
     def data_received(self, data: bytes) -> None:
+        if self._aborted:
+            return
         self.last_read = now = self._clock.monotonic()
         try:
             frames = self._framer.feed(data)
         except FramingLost as problem:
-            self._fault = problem
+            self._hand_over(problem.frames, now)
+            self.cause = problem
             self.abort()
             return
-        for frame in frames:
-            if frame is Pulse.PING:
-                self.write(PONG)
-            elif frame is Pulse.PONG:
-                self.pongs += 1
-                self.pinged_at = None
-            else:
-                assert isinstance(frame, bytes)
-                self._owner.message_came(self, frame, now)
+        self._hand_over(frames, now)
         if not self._framer.is_within_message:
             self.message_since = None
         elif self.message_since is None or frames:
             self.message_since = now
+
+    def _hand_over(self, frames: list[Frame], now: float) -> None:
+        for frame in frames:
+            if self._aborted:  # by its owner, who has heard enough
+                break
+            if frame is Pulse.PING:
+                # Who pings without end and never reads shall not fill our memory with pongs.
+                if not self.is_congested:
+                    self.write(PONG)
+            elif frame is Pulse.PONG:
+                # What nobody asked for proves nothing: some end messages with a line too many.
+                if self.pinged_at is not None:
+                    self.pongs += 1
+                    self.pinged_at = None
+            else:
+                assert isinstance(frame, bytes)
+                self._owner.message_came(self, frame, now)
         self._owner.portion_ended(self)
 
     def eof_received(self) -> bool:
@@ -88,7 +104,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._owner.connection_ended(self, self._fault or exc)
+        self.cause = self.cause or exc
+        self.has_ended = True
+        self._owner.connection_ended(self, self.cause)
 
     # --- for the owner -------------------------------------------------------------------------
 
@@ -126,5 +144,6 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """End it at once; safe to repeat."""
+        self._aborted = True
         if self._transport is not None:
             self._transport.abort()

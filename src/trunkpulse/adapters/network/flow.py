@@ -42,6 +42,7 @@ class Request:
     on_fresh: bool = True
     """Its connection was opened for it."""
     repeated: bool = False
+    """It went over another connection before."""
 
 
 class Flow:

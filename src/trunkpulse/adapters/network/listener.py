@@ -1,14 +1,18 @@
 """Awaits connections over TCP and TLS, for those who ask us and those who answer us there.
 
-Bounded in every way: connections in all and of one host, the time that a message may take to come
-whole, the time that a connection may be idle. Over TLS a client without a certificate of the
-authorities that were asked for never gets as far as a message.
+Bounded in every way: connections in all and of one host, from the moment they are accepted on; the
+time that a handshake may take, that a message may take to come whole, that a connection may be
+idle. Over TLS a client without a certificate of the authorities that were asked for never gets as
+far as a message.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import socket
+import ssl
 from collections import Counter
 from typing import Final, Self
 
@@ -28,6 +32,8 @@ WHOLE_MESSAGE_SECONDS: Final = 32.0
 HANDSHAKE_SECONDS: Final = 10.0
 ROUND_SECONDS: Final = 1.0
 BACKLOG: Final = 128
+OUT_OF_FILES_SECONDS: Final = 1.0
+"""How long nobody is let in when this machine has no room for one more."""
 
 
 class StreamListener:
@@ -36,6 +42,8 @@ class StreamListener:
     def __init__(
         self,
         protocol: TransportProtocol,
+        sock: socket.socket,
+        context: ssl.SSLContext | None,
         receiver: MessageReceiver,
         clock: Clock,
         *,
@@ -45,22 +53,28 @@ class StreamListener:
     ) -> None:
         """``listen`` is the way in."""
         self._protocol = protocol
+        self._socket = sock
+        self._local_address: Address = sock.getsockname()
+        self._context = context
         self._receiver = receiver
         self._clock = clock
         self._connections_limit = connections_limit
         self._per_host_limit = per_host_limit
         self._idle_seconds = idle_seconds
         self._loop = asyncio.get_running_loop()
-        self._connections: dict[Address, Connection] = {}
+        self._callers: set[_Inbound] = set()
+        """Those who were let in, handshakes included."""
         self._of_host: Counter[str] = Counter()
-        self._server: asyncio.Server | None = None
-        self._local_address: Address = ("", 0)
-        self._round: asyncio.TimerHandle | None = None
+        self._welcomes: set[asyncio.Task[None]] = set()
+        self._connections: dict[Address, _Inbound] = {}
         self._closed = False
         self.refused = 0
         """Connections that were one too many."""
         self.timed_out = 0
         """Connections that were idle, or slow with a message."""
+        self._round = self._loop.call_later(ROUND_SECONDS, self._look_after)
+        self._pause: asyncio.TimerHandle | None = None
+        self._loop.add_reader(sock, self._accept)
 
     @classmethod
     async def listen(
@@ -80,34 +94,21 @@ class StreamListener:
         ``tls`` is needed for TLS. Raises BindFailed, and TlsUnusable for a file that cannot be
         used.
         """
-        listener = cls(
+        context = None
+        if protocol is TransportProtocol.TLS:
+            if tls is None:
+                raise ValueError("a TLS listener needs a certificate")
+            context = server_context(tls)
+        return cls(
             protocol,
+            _listening(local),
+            context,
             receiver,
             clock,
             connections_limit=connections_limit,
             per_host_limit=per_host_limit,
             idle_seconds=idle_seconds,
         )
-        context = None
-        if protocol is TransportProtocol.TLS:
-            if tls is None:
-                raise ValueError("a TLS listener needs a certificate")
-            context = server_context(tls)
-        sock = _bound(local)
-        try:
-            listener._local_address = sock.getsockname()
-            listener._server = await listener._loop.create_server(
-                lambda: _Inbound(listener, clock),
-                sock=sock,
-                ssl=context,
-                ssl_handshake_timeout=None if context is None else HANDSHAKE_SECONDS,
-                backlog=BACKLOG,
-            )
-        except BaseException:
-            sock.close()
-            raise
-        listener._round = listener._loop.call_later(ROUND_SECONDS, listener._look_after)
-        return listener
 
     # --- ports.MessageTransport ------------------------------------------------------------
 
@@ -124,10 +125,13 @@ class StreamListener:
     def send(self, data: bytes, destination: Address) -> None:
         """Write on the connection that came from ``destination``."""
         connection = self._connections.get(destination)
-        if connection is not None and connection.is_open and not connection.is_congested:
+        if connection is None or not connection.is_open:
+            words = "its connection is gone"
+        elif connection.is_congested:
+            words = "it reads nothing"
+        else:
             connection.write(data)
             return
-        words = "its connection is gone" if connection is None else "it reads nothing"
         self._loop.call_soon(self._fail, data, destination, words)
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
@@ -145,34 +149,85 @@ class StreamListener:
         if self._closed:
             return
         self._closed = True
-        if self._round is not None:
-            self._round.cancel()
-        if self._server is not None:
-            self._server.close()
+        self._round.cancel()
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        for task in self._welcomes:
+            task.cancel()
         for connection in list(self._connections.values()):
             connection.abort()
         self._connections.clear()
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """How many are open, over TLS to the end of the handshake."""
         return len(self._connections)
 
     # --- its connections ---------------------------------------------------------------------
 
-    def admit(self, connection: Connection) -> bool:
-        """Take ``connection`` on; False if it is one too many."""
-        host = connection.peer[0]
-        if (
-            self._closed
-            or len(self._connections) >= self._connections_limit
-            or self._of_host[host] >= self._per_host_limit
-        ):
-            self.refused += 1
-            return False
-        self._connections[connection.peer] = connection
-        self._of_host[host] += 1
-        return True
+    def _accept(self) -> None:
+        for _ in range(BACKLOG):
+            try:
+                sock, peer = self._socket.accept()
+            except (BlockingIOError, ConnectionError):
+                return
+            except OSError:
+                # Too many open files, as a rule. Whoever calls waits in the backlog meanwhile.
+                self._loop.remove_reader(self._socket)
+                self._pause = self._loop.call_later(OUT_OF_FILES_SECONDS, self._accept_again)
+                return
+            host = peer[0]
+            full = len(self._callers) >= self._connections_limit
+            if full or self._of_host[host] >= self._per_host_limit:
+                self.refused += 1
+                sock.close()
+                continue
+            sock.setblocking(False)
+            caller = _Inbound(self, self._clock, peer)
+            self._callers.add(caller)
+            self._of_host[host] += 1
+            task = self._loop.create_task(self._welcome(caller, sock))
+            self._welcomes.add(task)
+            task.add_done_callback(functools.partial(self._welcomed, caller, sock))
+
+    def _accept_again(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._socket, self._accept)
+
+    async def _welcome(self, caller: _Inbound, sock: socket.socket) -> None:
+        caller.is_with_the_loop = True
+        with contextlib.suppress(OSError):  # why a stranger's handshake failed is of no account
+            await self._loop.connect_accepted_socket(
+                lambda: caller,
+                sock,
+                ssl=self._context,
+                ssl_handshake_timeout=None if self._context is None else HANDSHAKE_SECONDS,
+            )
+
+    def _welcomed(self, caller: _Inbound, sock: socket.socket, welcome: asyncio.Task[None]) -> None:
+        self._welcomes.discard(welcome)
+        if not caller.is_with_the_loop:  # cancelled before it began
+            sock.close()
+        if not caller.has_begun:
+            self._forget(caller)
+
+    def _forget(self, caller: Connection) -> None:
+        host = caller.peer[0]
+        if caller not in self._callers:
+            return
+        self._callers.discard(caller)
+        self._of_host[host] -= 1
+        if not self._of_host[host]:
+            del self._of_host[host]
+
+    def connection_began(self, connection: _Inbound) -> None:
+        """It is up, and over TLS known to be who it says."""
+        if self._closed:
+            connection.abort()
+        else:
+            self._connections[connection.peer] = connection
 
     def message_came(self, connection: Connection, data: bytes, now: float) -> None:
         """A request, or an answer that takes this way."""
@@ -188,9 +243,7 @@ class StreamListener:
         del cause
         if self._connections.get(connection.peer) is connection:
             del self._connections[connection.peer]
-        self._of_host[connection.peer[0]] -= 1
-        if self._of_host[connection.peer[0]] <= 0:
-            del self._of_host[connection.peer[0]]
+        self._forget(connection)
 
     def _look_after(self) -> None:
         """Close what is idle, and what does not get a message to its end."""
@@ -210,25 +263,25 @@ class StreamListener:
 
 
 class _Inbound(Connection):
-    """A connection that asks to be let in."""
+    """A connection from ``peer``, which may have hung up by the time that it is up."""
 
-    def __init__(self, listener: StreamListener, clock: Clock) -> None:
+    def __init__(self, listener: StreamListener, clock: Clock, peer: Address) -> None:
         super().__init__(listener, clock, expects_pongs=False)
         self._listener = listener
-        self._admitted = False
+        self.peer = peer
+        self.is_with_the_loop = False
+        """True once the loop has its socket, and closes it, whatever happens."""
+        self.has_begun = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = self.peer
         super().connection_made(transport)
-        self._admitted = self._listener.admit(self)
-        if not self._admitted:
-            self.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._admitted:
-            super().connection_lost(exc)
+        self.peer = peer
+        self.has_begun = True
+        self._listener.connection_began(self)
 
 
-def _bound(local: tuple[str, int]) -> socket.socket:
+def _listening(local: tuple[str, int]) -> socket.socket:
     host, _ = local
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -238,6 +291,7 @@ def _bound(local: tuple[str, int]) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(local)
+        sock.listen(BACKLOG)
     except OSError as problem:
         sock.close()
         raise BindFailed(local, problem) from problem

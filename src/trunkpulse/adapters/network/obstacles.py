@@ -37,6 +37,8 @@ def why_not_opened(problem: Exception, phase: str) -> Obstacle:
             return Obstacle(FailureKind.TLS, str(problem))
         case ssl.SSLError():
             return Obstacle(FailureKind.TLS, failure_words(problem))
+        case UnicodeError():
+            return Obstacle(FailureKind.TLS, f"no TLS server can have that name ({problem})")
         case TimeoutError():
             return too_late(phase)
         case OSError():

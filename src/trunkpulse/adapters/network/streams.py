@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 from typing import Final, Self
 
 from trunkpulse.adapters.network.connection import Connection
@@ -103,9 +102,8 @@ class StreamTransport:
     ) -> Self:
         """Connections as ``plan`` says; none is opened yet.
 
-        A fixed local port serves one connection to each far side; where one still lingers, another
-        port is taken. Raises BindFailed for a local address that this machine lacks, and
-        TlsUnusable for a file that cannot be used.
+        Raises BindFailed for a local address that this machine lacks, and TlsUnusable for a file
+        that cannot be used.
         """
         dialler = Dialler(plan)
         return cls(plan, receiver, clock, dialler=dialler, rng=rng or random.Random())
@@ -125,25 +123,30 @@ class StreamTransport:
 
     def send(self, data: bytes, destination: Address) -> None:
         """Send over the connection that is there, or over one that is opened now."""
-        flow = self._flow(destination)
         request = Request(data)
+        astray = "this transport is closed" if self._closed else self._dialler.astray(destination)
+        if astray is not None:
+            self._refuse(destination, request, astray)
+            return
+        flow = self._flow(destination)
         connection = flow.connection
         if connection is not None and connection.is_open:
-            if connection.is_congested:
-                obstacle = Obstacle(FailureKind.UNREACHABLE, "the far side reads nothing")
-                self._loop.call_soon(self._fail, destination, [request], obstacle)
+            if connection.is_congested or len(flow.unanswered) >= WAITING_LIMIT:
+                self._refuse(destination, request, "the far side reads nothing")
                 return
             self.counts.reused += 1
             request.on_fresh = False
             self._write(flow, connection, request)
         elif len(flow.waiting) >= WAITING_LIMIT:
-            obstacle = Obstacle(
-                FailureKind.UNREACHABLE, f"{WAITING_LIMIT} messages wait for a connection already"
-            )
-            self._loop.call_soon(self._fail, destination, [request], obstacle)
+            words = f"{WAITING_LIMIT} messages wait for a connection already"
+            self._refuse(destination, request, words)
         else:
             flow.waiting[branch_of(data)] = request
             self._open_soon(flow, destination)
+
+    def _refuse(self, destination: Address, request: Request, words: str) -> None:
+        obstacle = Obstacle(FailureKind.UNREACHABLE, words)
+        self._loop.call_soon(self._fail, destination, [request], obstacle)
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         """Nobody waits for an answer to ``data`` any more; why it never left, None if it did."""
@@ -159,7 +162,9 @@ class StreamTransport:
             return obstacle or too_late(flow.phase)
         request = flow.unanswered.pop(branch, None)
         connection = flow.connection
-        if request is not None and connection and connection.last_read < request.sent_at:
+        if request is None or connection is None or request.repeated:
+            return None  # what came over from a connection before says too little of this one
+        if connection.last_read < request.sent_at:
             # A dead path swallows whatever is written; the next attempt shall try another one.
             self._give_up(flow, destination, connection)
         return None
@@ -181,6 +186,7 @@ class StreamTransport:
             if flow.connection is not None:
                 flow.connection.abort()
         self._flows.clear()
+        self._by_connection.clear()
 
     # --- opening ---------------------------------------------------------------------------
 
@@ -199,6 +205,9 @@ class StreamTransport:
             flow.opening = self._loop.create_task(self._open(flow, destination))
 
     async def _open(self, flow: Flow, destination: Address) -> None:
+        if flow.connection is not None:
+            # It is closing, and its end has not been told yet: what was lost with it waits as well.
+            self.connection_ended(flow.connection, None)
         flow.phase = CONNECTING
         flow.pausing = True
         try:
@@ -206,17 +215,18 @@ class StreamTransport:
             await asyncio.sleep(max(0.0, flow.not_before - self._clock.monotonic()))
             flow.pausing = False
             async with self._gate, asyncio.timeout(CONNECT_SECONDS):
-                connection = await self._dialler.dial(
-                    flow, destination, Connection(self, self._clock, expects_pongs=True)
-                )
+                connection = Connection(self, self._clock, expects_pongs=True)
+                await self._dialler.dial(flow, destination, connection)
         except asyncio.CancelledError:
             if not flow.pausing:
-                self._note_failure(flow, too_late(flow.phase))
+                self.counts.failed += 1
+                self._back_off(flow, too_late(flow.phase))
             raise
-        except (OSError, ssl.SSLError, Misnamed) as problem:
+        except (OSError, UnicodeError, Misnamed) as problem:
             flow.opening = None
+            self.counts.failed += 1
             obstacle = why_not_opened(problem, flow.phase)
-            self._note_failure(flow, obstacle)
+            self._back_off(flow, obstacle)
             waiting = list(flow.waiting.values())
             flow.waiting.clear()
             self._fail(destination, waiting, obstacle)
@@ -241,9 +251,10 @@ class StreamTransport:
             self._write(flow, connection, request)
             self._receiver.message_left(request.data, now)
         self._receiver.batch_finished()
+        if connection.has_ended:  # before anybody knew that it is ours
+            self.connection_ended(connection, connection.cause)
 
-    def _note_failure(self, flow: Flow, obstacle: Obstacle) -> None:
-        self.counts.failed += 1
+    def _back_off(self, flow: Flow, obstacle: Obstacle) -> None:
         pause = min(FIRST_BACKOFF_SECONDS * 2**flow.failures, LONGEST_BACKOFF_SECONDS)
         flow.failures = min(flow.failures + 1, 16)
         flow.last_failure = obstacle
@@ -254,8 +265,6 @@ class StreamTransport:
     def _write(self, flow: Flow, connection: Connection, request: Request) -> None:
         request.sent_at = self._clock.monotonic()
         flow.unanswered[branch_of(request.data)] = request
-        if len(flow.unanswered) > WAITING_LIMIT:
-            flow.unanswered.popitem(last=False)
         connection.write(request.data)
 
     def message_came(self, connection: Connection, data: bytes, now: float) -> None:
@@ -294,7 +303,7 @@ class StreamTransport:
         failed = [each for each in lost if id(each) not in kept]
         if failed:
             obstacle = why_ended(cause, wants_certificate=self._may_want_certificate(flow))
-            self._note_failure(flow, obstacle)
+            self._back_off(flow, obstacle)
             self._fail(destination, failed, obstacle)
 
     def _may_want_certificate(self, flow: Flow) -> bool:
@@ -307,6 +316,8 @@ class StreamTransport:
         flow.connection = None
         connection.abort()
         for branch, request in flow.unanswered.items():
+            self.counts.repeated += 1
+            request.repeated = True
             flow.waiting[branch] = request
         flow.unanswered.clear()
         if flow.waiting:
@@ -341,13 +352,11 @@ class StreamTransport:
         self, flow: Flow, destination: Address, connection: Connection, now: float
     ) -> None:
         pinged = connection.pinged_at
-        if pinged is not None and connection.pongs and now - pinged > PONG_WITHIN_SECONDS:
-            self.counts.dead_flows += 1
-            self._give_up(flow, destination, connection)
-        elif (
-            now - max(connection.last_read, connection.last_write) >= PING_AFTER_SECONDS
-            # One that answers pings is given its time; one that never did is only kept awake.
-            and not (pinged is not None and connection.pongs)
-        ):
+        # One that never answered a ping is only kept awake; one that says anything is alive.
+        if pinged is not None and connection.pongs and connection.last_read < pinged:
+            if now - pinged > PONG_WITHIN_SECONDS:
+                self.counts.dead_flows += 1
+                self._give_up(flow, destination, connection)
+        elif now - max(connection.last_read, connection.last_write) >= PING_AFTER_SECONDS:
             self.counts.pings += 1
             connection.ping()

@@ -33,7 +33,16 @@ __all__ = [
     "server_context",
 ]
 
-_SIP_DOMAIN: Final = re.compile(r"sip:([^@;?/]+)", re.IGNORECASE)
+_SIP_DOMAIN: Final = re.compile(
+    r"sip:(\[[0-9a-f:.]+\]|[^@:;?/]+)(?::[0-9]+)?(?:[;?][^@]*)?", re.IGNORECASE
+)
+"""The host is the domain, whatever follows it; with a user it names a person (RFC 5922 7.1)."""
+_UNREADABLE: Final = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class TlsUnusable(OSError):
@@ -115,7 +124,7 @@ def read_certificate(connection: ssl.SSLObject) -> Certificate | None:
             protocol=connection.version() or "",
             cipher=cipher[0] if cipher else "",
         )
-    except ValueError:
+    except _UNREADABLE:
         return None
 
 
@@ -149,7 +158,11 @@ def _common_names(certificate: x509.Certificate) -> list[str]:
 def misnamed(names: tuple[str, ...], domain: str) -> str | None:
     """Why a certificate of these names is not that of ``domain`` (RFC 5922 §7.2); None: it is."""
     domains = [found[1] for name in names if (found := _SIP_DOMAIN.fullmatch(name))]
-    candidates = domains or [name for name in names if ":" not in name or _is_address(name)]
+    hosts = [name for name in names if ":" not in name or _is_address(name)]
+    if _is_address(domain):
+        candidates = domains + [host for host in hosts if _is_address(host)] or hosts
+    else:
+        candidates = domains or hosts
     if any(_matches(candidate, domain) for candidate in candidates):
         return None
     listed = ", ".join(candidates[:3]) + (" and others" if len(candidates) > 3 else "")

@@ -198,6 +198,8 @@ class ExplainTargetOut(Out):
     """The ground under one target's verdict."""
 
     uri: str
+    address: str | None = Field(description="Where probes go; null while unresolved.")
+    transport: TransportProtocol | None = Field(description="Null while unresolved.")
     state: TargetState
     last_heard: int | None = Field(description="When its address last sent us an OPTIONS.")
     attempts: list[AttemptOut] = Field(

@@ -182,8 +182,11 @@ def _explain_target_out(context: ApiContext, target: ProbeTarget) -> ExplainTarg
                 rtt_ms=last.rtt_ms,
             )
         )
+    place = target.place
     return ExplainTargetOut(
         uri=target.uri,
+        address=None if place is None else _address_text(place.address),
+        transport=None if place is None else place.protocol,
         state=target.state,
         last_heard=_last_heard_ms(context, target),
         attempts=attempts,
