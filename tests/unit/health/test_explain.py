@@ -234,3 +234,26 @@ def test_there_is_always_something_to_say(
         assert sentence.endswith(".")
         assert "None" not in sentence
         assert "\n" not in sentence
+
+
+# --- names that lead to several addresses ------------------------------------------------------
+
+
+def behind_a_name(address: str, target: str = "sip:b.example") -> TargetView:
+    return replace(SILENT, evidence=replace(SILENT.evidence, target=target, address=address))
+
+
+def test_the_addresses_of_one_name_are_told_apart() -> None:
+    views = [behind_a_name("udp:192.0.2.1:5060"), behind_a_name("tls:[2001:db8::2]:5061")]
+    told = explain(
+        replace(ONE, targets=("sip:b.example",)), DOWN, views, admin_enabled=True, now_ms=NOW
+    )
+    assert "sip:b.example (udp:192.0.2.1:5060) does not answer" in told.summary
+    assert "sip:b.example (tls:[2001:db8::2]:5061) does not answer" in told.summary
+    assert told.next.endswith("would make sip:b.example (udp:192.0.2.1:5060) AVAILABLE.")
+
+
+def test_a_target_in_digits_is_named_once() -> None:
+    view = behind_a_name("udp:192.0.2.1:5060", target="sip:192.0.2.1")
+    told = explain(ONE, DOWN, [view], admin_enabled=True, now_ms=NOW)
+    assert "sip:192.0.2.1 does not answer" in told.summary
