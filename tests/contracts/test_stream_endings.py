@@ -128,12 +128,12 @@ def test_a_request_made_while_its_connection_ends_goes_over_a_new_one(run: Run) 
     class Asking(Ear):
         """Asks again when the answer comes, after whatever else came with it."""
 
+        transport: StreamTransport
+
         def message_received(self, data: bytes, source: Address, now: float) -> None:
             super().message_received(data, source, now)
             if len(self.messages) == 1:
-                asyncio.get_running_loop().call_soon(our.send, request(3), source)
-
-    ear = Asking()
+                asyncio.get_running_loop().call_soon(self.transport.send, request(3), source)
 
     async def answering_one_of_two(caller: Caller) -> None:
         first = await caller.message()
@@ -142,8 +142,8 @@ def test_a_request_made_while_its_connection_ends_goes_over_a_new_one(run: Run) 
         await caller.reader.read()
 
     async def story() -> None:
-        nonlocal our
-        our = StreamTransport.open(TCP, ear, SystemClock())
+        ear = Asking()
+        our = ear.transport = StreamTransport.open(TCP, ear, SystemClock())
         async with far_side(answering_one_of_two, answering) as far:
             our.send(request(1), far.address)
             our.send(request(2), far.address)
@@ -157,7 +157,6 @@ def test_a_request_made_while_its_connection_ends_goes_over_a_new_one(run: Run) 
             ]
             our.close()
 
-    our: StreamTransport
     run(story)
 
 
@@ -167,8 +166,15 @@ def test_a_request_made_while_its_connection_ends_goes_over_a_new_one(run: Run) 
 def test_one_silence_costs_one_connection(run: Run) -> None:
     """A hundred targets at one dead address do not open a hundred connections a round."""
 
+    async def reading_to_the_last(caller: Caller) -> None:
+        while (found := await caller.next()) is not None:
+            if found == request(50):
+                read.set()
+
+    read = asyncio.Event()
+
     async def story() -> None:
-        async with far_side(silent) as far, ours() as our:
+        async with far_side(reading_to_the_last) as far, ours() as our:
             sent = [our.send(far, number) for number in range(1, 21)]
             await our.ear.until(lambda: len(our.ear.left) == 20)
             our.transport.withdraw(sent[0], far.address)
@@ -176,6 +182,7 @@ def test_one_silence_costs_one_connection(run: Run) -> None:
             for data in sent[1:]:
                 our.transport.withdraw(data, far.address)
             our.send(far, 50)
+            await read.wait()
             assert (far.calls, our.transport.counts.opened) == (2, 2)
 
     run(story)
@@ -284,7 +291,7 @@ def test_closing_leaves_nothing_behind_whatever_was_under_way(run: Run, tmp_path
             await hung_up.wait()
             for _ in range(5):
                 await asyncio.sleep(0)
-            names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
-            assert not {name for name in names if name.startswith("StreamTransport")}
+            left = [task for task in asyncio.all_tasks() if "StreamTransport" in repr(task)]
+            assert not left
 
     run(story)

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +16,7 @@ from certificates import Authority
 from contracts.far_side import Caller, Ear, answer_to, request
 from contracts.our_side import Run, run
 from trunkpulse.adapters.clock import SystemClock
-from trunkpulse.adapters.network import listener
+from trunkpulse.adapters.network import connection, listener
 from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.adapters.network.listener import StreamListener
 from trunkpulse.config.settings import ServerTls
@@ -227,3 +229,119 @@ async def gone(caller: Caller) -> bool:
         return await caller.reader.read() == b""
     except OSError:
         return True
+
+
+# --- before the handshake is over ----------------------------------------------------------------
+
+
+def identity(folder: Path) -> ServerTls:
+    issued = Authority(folder).issue("localhost")
+    return ServerTls(cert_file=str(issued.cert_file), key_file=str(issued.key_file))
+
+
+def test_who_never_shakes_hands_takes_a_place_until_it_goes(run: Run, tmp_path: Path) -> None:
+    tls = identity(tmp_path)
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "test-ca.pem"))
+
+    async def story() -> None:
+        async with listening(tls=tls, connections_limit=1) as our:
+            idler = await our.call()
+            idler.say(b"\x16")  # the first byte of a hello
+            refused = await our.call()
+            assert await gone(refused)
+            assert (our.transport.refused, our.transport.connections) == (1, 0)
+            idler.reset()
+            while True:  # until its place is free
+                with contextlib.suppress(OSError):
+                    caller = await our.call(trusting)
+                    break
+            caller.say(request())
+            assert await caller.message() == answer_to(request())
+            assert our.transport.connections == 1
+
+    run(story)
+
+
+def test_closing_ends_handshakes_that_are_under_way(run: Run, tmp_path: Path) -> None:
+    tls = identity(tmp_path)
+
+    async def story() -> None:
+        async with listening(tls=tls) as our:
+            idlers = [await our.call() for _ in range(3)]
+            idlers[0].say(b"\x16")
+            our.transport.close()
+            assert [await gone(idler) for idler in idlers] == [True, True, True]
+            # Its place is free at once, for who listens there next.
+            place = our.transport.local_address[:2]
+            next_one = await StreamListener.listen(
+                TransportProtocol.TCP, place, our.ear, SystemClock()
+            )
+            next_one.close()
+
+    run(story)
+
+
+def test_who_was_accepted_at_the_very_end_is_hung_up_on(run: Run) -> None:
+    async def story() -> None:
+        async with listening() as our:
+            place = our.transport.local_address[:2]
+            with socket.create_connection(place) as caller:
+                our.transport._accept()
+                our.transport.close()  # before anything was begun with it
+                caller.setblocking(False)
+                assert await asyncio.get_running_loop().sock_recv(caller, 1) == b""
+
+    run(story)
+
+
+def test_who_stops_in_the_middle_of_a_handshake_is_hung_up_on(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "HANDSHAKE_SECONDS", 0.05)
+    tls = identity(tmp_path)
+
+    async def story() -> None:
+        async with listening(tls=tls) as our:
+            assert await gone(await our.call())
+
+    run(story)
+
+
+def test_when_no_file_is_left_callers_wait_until_there_is_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "OUT_OF_FILES_SECONDS", 0.05)
+    refusals = [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ENFILE, "Same")]
+
+    class Full(socket.socket):
+        """Has no room for a connection twice."""
+
+        def accept(self) -> tuple[socket.socket, Address]:
+            if refusals:
+                raise refusals.pop()
+            return super().accept()
+
+    monkeypatch.setattr("socket.socket", Full)
+
+    async def story() -> None:
+        async with listening() as our:
+            caller = await our.call()
+            caller.say(request())
+            assert await caller.message() == answer_to(request())
+            assert refusals == []
+
+    run(story)
+
+
+def test_an_answer_to_who_reads_nothing_is_a_failure_to_send(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "WRITE_LIMIT_BYTES", -1)
+
+    async def story() -> None:
+        async with listening() as our:
+            caller = await our.call()
+            caller.say(request())
+            assert await our.ear.failure() == (FailureKind.UNREACHABLE, "it reads nothing")
+
+    run(story)

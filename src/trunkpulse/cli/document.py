@@ -66,6 +66,10 @@ class Document:
         """An object."""
         return Document(self.members.get(key), key)
 
+    def document_or_none(self, key: str) -> Document | None:
+        """An object; None if it is null or absent."""
+        return None if self.members.get(key) is None else self.document(key)
+
     def documents(self, key: str) -> list[Document]:
         """A list of objects."""
         return [Document(value, key) for value in self._values(key)]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from itertools import groupby
 from typing import Annotated
 
 import typer
@@ -15,7 +14,6 @@ from trunkpulse.cli.document import Document
 from trunkpulse.cli.errors import WrongUsage
 from trunkpulse.cli.output import (
     Cell,
-    ago,
     amount,
     clock_time,
     for_how_long,
@@ -25,6 +23,7 @@ from trunkpulse.cli.output import (
     print_table,
     state_text,
 )
+from trunkpulse.cli.trunk_sheet import keepalive, pace, probe_facts, remarks, target_row, where
 from trunkpulse.config.wording import either, shown
 from trunkpulse.model import Direction, TrunkState
 
@@ -109,7 +108,10 @@ def show(api: Api, trunk_id: TrunkId) -> None:
         ("carrier", trunk.text_or_none("carrier") or "-"),
         ("enabled", "yes" if trunk.flag("enabled") else "no"),
         ("needs", f"{amount(int(trunk.number('minAvailableTargets')), 'available target')}"),
-        ("keepalive", _keepalive(trunk.document("keepalive"))),
+        ("profile", trunk.text("profile")),
+        ("keepalive", keepalive(trunk.document("keepalive"))),
+        ("pace", pace(trunk.document("keepalive"))),
+        *probe_facts(trunk.document("probe")),
         ("declared in", trunk.text_or_none("managedBy") or "the API"),
     )
     for name, value in facts:
@@ -126,9 +128,12 @@ def show(api: Api, trunk_id: TrunkId) -> None:
             "next probe",
             "trouble",
         ),
-        (tuple(_target(target)) for target in trunk.documents("targets")),
+        (tuple(target_row(target)) for target in trunk.documents("targets")),
         none="It has no targets.",
     )
+    for target in trunk.documents("targets"):
+        for remark in remarks(target):
+            print_line("- ", where(target), ": ", remark)
 
 
 @trunks.command()
@@ -145,7 +150,7 @@ def explain(api: Api, trunk_id: TrunkId) -> None:
     print_line(paint("next  ", "dim"), answer.text("next"))
     for target in targets:
         print_line()
-        print_line(_where(target), "  ", state_text(target.text("state")))
+        print_line(where(target), "  ", state_text(target.text("state")))
         attempts = target.documents("attempts")
         _print_attempts(attempts)
         if not attempts:
@@ -248,40 +253,6 @@ def _state(trunk: Document) -> Text:
     return state_text(state)
 
 
-def _keepalive(policy: Document) -> str:
-    if not policy.flag("enabled"):
-        return "off"
-    falls = amount(int(policy.number("maxFailedAttempts")), "failure")
-    rises = amount(int(policy.number("minSuccessfulAttempts")), "success", "successes")
-    healthy = ", ".join(policy.texts("healthyResponses"))
-    return (
-        f"every {policy.number('intervalSeconds'):g} s; DOWN after {falls}, AVAILABLE after"
-        f" {rises}; healthy is {healthy} within {policy.number('timeoutSeconds'):g} s"
-    )
-
-
-def _target(target: Document) -> Iterator[Cell]:
-    code, rtt = target.number_or_none("lastCode"), target.number_or_none("rttMs")
-    due = target.number_or_none("nextAttemptInSeconds")
-    failure = target.text_or_none("failure")
-    yield _where(target)
-    yield state_text(target.text("state"))
-    yield "-" if code is None else f"{code:g}"
-    yield "-" if rtt is None else f"{rtt:.1f} ms"
-    yield f"{target.number('failedAttempts'):g}"
-    yield ago(target.number_or_none("lastSuccessfulKeepalive"))
-    yield "-" if due is None else f"in {max(0.0, due):.0f} s"
-    yield paint(target.text_or_none("detail") or failure or "", "red")
-
-
-def _where(target: Document) -> str:
-    """The URI, and behind a name also the place that it leads to."""
-    uri, address = target.text("uri"), target.text_or_none("address")
-    if address is None or address.rpartition(":")[0] in uri:
-        return uri
-    return f"{uri} ({target.text_or_none('transport')}:{address})"
-
-
 def _print_summary(answer: Document, *, one_line: bool) -> None:
     """The state and what is wrong; with several targets each clause has a line of its own."""
     state, summary = state_text(answer.text("state")), answer.text("summary")
@@ -291,15 +262,14 @@ def _print_summary(answer: Document, *, one_line: bool) -> None:
         print_line(clause, ";" if number < len(others) else "", indent=len(state) + 2)
 
 
-def _print_attempts(attempts: Sequence[Document]) -> None:
-    """The attempts, oldest first; those that went alike in a row share a line."""
-    runs = [list(run) for _, run in groupby(attempts, key=_outcome)]
+def _print_attempts(runs: Sequence[Document]) -> None:
+    """Runs of like attempts, oldest first, a line for each."""
     moments = [_moments(run) for run in runs]
     verdicts = [_verdict(run) for run in runs]
     width = max(map(len, moments), default=0)
     verdict_width = max(map(len, verdicts), default=0)
     for run, moment, verdict in zip(runs, moments, verdicts, strict=True):
-        style = "green" if run[0].flag("success") else "red"
+        style = "green" if run.flag("success") else "red"
         what = _what_came(run)
         print_line(
             f"{moment:<{width}}  ",
@@ -309,35 +279,29 @@ def _print_attempts(attempts: Sequence[Document]) -> None:
         )
 
 
-def _outcome(attempt: Document) -> tuple[bool, float | None, str]:
-    """All that tells one attempt from another but its times."""
-    detail = attempt.text_or_none("detail") or attempt.text_or_none("failure") or ""
-    return attempt.flag("success"), attempt.number_or_none("code"), detail
-
-
-def _moments(run: Sequence[Document]) -> str:
-    first, last = (clock_time(attempt.number("at")) for attempt in (run[0], run[-1]))
-    if len(run) == 1:
+def _moments(run: Document) -> str:
+    first, last = clock_time(run.number("since")), clock_time(run.number("at"))
+    if first == last:
         return first
     day, _, time_of_day = last.partition(" ")
     return f"{first}{_TO}{time_of_day if first.startswith(f'{day} ') else last}"
 
 
-def _verdict(run: Sequence[Document]) -> str:
-    word = "healthy" if run[0].flag("success") else "failed"
-    return f"{word} {_TIMES}{len(run)}" if len(run) > 1 else f"{word:<7}"
+def _verdict(run: Document) -> str:
+    word = "healthy" if run.flag("success") else "failed"
+    count = run.number_or_none("count")
+    return f"{word} {_TIMES}{count:g}" if count is not None and count > 1 else f"{word:<7}"
 
 
-def _what_came(run: Sequence[Document]) -> str:
+def _what_came(run: Document) -> str:
     """The answer and how long it took, or why there was none."""
-    _, code, detail = _outcome(run[0])
-    if code is None:
+    code, trip = run.number_or_none("code"), run.number_or_none("rttMs")
+    detail = run.text_or_none("detail") or run.text_or_none("failure") or ""
+    if code is None or detail:
         return detail
-    trips = [trip for attempt in run if (trip := attempt.number_or_none("rttMs")) is not None]
-    if not trips:
-        return f"answered {code:g}"
-    least, most = f"{min(trips):.1f}", f"{max(trips):.1f}"
-    return f"answered {code:g} after {least if least == most else f'{least}{_TO}{most}'} ms"
+    alone = run.number_or_none("count") == 1
+    when = "" if trip is None else f"{'' if alone else ', at last'} after {trip:.1f} ms"
+    return f"answered {code:g}{when}"
 
 
 def _one_of(kind: type[StrEnum], option: str, text: str | None) -> str | None:

@@ -139,7 +139,7 @@ def _listed(targets: Sequence[TargetView], now_ms: int) -> str:
 def _seen(target: TargetView, now_ms: int) -> str:
     evidence = target.evidence
     answered = (
-        "has never answered"
+        "has never answered well"
         if evidence.last_success_ms is None
         else f"last answered well {_span(now_ms - evidence.last_success_ms)} ago"
     )

@@ -29,7 +29,8 @@ from trunkpulse.sip.uri import SipUri
 
 __all__ = ["Attempt", "Place", "ProbeSettings", "ProbeTarget", "Share", "literal_server"]
 
-REMEMBERED_ATTEMPTS = 16
+REMEMBERED_RUNS = 16
+"""Of like attempts in a row."""
 
 
 class Place(NamedTuple):
@@ -84,10 +85,10 @@ class ProbeSettings:
 
 
 class Attempt(NamedTuple):
-    """How one attempt ended."""
+    """How an attempt ended, and how many before it that ended alike it stands for."""
 
     at: float
-    """Wall-clock seconds at which it ended."""
+    """Wall-clock seconds at which it, the last of them, ended."""
     code: int | None
     """Status code on the wire, if an answer came."""
     failure: FailureKind | None
@@ -95,10 +96,24 @@ class Attempt(NamedTuple):
     rtt_seconds: float | None
     quiet_until: float | None = None
     """Wall-clock seconds until which the far side asked to be left alone (Retry-After)."""
+    first_at: float | None = None
+    """Wall-clock seconds at which the first of them ended; None: it is the only one."""
+    times: int | None = 1
+    """How many they are; None after plain sailing, which is not counted."""
 
     @property
     def success(self) -> bool:
         return self.failure is None
+
+    def is_like(self, other: Attempt) -> bool:
+        """True if both ended the same way."""
+        return (self.code, self.failure, self.detail) == (other.code, other.failure, other.detail)
+
+    def followed_by(self, other: Attempt) -> Attempt:
+        """``other``, standing for what this one stands for too."""
+        times = None if self.times is None else self.times + 1
+        first_at = self.at if self.first_at is None else self.first_at
+        return other._replace(first_at=first_at, times=times)
 
 
 class ProbeTarget:
@@ -167,7 +182,7 @@ class ProbeTarget:
         self.rtt_seconds: float | None = None
         """Round-trip time of the last success."""
         self.attempts: deque[Attempt] | None = None
-        """The last few attempts, kept from the first one that was not plain sailing."""
+        """The last few runs of like attempts, kept from the first that was not plain sailing."""
 
     def adopt(self, settings: ProbeSettings) -> None:
         """From the next attempt on probe like this."""
@@ -199,10 +214,24 @@ class ProbeTarget:
     def remember(self, attempt: Attempt) -> None:
         """Keep ``attempt`` for whoever asks why."""
         if self.attempts is None:
-            self.attempts = deque(maxlen=REMEMBERED_ATTEMPTS)
+            self.attempts = deque(maxlen=REMEMBERED_RUNS)
+        if self.attempts:
+            self.attempts[-1] = self.with_plain_sailing(self.attempts[-1], attempt)
+        if self.attempts and self.attempts[-1].is_like(attempt):
+            attempt = self.attempts.pop().followed_by(attempt)
         self.attempts.append(attempt)
         if attempt.failure is not None:
             self.failure = attempt.failure
+
+    def with_plain_sailing(self, last: Attempt, following: Attempt | None = None) -> Attempt:
+        """``last``, the last one remembered, with the successes that were not remembered since."""
+        success = self.last_success
+        if not last.success or success is None or success <= last.at:
+            return last
+        if following is not None and following.success:
+            return last  # it is the success itself
+        first_at = last.at if last.first_at is None else last.first_at
+        return Attempt(success, self.code, None, None, self.rtt_seconds, None, first_at, None)
 
     def forget(self) -> None:
         """Back to UNKNOWN: what was seen before no longer counts."""

@@ -122,7 +122,7 @@ def test_each_failure_has_its_own_words(
     )
     told = explain(ONE, DOWN, [replace(SILENT, evidence=evidence)], admin_enabled=True, now_ms=NOW)
     assert phrase in told.summary
-    assert told.summary.endswith("and has never answered.")
+    assert told.summary.endswith("and has never answered well.")
 
 
 @pytest.mark.parametrize("failure", [FailureKind.TIMEOUT, FailureKind.CONNECT_TIMEOUT])

@@ -45,6 +45,26 @@ async def test_a_trunk_shows_its_settings_and_what_its_targets_said() -> None:
                 "jitter": 0.05,
                 "healthyResponses": ["2xx"],
             },
+            "probe": {
+                "fromUri": None,
+                "toUri": None,
+                "contactUri": None,
+                "requestUri": None,
+                "headerNames": [],
+                "maxForwards": 70,
+                "outboundProxy": None,
+                "source": None,
+                "enableNat": False,
+                "advertisedAddress": None,
+                "username": None,
+                "tls": {
+                    "verify": True,
+                    "caFile": None,
+                    "certFile": None,
+                    "keyFile": None,
+                    "serverName": None,
+                },
+            },
             "managedBy": FILE,
         }
         good, bad = targets
@@ -311,8 +331,9 @@ async def test_explain_tells_rule_attempts_and_outlook() -> None:
         assert "DOWN after 3 consecutive failures (1 so far)" in told["rule"]
         assert "2 more failures in a row" in told["next"]
         (target,) = told["targets"]
-        assert [attempt["success"] for attempt in target["attempts"]] == [True, True, False]
-        assert target["attempts"][-1]["failure"] == "timeout"
+        healthy, failed = target["attempts"]
+        assert (healthy["success"], healthy["count"]) == (True, 2)
+        assert (failed["failure"], failed["count"]) == ("timeout", 1)
         assert told["observers"] == [
             {"instanceId": "edge-1", "region": "default", "state": "AVAILABLE"}
         ]
@@ -324,12 +345,30 @@ async def test_explain_counts_the_quiet_success_of_a_settled_target() -> None:
         world.clock.seconds = 30
         world.succeed("carrier-b", times=1)
         told = (await http.get(f"{TRUNKS}/carrier-b/explain")).json()
-        attempts = told["targets"][0]["attempts"]
-        assert attempts[-1] == {
+        (run,) = told["targets"][0]["attempts"]
+        assert run == {
+            "since": NOW_MS,
             "at": NOW_MS + 30_000,
+            "count": None,
             "success": True,
             "code": 200,
             "failure": None,
             "detail": None,
             "rttMs": 12.5,
         }
+
+
+async def test_what_went_well_before_a_failure_stays_to_be_seen() -> None:
+    async with running() as world, world.client() as http:
+        world.succeed("carrier-b")
+        world.clock.seconds = 95
+        world.succeed("carrier-b", times=1)
+        world.clock.seconds = 100
+        world.fail("carrier-b", times=2)
+        world.clock.seconds = 200
+        world.fail("carrier-b", times=30)
+        told = (await http.get(f"{TRUNKS}/carrier-b/explain")).json()
+        healthy, failed = told["targets"][0]["attempts"]
+        assert (healthy["since"], healthy["at"]) == (NOW_MS, NOW_MS + 95_000)
+        assert (failed["since"], failed["at"]) == (NOW_MS + 100_000, NOW_MS + 200_000)
+        assert (healthy["count"], failed["count"]) == (None, 32)

@@ -1,9 +1,11 @@
 import itertools
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trunkpulse.sip import framing
 from trunkpulse.sip.framing import Frame, FramingLost, MessageFramer, Pulse
 
 HEAD = b"SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP a;branch=z9hG4bK1\r\n"
@@ -124,3 +126,52 @@ def test_nothing_but_its_own_error_escapes(portions: list[bytes]) -> None:
             framer.feed(portion)
     except FramingLost:
         return
+
+
+@given(pieces, st.binary(min_size=1, max_size=40), st.lists(st.integers(0, 2000), max_size=12))
+def test_what_came_whole_before_a_fault_is_the_same_in_any_portions(
+    sent: list[bytes], garbage: bytes, cuts: list[int]
+) -> None:
+    data = b"".join(sent) + b"\x00" + garbage
+    places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    framer = MessageFramer()
+    frames: list[Frame] = []
+    with pytest.raises(FramingLost) as lost:  # noqa: PT012 - any of the portions may show it
+        for start, end in itertools.pairwise(places):
+            frames += framer.feed(data[start:end])
+    expected = [Pulse.PING if each == b"\r\n\r\n" else each for each in sent]
+    assert frames + lost.value.frames == expected
+
+
+def test_a_length_with_something_behind_it_that_is_no_line_end_is_none() -> None:
+    with pytest.raises(FramingLost, match="has no Content-Length"):
+        framed(HEAD + b"Content-Length: 5\r6\r\n\r\n")
+
+
+@given(st.sampled_from([b" ", b"\t", b"\x01", b"\n", b"\x80"]), st.integers(0, 60))
+def test_what_stands_before_a_start_line_is_a_fault_in_any_portions(mark: bytes, cut: int) -> None:
+    data = mark + b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n"
+    with pytest.raises(FramingLost):
+        framed(data, cut)
+
+
+class Searches:
+    """Stands in for a pattern, and counts how many bytes its searches had before them."""
+
+    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+        self._pattern = pattern
+        self.looked_at = 0
+
+    def search(self, data: bytearray, start: int) -> re.Match[bytes] | None:
+        self.looked_at += len(data) - start
+        return self._pattern.search(data, start)
+
+
+def test_a_message_byte_by_byte_takes_work_in_proportion_to_its_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searches = Searches(framing._END_OF_HEADERS)
+    monkeypatch.setattr(framing, "_END_OF_HEADERS", searches)
+    data = HEAD + b"Subject: " + b"x" * 32_000 + b"\r\nl: 32000\r\n\r\n" + b"y" * 32_000
+    assert framed(data, *range(len(data))) == [data]
+    assert searches.looked_at < 5 * len(data)

@@ -70,6 +70,7 @@ class Dialler:
         ``flow`` is told the phase and the certificate that was shown. Raises OSError, UnicodeError
         for a domain that TLS cannot ask for, and Misnamed.
         """
+        name = None if self._context is None else self._name_to_ask_for()
         sock = await self._connected(destination)
         if self._context is not None:
             flow.phase = SHAKING_HANDS
@@ -78,7 +79,7 @@ class Dialler:
             lambda: connection,
             sock=sock,
             ssl=self._context,
-            server_hostname=None if self._context is None else self._name_to_ask_for(),
+            server_hostname=name,
             ssl_handshake_timeout=None if self._context is None else HANDSHAKE_SECONDS,
         )
         if self._context is not None:
@@ -106,7 +107,9 @@ class Dialler:
 
     def _name_to_ask_for(self) -> str:
         """What goes into SNI (RFC 6066 3), which leaves out address literals and a final dot."""
-        return (self._domain or "").strip("[]").removesuffix(".")
+        name = (self._domain or "").strip("[]").removesuffix(".")
+        # Asked here, because the loop forgets its socket when it is asked to encode what it cannot.
+        return name.encode("idna").decode("ascii")
 
     def _check_name(self, flow: Flow, connection: Connection) -> None:
         if connection.has_ended:

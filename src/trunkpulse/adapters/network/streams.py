@@ -186,7 +186,6 @@ class StreamTransport:
             if flow.connection is not None:
                 flow.connection.abort()
         self._flows.clear()
-        self._by_connection.clear()
 
     # --- opening ---------------------------------------------------------------------------
 
@@ -290,7 +289,8 @@ class StreamTransport:
         flow.connection = None
         lost = list(flow.unanswered.values())
         flow.unanswered.clear()
-        again = [each for each in lost if not (each.on_fresh or each.repeated)]
+        # What is sent once more goes over a fresh connection, so it is not sent a third time.
+        again = [each for each in lost if not each.on_fresh]
         if isinstance(cause, FramingLost) or connection.message_since is not None:
             again = []
         kept = set(map(id, again))

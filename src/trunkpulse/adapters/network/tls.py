@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from trunkpulse.config.settings import ServerTls
 from trunkpulse.model import TlsSettings
 from trunkpulse.ports import Certificate
+from trunkpulse.sip.errors import shown
 
 __all__ = [
     "TlsUnusable",
@@ -112,7 +113,7 @@ def read_certificate(connection: ssl.SSLObject) -> Certificate | None:
         return None
     try:
         certificate = x509.load_der_x509_certificate(encoded)
-        names = tuple(_names(certificate))
+        names = tuple(dict.fromkeys(_names(certificate)))
         subject, issuer = certificate.subject, certificate.issuer
         cipher = connection.cipher()
         return Certificate(
@@ -165,8 +166,15 @@ def misnamed(names: tuple[str, ...], domain: str) -> str | None:
         candidates = domains or hosts
     if any(_matches(candidate, domain) for candidate in candidates):
         return None
-    listed = ", ".join(candidates[:3]) + (" and others" if len(candidates) > 3 else "")
+    listed = ", ".join(map(_printable, candidates[:3])) + (
+        " and others" if len(candidates) > 3 else ""
+    )
     return f"the certificate is for {listed or 'nobody'}, not for {domain}"
+
+
+def _printable(name: str) -> str:
+    """A stranger's certificate may hold anything under a name."""
+    return name if name.isprintable() and len(name) <= 253 else shown(name)
 
 
 def _matches(name: str, domain: str) -> bool:

@@ -28,9 +28,11 @@ __all__ = [
     "ObserverOut",
     "Out",
     "ProbeOut",
+    "ProbeSettingsOut",
     "ProblemOut",
     "PublicAddressOut",
     "TargetOut",
+    "TlsOut",
     "TrunkOut",
 ]
 
@@ -157,6 +159,33 @@ class TargetOut(Out):
     )
 
 
+class TlsOut(Out):
+    """How connections over TLS are made and judged."""
+
+    verify: bool
+    ca_file: str | None = Field(description="Null: what this machine trusts.")
+    cert_file: str | None
+    key_file: str | None
+    server_name: str | None = Field(description="Null: the domain of the target.")
+
+
+class ProbeSettingsOut(Out):
+    """How the OPTIONS is written and sent; null is the default. Secrets are left out."""
+
+    from_uri: str | None
+    to_uri: str | None
+    contact_uri: str | None
+    request_uri: str | None
+    header_names: list[str] = Field(description="Of extra headers; their values may be secrets.")
+    max_forwards: int
+    outbound_proxy: str | None
+    source: str | None
+    enable_nat: bool
+    advertised_address: str | None
+    username: str | None
+    tls: TlsOut
+
+
 class TrunkOut(Out):
     """A trunk: what it is and how it fares."""
 
@@ -174,6 +203,7 @@ class TrunkOut(Out):
     last_heard: int | None = Field(description="Of its targets the latest.")
     min_available_targets: int
     keepalive: KeepaliveOut
+    probe: ProbeSettingsOut
     managed_by: str | None = Field(description="The file that declares it; read-only here then.")
 
 
@@ -184,14 +214,18 @@ class ProbeOut(Out):
 
 
 class AttemptOut(Out):
-    """How one attempt ended."""
+    """How an attempt ended, and how many in a row ended alike."""
 
-    at: int = Moment
+    since: int = Field(description="When the first of them ended, in milliseconds.")
+    at: int = Field(description="When the last of them ended, in milliseconds.")
+    count: int | None = Field(
+        description="How many they are; null after plain sailing, which is not counted."
+    )
     success: bool
     code: int | None
     failure: FailureKind | None
     detail: str | None
-    rtt_ms: float | None
+    rtt_ms: float | None = Field(description="Of the last one.")
 
 
 class ExplainTargetOut(Out):
@@ -203,7 +237,7 @@ class ExplainTargetOut(Out):
     state: TargetState
     last_heard: int | None = Field(description="When its address last sent us an OPTIONS.")
     attempts: list[AttemptOut] = Field(
-        description="Oldest first. While all goes well only the last one is kept."
+        description="Runs of like attempts, oldest first, 16 at most."
     )
 
 

@@ -10,16 +10,19 @@ from trunkpulse.adapters.http.api.models import (
     ExplainTargetOut,
     KeepaliveOut,
     ObserverOut,
+    ProbeSettingsOut,
     PublicAddressOut,
     TargetOut,
+    TlsOut,
     TrunkOut,
 )
 from trunkpulse.health.explain import TargetView, explain
-from trunkpulse.model import KeepalivePolicy, TrunkStatus
+from trunkpulse.model import KeepalivePolicy, ProbeIdentity, TrunkStatus
 from trunkpulse.ports import Address, Certificate
 from trunkpulse.probing.locating import Watch
-from trunkpulse.probing.target import ProbeTarget
+from trunkpulse.probing.target import Attempt, ProbeTarget
 from trunkpulse.recorder import TrunkRecord
+from trunkpulse.sip.grammar import host_and_port
 
 __all__ = ["explain_out", "is_enabled", "trunk_out"]
 
@@ -48,6 +51,7 @@ def trunk_out(context: ApiContext, record: TrunkRecord) -> TrunkOut:
         last_heard=max((moment for moment in moments if moment is not None), default=None),
         min_available_targets=trunk.min_available_targets,
         keepalive=_keepalive_out(trunk.keepalive),
+        probe=_probe_out(trunk.identity),
         managed_by=trunk.managed_by,
     )
 
@@ -82,6 +86,31 @@ def explain_out(context: ApiContext, record: TrunkRecord) -> ExplainOut:
         observers=[
             ObserverOut(instance_id=context.instance_id, region=context.region, state=record.state)
         ],
+    )
+
+
+def _probe_out(identity: ProbeIdentity) -> ProbeSettingsOut:
+    """How its OPTIONS is written and sent; what may be a secret is left out."""
+    tls = identity.tls
+    return ProbeSettingsOut(
+        from_uri=identity.from_uri,
+        to_uri=identity.to_uri,
+        contact_uri=identity.contact_uri,
+        request_uri=identity.request_uri,
+        header_names=[name for name, _ in identity.headers],
+        max_forwards=identity.max_forwards,
+        outbound_proxy=identity.outbound_proxy,
+        source=None if identity.source is None else host_and_port(*identity.source),
+        enable_nat=identity.enable_nat,
+        advertised_address=identity.advertised_address,
+        username=None if identity.credentials is None else identity.credentials.username,
+        tls=TlsOut(
+            verify=tls.verify,
+            ca_file=tls.ca_file,
+            cert_file=tls.cert_file,
+            key_file=tls.key_file,
+            server_name=tls.server_name,
+        ),
     )
 
 
@@ -159,29 +188,11 @@ def _last_heard_ms(context: ApiContext, target: ProbeTarget) -> int | None:
 
 
 def _explain_target_out(context: ApiContext, target: ProbeTarget) -> ExplainTargetOut:
-    attempts = [
-        AttemptOut(
-            at=int(attempt.at * 1000),
-            success=attempt.success,
-            code=attempt.code,
-            failure=attempt.failure,
-            detail=attempt.detail,
-            rtt_ms=None if attempt.rtt_seconds is None else round(attempt.rtt_seconds * 1000, 3),
-        )
-        for attempt in target.attempts or ()
-    ]
-    last = target.evidence()
-    if last.at_ms is not None and (not attempts or attempts[-1].at < last.at_ms):
-        attempts.append(
-            AttemptOut(
-                at=last.at_ms,
-                success=last.failure is None,
-                code=last.code,
-                failure=last.failure,
-                detail=last.detail,
-                rtt_ms=last.rtt_ms,
-            )
-        )
+    runs = list(target.attempts or ())
+    if runs:
+        runs[-1] = target.with_plain_sailing(runs[-1])
+    elif target.last_success is not None:  # of before the last restart
+        runs.append(Attempt(target.last_success, target.code, None, None, target.rtt_seconds))
     place = target.place
     return ExplainTargetOut(
         uri=target.uri,
@@ -189,10 +200,22 @@ def _explain_target_out(context: ApiContext, target: ProbeTarget) -> ExplainTarg
         transport=None if place is None else place.protocol,
         state=target.state,
         last_heard=_last_heard_ms(context, target),
-        attempts=attempts,
+        attempts=[_attempt_out(run) for run in runs],
+    )
+
+
+def _attempt_out(run: Attempt) -> AttemptOut:
+    return AttemptOut(
+        since=int((run.at if run.first_at is None else run.first_at) * 1000),
+        at=int(run.at * 1000),
+        count=run.times,
+        success=run.success,
+        code=run.code,
+        failure=run.failure,
+        detail=run.detail,
+        rtt_ms=None if run.rtt_seconds is None else round(run.rtt_seconds * 1000, 3),
     )
 
 
 def _address_text(address: Address) -> str:
-    host, port = address[0], address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return host_and_port(address[0], address[1])
