@@ -32,7 +32,7 @@ from trunkpulse.probing.locating import Locator, Watch
 from trunkpulse.probing.prober import Prober
 from trunkpulse.probing.publicity import PublicAddresses
 from trunkpulse.probing.sockets import AddressTowards, OpenTransport, ProbeSockets
-from trunkpulse.probing.target import Attempt, ProbeTarget
+from trunkpulse.probing.target import Attempt, ProbeSettings, ProbeTarget
 from trunkpulse.probing.targeting import Retargeted, Targeting
 from trunkpulse.probing.verdict import judge
 from trunkpulse.recorder import Recorder, TrunkRecord
@@ -40,6 +40,8 @@ from trunkpulse.recorder import Recorder, TrunkRecord
 __all__ = ["Applied", "Pipeline", "UnknownTrunk"]
 
 EVIDENCE_TARGETS = 64
+HANDFUL = 20
+"""New targets that are probed at once; more are spread over an interval."""
 
 
 class UnknownTrunk(KeyError):
@@ -89,7 +91,7 @@ class Pipeline:
         self.sockets = ProbeSockets(
             self.prober, open_transport, address_towards, user_agent, answers_at
         )
-        self.targeting = Targeting(self.sockets, self.locator)
+        self.targeting = Targeting(self.sockets, self.locator, self._adopt)
         self.public = PublicAddresses(self.sockets)
         self._stored: dict[str, StoredHealth] = {}
 
@@ -131,9 +133,9 @@ class Pipeline:
         )
         if run.state is not before:
             record = self._records[target.owner]
-            self._decide(record, trigger=target)
             if before is TargetState.UNKNOWN:
                 self._let_go(record, target.uri)
+            self._decide(record, trigger=target)
             self.recorder.enqueue(record)  # the target's own state is kept even if no trunk's is
         delay = pace_seconds(run, policy, self._rng.random())
         if quiet_seconds:
@@ -160,6 +162,8 @@ class Pipeline:
             self._change(record, TrunkState.UNKNOWN, Reason.ADMIN_ENABLED)
             return
         states = [target.state for target in record.targets]
+        if not states:
+            return  # nothing is known, and nothing can be
         # A name may lead to fewer places than are wanted: then all of them are.
         needed = min(trunk.min_available_targets, len(states))
         state = roll_up(states, min_available=needed, previous=record.state)
@@ -229,6 +233,9 @@ class Pipeline:
 
         def ended() -> None:
             trouble = self.locator.trouble(watch)
+            if target.address is None and self.locator.is_pending(watch):
+                self.locator.look_up(watch, ended)  # it goes another way by now
+                return
             if target.address is None and trouble is not None:
                 target.unresolved = trouble.problem
             done()
@@ -237,11 +244,32 @@ class Pipeline:
 
     def _located(self, watches: Collection[Watch], location: Location) -> None:
         """The DNS says where these lead: a target for each place, what is gone is let go."""
+        servers = self.targeting.within_reach(location.servers)
+        fresh: list[ProbeTarget] = []
         for trunk_id, uri in watches:
             record = self._records.get(trunk_id)
-            if record is not None:
-                found = self.targeting.relocate(record.trunk, uri, record.targets, location)
+            if record is None:
+                continue
+            found = self.targeting.relocate(record.trunk, uri, record.targets, servers)
+            if found is not None:
                 self._take_over(record, found)
+                if self._is_active(record):
+                    fresh += found.fresh
+        if len(fresh) > HANDFUL:
+            self.prober.spread(fresh)
+            return
+        now = self._clock.monotonic()
+        for target in fresh:
+            self.prober.probe_at(target, now)
+
+    def _adopt(self, target: ProbeTarget, settings: ProbeSettings) -> None:
+        """Have a target that is there already go on with these settings."""
+        moves = settings.transport is not target.settings.transport
+        if moves and target.transaction is not None:
+            # Its answer would come to a transport that is closed by then: it is asked anew.
+            self.prober.pause(target)
+            self.prober.probe_at(target, self._clock.monotonic())
+        target.adopt(self.public.known(target, settings))
 
     def _let_go(self, record: TrunkRecord, uri: str) -> None:
         """Targets that stayed until those that took over from them were decided."""
@@ -255,10 +283,6 @@ class Pipeline:
             return
         self._drop(found.gone)
         self.prober.add(found.fresh)
-        if self._is_active(record):
-            now = self._clock.monotonic()
-            for target in found.fresh:
-                self.prober.probe_at(target, now)
         self._decide(record)
         self.recorder.enqueue(record)
 
@@ -387,8 +411,11 @@ class Pipeline:
                 continue
             if target in but_not or self.prober.is_under_way(target):
                 continue
-            if target.quiet_until is not None and target.quiet_until > self._clock.wall():
-                continue  # the far side asked for it
+            quiet = 0.0 if target.quiet_until is None else target.quiet_until - self._clock.wall()
+            if quiet > 0.0:  # the far side asked for it
+                if self.prober.next_attempt(target) is None:
+                    self.prober.probe_at(target, now + quiet)
+                continue
             latest = now + pace_seconds(target.run, target.settings.policy, self._rng.random())
             planned = self.prober.next_attempt(target)
             if planned is None:

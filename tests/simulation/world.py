@@ -191,12 +191,13 @@ class Names:
         self.away = False
         self.lookups = 0
         self.ttl_seconds = 60.0
+        self.delay_seconds = 0.0
         self.moved: dict[str, tuple[str, ...]] = {}
         """Names that lead elsewhere by now."""
 
     async def locate(self, uri: SipUri) -> Location:
         self.lookups += 1
-        await asyncio.sleep(self._rng.uniform(0.01, 0.5))
+        await asyncio.sleep(self.delay_seconds + self._rng.uniform(0.01, 0.5))
         if self.away:
             raise ResolutionFailed(f"no name server answers for {uri.host}")
         number = uri.host.removeprefix("t").removesuffix(".example")

@@ -76,7 +76,9 @@ class Challenges:
     def problem(self, target: ProbeTarget) -> str | None:
         """Why the target's last challenge could not be met, for a person; None if it could."""
         known = self._known.get(target)
-        return None if known is None else known.problem
+        if known is None or known.credentials != target.settings.identity.credentials:
+            return None
+        return known.problem
 
     def forget(self, target: ProbeTarget) -> None:
         """The target is gone; safe to repeat."""

@@ -24,7 +24,7 @@ __all__ = ["Locator", "Trouble", "Watch"]
 
 log = structlog.get_logger(__name__)
 
-LOOKUPS_AT_ONCE = 64
+LOOKUPS_AT_ONCE = 256
 SHORTEST_TTL_SECONDS = 5.0
 """A TTL of 0 shall not make us ask all the time."""
 LONGEST_TTL_SECONDS = 3600.0
@@ -116,6 +116,11 @@ class Locator:
         name = self._names[way]
         name.waiting.append(done)
         self._ask(way, name)
+
+    def is_pending(self, watch: Watch) -> bool:
+        """True if no look-up of the watch's URI has ended yet, well or badly."""
+        name = self._names.get(self._ways.get(watch, ""))
+        return name is not None and name.location is None and name.trouble is None
 
     def trouble(self, watch: Watch) -> Trouble | None:
         """Why the watch's URI cannot be looked up at present; None if it can."""

@@ -34,6 +34,8 @@ from trunkpulse.sip.transaction import NonInviteClientTransaction, TransactionEv
 __all__ = ["AttemptSink", "ProbeCounts", "Prober"]
 
 MAGIC_COOKIE = b"z9hG4bK"
+AFTER_A_FAULT_SECONDS = 1.0
+"""A target whose turn ended in an exception, a fault of ours, has its next turn then."""
 PROBES_PER_TURN = 512
 """Probes sent before the event loop may look at anything else."""
 
@@ -153,7 +155,7 @@ class Prober:
 
     def next_attempt(self, target: ProbeTarget) -> float | None:
         """When the next attempt starts; None while paused or while one is under way."""
-        return None if target.transaction else self._wheel.moment_of(target)
+        return None if self.is_under_way(target) else self._wheel.moment_of(target)
 
     def why_challenged(self, target: ProbeTarget) -> str | None:
         """Why the target's last challenge could not be met, for a person; None if it could."""
@@ -188,6 +190,7 @@ class Prober:
         counts = self.counts
         sent = 0
         due: list[ProbeTarget] = []
+        unfinished: ProbeTarget | None = None
         try:
             while sent < PROBES_PER_TURN:
                 now = self._clock.monotonic()
@@ -198,16 +201,27 @@ class Prober:
                 counts.lateness_seconds_max = max(counts.lateness_seconds_max, now - moment)
                 sent += len(due)
                 while due:
-                    target = due.pop()
-                    if target.transaction is None:
-                        self._start(target, now)
-                    else:
-                        self._on_deadline(target, target.transaction, now)
+                    unfinished = due.pop()
+                    self._take_turn(unfinished, now)
+                    unfinished = None
         finally:
             # Whatever went wrong with one target, the others' turn comes, and the timer's.
+            now = self._clock.monotonic()
             for target in due:
-                self._wheel.arm(target, self._clock.monotonic())
+                self._wheel.arm(target, now)
+            if unfinished is not None and unfinished.index >= 0:
+                self._wheel.arm(unfinished, now + AFTER_A_FAULT_SECONDS)
             self._rearm()
+
+    def _take_turn(self, target: ProbeTarget, now: float) -> None:
+        if target.index < 0:
+            return  # removed by what another target's turn brought about
+        if target.locating:
+            self._give_up_locating(target, now)
+        elif target.transaction is None:
+            self._start(target, now)
+        else:
+            self._on_deadline(target, target.transaction, now)
 
     def _start(self, target: ProbeTarget, now: float) -> None:
         self.counts.attempts += 1
@@ -216,9 +230,17 @@ class Prober:
         if target.address is None:
             target.locating = True
             sequence = target.sequence
+            self._wheel.arm(target, now + target.settings.policy.timeout_seconds)
             self._look_up(target, lambda: self._located(target, sequence))
         else:
             self._send(target, target.address, now)
+
+    def _give_up_locating(self, target: ProbeTarget, now: float) -> None:
+        """The time of the attempt is up, and nobody knows yet where its name leads."""
+        target.locating = False
+        self.counts.network_errors += 1
+        seconds = target.settings.policy.timeout_seconds
+        self._end(target, FailureKind.DNS, f"the name was not found within {seconds:g} s", now)
 
     def _located(self, target: ProbeTarget, sequence: int) -> None:
         if not target.locating or target.sequence != sequence:

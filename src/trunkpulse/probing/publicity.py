@@ -17,7 +17,7 @@ from typing import NamedTuple
 import structlog
 
 from trunkpulse.probing.sockets import ProbeSockets
-from trunkpulse.probing.target import ProbeTarget
+from trunkpulse.probing.target import ProbeSettings, ProbeTarget
 from trunkpulse.sip.errors import SipError
 from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.headers import Via
@@ -34,7 +34,7 @@ class Sighting(NamedTuple):
     """As whom a far side saw us from some moment on."""
 
     public: str
-    """``host:port``."""
+    """``host:port``, or the host alone where each connection has a port of its own."""
     since: float
     """Wall-clock seconds."""
 
@@ -50,7 +50,7 @@ class PublicAddresses:
 
     def learn(self, target: ProbeTarget, data: bytes, now: float) -> None:
         """Take in the answer ``data``, which arrived at ``now`` (wall-clock seconds)."""
-        public = _seen_as(data)
+        public = _seen_as(data, with_port=not target.settings.reliable)
         if public is None or target.address is None:
             return
         seen = self._seen.setdefault(target, deque(maxlen=REMEMBERED))
@@ -71,6 +71,13 @@ class PublicAddresses:
         if settings is not target.settings:
             target.adopt(settings)
 
+    def known(self, target: ProbeTarget, settings: ProbeSettings) -> ProbeSettings:
+        """``settings``, with what was learned before if they are to show it."""
+        seen = self._seen.get(target)
+        if not seen or target.address is None or not settings.learns_address:
+            return settings
+        return self._sockets.seen_as(settings, target.address, seen[-1].public)
+
     def sightings(self, target: ProbeTarget) -> Sequence[Sighting]:
         """As whom the target saw us, oldest first; the last one is in force."""
         return tuple(self._seen.get(target, ()))
@@ -80,12 +87,14 @@ class PublicAddresses:
         self._seen.pop(target, None)
 
 
-def _seen_as(data: bytes) -> str | None:
-    """``received`` and ``rport`` of an answer's Via; None if it does not say both (RFC 3581)."""
+def _seen_as(data: bytes, *, with_port: bool) -> str | None:
+    """``received`` and ``rport`` of an answer's Via; None if it does not say them (RFC 3581)."""
     try:
         via = Via.parse(parse_message(data).headers.members("Via")[0])
         host = ipaddress.ip_address(via.received or via.host)
         port = int(via.rport or 0)
     except (SipError, IndexError, ValueError):
         return None
-    return host_and_port(str(host), port) if 0 < port < 65536 else None
+    if not 0 < port < 65536:
+        return None
+    return host_and_port(str(host), port if with_port else None)

@@ -23,7 +23,7 @@ from trunkpulse.ports import (
     TransportPlan,
 )
 from trunkpulse.probing.target import ProbeSettings, literal_server
-from trunkpulse.sip.grammar import host_and_port
+from trunkpulse.sip.grammar import host_and_port, split_sent_by
 from trunkpulse.sip.request import SharedOptions
 from trunkpulse.sip.uri import SipUri
 
@@ -137,7 +137,11 @@ class ProbeSockets:
         return settings
 
     def seen_as(self, settings: ProbeSettings, address: Address, public: str) -> ProbeSettings:
-        """The same settings for who is seen by the far side at ``public`` (``host:port``)."""
+        """The same settings for who is seen by the far side at ``public``.
+
+        That is ``host:port``, or the host alone over connections: then the port of Contact is where
+        we listen.
+        """
         sent_by = self._sent_by(settings.transport, address)
         return self._settings_for(
             settings.policy, settings.identity, settings.transport, sent_by, public
@@ -163,8 +167,10 @@ class ProbeSockets:
     ) -> SharedOptions:
         contact = identity.contact_uri
         if contact is None and public is not None:
-            over = f";transport={protocol}" if protocol.reliable else ""
-            contact = f"sip:{public}{over}"
+            contact = f"sip:{public}"
+            if protocol.reliable:
+                _, port = split_sent_by(sent_by)
+                contact += f"{'' if port is None else f':{port}'};transport={protocol}"
         return SharedOptions(
             sent_by=sent_by,
             from_uri=identity.from_uri,

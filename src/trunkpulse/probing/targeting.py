@@ -8,14 +8,14 @@ never leaves its trunk with nothing known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
 
 from trunkpulse.model import TargetState, Trunk
-from trunkpulse.ports import Location, Server, StoredTarget
+from trunkpulse.ports import Server, StoredTarget
 from trunkpulse.probing.locating import Locator, Watch
 from trunkpulse.probing.sockets import ProbeSockets, way_to
 from trunkpulse.probing.target import Place, ProbeSettings, ProbeTarget, Share, literal_server
@@ -40,6 +40,9 @@ class Retargeted:
     gone: tuple[ProbeTarget, ...] = ()
 
 
+Adopt = Callable[[ProbeTarget, ProbeSettings], None]
+
+
 class _Wanted(NamedTuple):
     """How one place shall be probed."""
 
@@ -51,10 +54,16 @@ class _Wanted(NamedTuple):
 class Targeting:
     """See the module's opening."""
 
-    def __init__(self, sockets: ProbeSockets, locator: Locator) -> None:
+    def __init__(self, sockets: ProbeSockets, locator: Locator, adopt: Adopt) -> None:
+        """``adopt`` makes a target that stays go on with other settings."""
         self._sockets = sockets
         self._locator = locator
+        self._adopt = adopt
         self._leaving: dict[Watch, set[ProbeTarget]] = {}
+        self._found: dict[Watch, Sequence[Server]] = {}
+        """What each name's targets were last made of."""
+        self._impossible: dict[str, str] = {}
+        """Trunk id -> why the last socket that it needed could not be opened."""
 
     # --- a trunk as configured -------------------------------------------------------------
 
@@ -84,7 +93,7 @@ class Targeting:
             else:
                 self._unwatch(Watch(trunk.id, uri))
                 wanted = self._wanted(trunk, way, (server,), weight)
-                part = _merge(trunk, uri, wanted, known, memory.get(uri, {}))
+                part = self._merge(trunk, uri, wanted, known, memory.get(uri, {}))
             targets += part.targets
             fresh += part.fresh
             gone += part.gone
@@ -103,19 +112,23 @@ class Targeting:
         uri, way, weight = name
         location = self._locator.watch(Watch(trunk.id, uri), way_to(uri, trunk.identity))
         if location is not None:
-            wanted = self._wanted(trunk, way, self._within_reach(location.servers), weight)
+            servers = self.within_reach(location.servers)
+            wanted = self._wanted(trunk, way, servers, weight)
             if wanted:
-                return _merge(trunk, uri, wanted, known, memory)
+                self._found[Watch(trunk.id, uri)] = servers
+                return self._merge(trunk, uri, wanted, known, memory)
+        self._found.pop(Watch(trunk.id, uri), None)
         # Until the look-up has ended: the places that are known from before.
         places = [each.place for each in known] or _places(memory)
         servers = tuple(Server(*place) for place in places if place is not None)
         wanted = self._wanted(trunk, way, servers, weight)
         if wanted:
-            return _merge(trunk, uri, wanted, known, memory)
+            return self._merge(trunk, uri, wanted, known, memory)
         settings = self._sockets.unlocated(trunk.keepalive, trunk.identity)
         if known:
             head, *others = known
-            head.adopt(settings)
+            self._adopt(head, settings)
+            head.address = None  # what it was cannot be probed any more
             return Retargeted((head,), (), tuple(others))
         head = ProbeTarget(uri, trunk.id, settings)
         _remind(head, memory.get(None))
@@ -129,28 +142,37 @@ class Targeting:
     def _unwatch(self, watch: Watch) -> None:
         self._locator.unwatch(watch)
         self._leaving.pop(watch, None)
+        self._found.pop(watch, None)
 
     # --- a name as it was found --------------------------------------------------------------
 
     def relocate(
-        self, trunk: Trunk, uri: str, present: Sequence[ProbeTarget], location: Location
-    ) -> Retargeted:
-        """The trunk's targets now that ``uri`` leads to ``location``."""
+        self, trunk: Trunk, uri: str, present: Sequence[ProbeTarget], servers: Sequence[Server]
+    ) -> Retargeted | None:
+        """The trunk's targets now that ``uri`` leads to ``servers``; None: nothing has changed.
+
+        ``within_reach`` has looked at the servers.
+        """
+        watch = Watch(trunk.id, uri)
+        if self._found.get(watch) == servers and watch not in self._leaving:
+            return None
+        self._found[watch] = servers
         way = SipUri.parse(way_to(uri, trunk.identity))
         weights = dict(zip(trunk.targets, trunk.weights, strict=False))
         known = [target for target in present if target.uri == uri]
-        servers = self._within_reach(location.servers)
         wanted = self._wanted(trunk, way, servers, weights.get(uri, EVEN_WEIGHT))
         if not wanted:
+            del self._found[watch]  # it may be possible another time
             for target in known:
-                target.unresolved = f"{way.host} has no address that can be probed from here"
+                target.unresolved = self._impossible.get(
+                    trunk.id, f"{way.host} has no address that can be probed from here"
+                )
             return Retargeted(tuple(present))
-        merged = _merge(trunk, uri, wanted, known, {})
+        merged = self._merge(trunk, uri, wanted, known, {})
         undecided = any(target.state is TargetState.UNKNOWN for target in merged.targets)
         leaving = {
             target for target in merged.gone if undecided and target.state is TargetState.AVAILABLE
         }
-        watch = Watch(trunk.id, uri)
         if leaving:
             self._leaving[watch] = leaving
         else:
@@ -183,23 +205,26 @@ class Targeting:
             tuple(target for target in present if target not in leaving), (), tuple(leaving)
         )
 
-    def _within_reach(self, servers: Sequence[Server]) -> Sequence[Server]:
+    def within_reach(self, servers: Sequence[Server]) -> Sequence[Server]:
         """Without those that this machine has no route to, unless there are no others.
 
         A name with IPv4 and IPv6 addresses is not half down because we have no IPv6.
         """
-        return [server for server in servers if self._sockets.has_route(server)] or servers
+        return tuple(filter(self._sockets.has_route, servers)) or tuple(servers)
 
     def _wanted(
         self, trunk: Trunk, way: SipUri, servers: Sequence[Server], weight: int
     ) -> dict[Place, _Wanted]:
         """How each of ``servers`` shall be probed; those that cannot be from here are left out."""
         wanted: dict[Place, _Wanted] = {}
+        self._impossible.pop(trunk.id, None)
         for server in servers[:MOST_PLACES]:
             try:
                 settings = self._sockets.settings_for(trunk.keepalive, trunk.identity, way, server)
             except OSError as problem:
-                log.warning("probe.impossible", trunk=trunk.id, uri=str(way), problem=str(problem))
+                said = problem.strerror or str(problem)
+                log.warning("probe.impossible", trunk=trunk.id, uri=str(way), problem=said)
+                self._impossible[trunk.id] = said
                 continue
             if settings is not None:
                 # Weights of SRV records share out what the trunk's own weight gives the URI.
@@ -208,41 +233,43 @@ class Targeting:
                 wanted.setdefault(place, _Wanted(settings, server, share))
         return wanted
 
-
-def _merge(
-    trunk: Trunk,
-    uri: str,
-    wanted: Mapping[Place, _Wanted],
-    known: Sequence[ProbeTarget],
-    memory: Mapping[str | None, StoredTarget],
-) -> Retargeted:
-    """Targets at the ``wanted`` places, taken from the ``known`` ones where these are there."""
-    source = trunk.identity.source
-    there = {target.place: target for target in known if target.settings.identity.source == source}
-    homeless = [target for target in known if target.place is None]
-    elsewhere = {target.place: target for target in known}
-    targets: list[ProbeTarget] = []
-    fresh: list[ProbeTarget] = []
-    for place, (settings, server, share) in wanted.items():
-        target = there.pop(place, None)
-        if target is None and homeless:
-            target = homeless.pop()
-            target.address = server.address
-        if target is not None:
-            target.adopt(settings)
-            target.share = share
-        else:
-            target = ProbeTarget(uri, trunk.id, settings, server.address, share)
-            _remind(target, memory.get(str(place)) or memory.get(None))
-            if (former := elsewhere.get(place)) is not None:
-                # From another source it is another target, but as old.
-                target.last_success = former.last_success
-            fresh.append(target)
-        targets.append(target)
-    kept = set(targets)
-    return Retargeted(
-        tuple(targets), tuple(fresh), tuple(target for target in known if target not in kept)
-    )
+    def _merge(
+        self,
+        trunk: Trunk,
+        uri: str,
+        wanted: Mapping[Place, _Wanted],
+        known: Sequence[ProbeTarget],
+        memory: Mapping[str | None, StoredTarget],
+    ) -> Retargeted:
+        """Targets at the ``wanted`` places, taken from the ``known`` ones where these are there."""
+        source = trunk.identity.source
+        there = {
+            target.place: target for target in known if target.settings.identity.source == source
+        }
+        homeless = [target for target in known if target.place is None]
+        elsewhere = {target.place: target for target in known}
+        targets: list[ProbeTarget] = []
+        fresh: list[ProbeTarget] = []
+        for place, (settings, server, share) in wanted.items():
+            target = there.pop(place, None)
+            if target is None and homeless:
+                target = homeless.pop()
+                target.address = server.address
+            if target is not None:
+                self._adopt(target, settings)
+                target.share = share
+            else:
+                target = ProbeTarget(uri, trunk.id, settings, server.address, share)
+                _remind(target, memory.get(str(place)) or memory.get(None))
+                if (former := elsewhere.get(place)) is not None:
+                    # From another source it is another target, but as old.
+                    target.last_success = former.last_success
+                fresh.append(target)
+            targets.append(target)
+        kept = set(targets)
+        return Retargeted(
+            tuple(targets), tuple(fresh), tuple(target for target in known if target not in kept)
+        )
 
 
 def _remind(target: ProbeTarget, stored: StoredTarget | None) -> None:

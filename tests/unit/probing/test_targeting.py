@@ -1,6 +1,6 @@
 """Which targets a trunk has, as its configuration and the DNS change."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from trunkpulse.model import ProbeIdentity, TargetState, TlsSettings, TransportProtocol, Trunk
@@ -31,8 +31,8 @@ def server(host: str, protocol: TransportProtocol = UDP, *, port: int = 5060) ->
     return Server(protocol, address)
 
 
-def location(*servers: Server) -> Location:
-    return Location(servers, 60.0)
+def location(*servers: Server) -> Sequence[Server]:
+    return servers
 
 
 class Nothing:
@@ -48,7 +48,15 @@ class Ground:
         prober = Prober(clock=VirtualClock(), sink=Verdicts())
         self.sockets = ProbeSockets(prober, self._open, routes or _loopback, "trunkpulse")
         self.locator = Locator(Nothing(), VirtualClock(), self._ignore)
-        self.targeting = Targeting(self.sockets, self.locator)
+        self.targeting = Targeting(self.sockets, self.locator, ProbeTarget.adopt)
+
+    def relocate(
+        self, ours: Trunk, uri: str, present: Sequence[ProbeTarget], servers: Sequence[Server]
+    ) -> Retargeted:
+        reachable = self.targeting.within_reach(servers)
+        found = self.targeting.relocate(ours, uri, present, reachable)
+        assert found is not None
+        return found
 
     def _open(self, plan: TransportPlan, receiver: MessageReceiver) -> Wire:
         self.plans.append(plan)
@@ -112,7 +120,7 @@ def test_each_place_that_a_name_leads_to_is_a_target_of_its_own() -> None:
         ground = Ground()
         first = ground.targeting.retarget(trunk(NAME), ())
         (head,) = first.targets
-        found = ground.targeting.relocate(
+        found = ground.relocate(
             trunk(NAME),
             NAME,
             first.targets,
@@ -145,11 +153,11 @@ def test_what_stays_keeps_what_is_known_of_it_and_what_goes_goes() -> None:
         ground = Ground()
         targets = ground.targeting.retarget(trunk(NAME), ()).targets
         both = location(server("192.0.2.1"), server("192.0.2.2"))
-        first = ground.targeting.relocate(trunk(NAME), NAME, targets, both)
+        first = ground.relocate(trunk(NAME), NAME, targets, both)
         first.targets[0].state = TargetState.AVAILABLE
         first.targets[1].state = TargetState.DOWN
         moved = location(server("192.0.2.1"), server("192.0.2.3"))
-        then = ground.targeting.relocate(trunk(NAME), NAME, first.targets, moved)
+        then = ground.relocate(trunk(NAME), NAME, first.targets, moved)
         assert then.targets[0] is first.targets[0]
         assert places(then.fresh) == ["udp:192.0.2.3:5060"]
         assert then.gone == (first.targets[1],)
@@ -160,9 +168,9 @@ def test_what_stays_keeps_what_is_known_of_it_and_what_goes_goes() -> None:
 def moved(ground: Ground) -> tuple[ProbeTarget, ProbeTarget, Retargeted]:
     """A name whose one place, which was AVAILABLE, has given way to another one."""
     targets = ground.targeting.retarget(trunk(NAME), ()).targets
-    old = ground.targeting.relocate(trunk(NAME), NAME, targets, location(server("192.0.2.1")))
+    old = ground.relocate(trunk(NAME), NAME, targets, location(server("192.0.2.1")))
     old.targets[0].state = TargetState.AVAILABLE
-    new = ground.targeting.relocate(trunk(NAME), NAME, old.targets, location(server("192.0.2.2")))
+    new = ground.relocate(trunk(NAME), NAME, old.targets, location(server("192.0.2.2")))
     return old.targets[0], new.fresh[0], new
 
 
@@ -187,7 +195,7 @@ def test_who_was_to_leave_and_is_named_again_stays() -> None:
         ground = Ground()
         old, successor, now = moved(ground)
         both = location(server("192.0.2.1"), server("192.0.2.2"))
-        again = ground.targeting.relocate(trunk(NAME), NAME, now.targets, both)
+        again = ground.relocate(trunk(NAME), NAME, now.targets, both)
         assert again.targets == (old, successor)
         successor.state = TargetState.AVAILABLE
         assert ground.targeting.decided(trunk(NAME), NAME, again.targets) is None
@@ -237,12 +245,12 @@ def test_an_address_of_a_family_that_has_no_route_is_left_out_if_there_is_anothe
         ground = Ground(routes=lambda address: "127.0.0.1" if len(address) == 2 else None)
         targets = ground.targeting.retarget(trunk(NAME), ()).targets
         both = location(server("2001:db8::1"), server("192.0.2.1"))
-        assert places(ground.targeting.relocate(trunk(NAME), NAME, targets, both).targets) == [
+        assert places(ground.relocate(trunk(NAME), NAME, targets, both).targets) == [
             "udp:192.0.2.1:5060"
         ]
         alone = location(server("2001:db8::1"))
         targets = ground.targeting.retarget(trunk(NAME), ()).targets
-        assert places(ground.targeting.relocate(trunk(NAME), NAME, targets, alone).targets) == [
+        assert places(ground.relocate(trunk(NAME), NAME, targets, alone).targets) == [
             "udp:[2001:db8::1]:5060"
         ]
 
@@ -254,7 +262,7 @@ def test_a_name_without_an_address_of_the_sources_family_has_no_place() -> None:
         ground = Ground()
         ours = trunk(NAME, identity=ProbeIdentity(source=("192.0.2.77", 0)))
         targets = ground.targeting.retarget(ours, ()).targets
-        found = ground.targeting.relocate(ours, NAME, targets, location(server("2001:db8::1")))
+        found = ground.relocate(ours, NAME, targets, location(server("2001:db8::1")))
         (target,) = found.targets
         assert target.place is None
         assert target.unresolved == "sbc.example.com has no address that can be probed from here"
@@ -281,7 +289,7 @@ def test_tls_connections_are_shared_by_domain_and_settings_alone() -> None:
         one = trunk("sips:sbc.example.com", "sips:sbc.example.net")
         targets = ground.targeting.retarget(one, ()).targets
         for uri in one.targets:
-            targets = ground.targeting.relocate(
+            targets = ground.relocate(
                 one, uri, targets, location(server("192.0.2.1", TLS), server("192.0.2.2", TLS))
             ).targets
         assert [plan.domain for plan in ground.plans] == ["sbc.example.com", "sbc.example.net"]
@@ -300,7 +308,7 @@ def test_weights_of_the_trunk_and_of_srv_records_are_shared_out() -> None:
         assert targets[0].share == Share(0, 30)
         heavy = Server(UDP, ("192.0.2.2", 5060), priority=10, weight=5)
         light = Server(UDP, ("192.0.2.3", 5060), priority=20, weight=0)
-        found = ground.targeting.relocate(ours, NAME, targets, location(heavy, light))
+        found = ground.relocate(ours, NAME, targets, location(heavy, light))
         assert [target.share for target in found.targets] == [
             Share(0, 30),
             Share(10, 350),
@@ -313,3 +321,15 @@ def test_weights_of_the_trunk_and_of_srv_records_are_shared_out() -> None:
 def test_a_place_is_read_as_it_was_written() -> None:
     for text in ("udp:192.0.2.1:5060", "tls:[2001:db8::1]:5061"):
         assert str(Place.parse(text)) == text
+
+
+def test_a_look_up_that_found_nothing_new_changes_nothing() -> None:
+    def story() -> None:
+        ground = Ground()
+        targets = ground.targeting.retarget(trunk(NAME), ()).targets
+        both = location(server("192.0.2.1"), server("192.0.2.2"))
+        found = ground.relocate(trunk(NAME), NAME, targets, both)
+        again = ground.targeting.relocate(trunk(NAME), NAME, found.targets, both)
+        assert again is None
+
+    in_loop(story)
