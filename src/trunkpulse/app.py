@@ -231,6 +231,7 @@ async def _api(
         deliveries=node.deliveries.progress,
         readiness_problems=node.problems,
         advice=_advice_on(node),
+        refused=lambda: node.refused,
         last_heard=last_heard,
     )
     try:
@@ -375,13 +376,12 @@ async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> Non
         try:
             config = await asyncio.to_thread(load_config, config_path, os.environ)
         except ConfigError as refused:
-            for problem in refused.problems:
-                log.error("configuration.refused", problem=problem)
+            node.refuse(refused.problems)
             continue
         try:
             await node.apply(config)
         except (OSError, StoreUnavailable, StorageError, DestinationInvalid) as problem:
-            log.error("configuration.refused", problem=_cannot_run(problem, config))
+            node.refuse([_cannot_run(problem, config)])
 
 
 def _set_up_logging() -> None:

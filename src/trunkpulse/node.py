@@ -100,6 +100,8 @@ class Node:
             rng=outside.rng,
         )
         self.routes = RouteTable((), {}, config.instance.region)
+        self.refused: tuple[str, ...] = ()
+        """Why the newest configuration was not taken; empty: it is in force."""
         self._listeners: list[Callable[[Sequence[StateChange]], None]] = []
         self._applying = asyncio.Lock()
         self._background: list[asyncio.Task[None]] = []
@@ -138,6 +140,7 @@ class Node:
             trunks = {trunk.id: trunk for trunk in config.trunks}
             self.routes = RouteTable(config.routes, trunks, self._begun_with.instance.region)
             self.config = config
+            self.refused = ()
             self._name_what_needs_a_restart(config)
             log.info(
                 "configuration.applied",
@@ -149,6 +152,12 @@ class Node:
                 streams=len(config.event_streams),
             )
             return applied
+
+    def refuse(self, problems: Sequence[str]) -> None:
+        """A new configuration cannot be used: the one in force goes on."""
+        self.refused = tuple(problems)
+        for problem in problems:
+            log.error("configuration.refused", problem=problem, in_force="the one before goes on")
 
     async def _apply_streams(self, streams: Sequence[EventStream]) -> None:
         recorder = self.pipeline.recorder

@@ -150,7 +150,9 @@ def explain(api: Api, trunk_id: TrunkId) -> None:
     print_line(paint("next  ", "dim"), answer.text("next"))
     for target in targets:
         print_line()
-        print_line(where(target), "  ", state_text(target.text("state")))
+        resting = answer.text_or_none("reasonCode") == "ADMIN_DISABLED"
+        state = paint("not probed", "dim") if resting else state_text(target.text("state"))
+        print_line(where(target), "  ", state)
         attempts = target.documents("attempts")
         _print_attempts(attempts)
         if not attempts:

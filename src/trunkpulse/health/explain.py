@@ -112,7 +112,8 @@ def _summary(trunk: Trunk, status: TrunkStatus, targets: Sequence[TargetView], n
         many = f"{_of(len(failing), len(targets))} failing; " if len(targets) > 1 else ""
         return f"{head}, but in doubt: {many}{_listed(failing, now_ms)}."
     if status.state is TrunkState.UNKNOWN:
-        return f"{head}: {_undecided(status, [*down, *failing], now_ms)}."
+        probed = any(each.evidence.at_ms is not None for each in targets)
+        return f"{head}: {_undecided(status, [*down, *failing], now_ms, probed=probed)}."
     if not down:
         return f"{head}: {healthy}, {trunk.min_available_targets} needed."
     if len(targets) == 1:
@@ -121,11 +122,15 @@ def _summary(trunk: Trunk, status: TrunkStatus, targets: Sequence[TargetView], n
     return f"{head}: {counts}; {_listed(down, now_ms)}."
 
 
-def _undecided(status: TrunkStatus, suspects: Sequence[TargetView], now_ms: int) -> str:
+def _undecided(
+    status: TrunkStatus, suspects: Sequence[TargetView], now_ms: int, *, probed: bool
+) -> str:
     if suspects:
         return f"not yet decided; {_listed(suspects, now_ms)}"
     if status.reason is Reason.ADMIN_ENABLED:
         return "it was put back in service and is being probed anew"
+    if not probed:
+        return "it has not been probed yet"
     return "too few attempts have been made to decide"
 
 
@@ -212,6 +217,8 @@ def _rule(trunk: Trunk, targets: Sequence[TargetView]) -> str:
     if standing:
         worst = max(each.evidence.failed_attempts for each in standing)
         parts.append(f"DOWN after {_failures(policy.max_failed_attempts)} ({worst} so far)")
+    if any(each.evidence.maintenance_until_ms is not None for each in targets):
+        parts.append("one answer is enough if its Retry-After outlasts the confirmation")
     rising = [each for each in targets if each.evidence.state is not TargetState.AVAILABLE]
     if rising:
         best = max(each.successes for each in rising)

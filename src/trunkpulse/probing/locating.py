@@ -46,6 +46,8 @@ class Trouble(NamedTuple):
     problem: str
     since: float
     """Wall-clock seconds of the first failure in a row."""
+    has_answer: bool = False
+    """True if an earlier look-up has found something, which stays in use."""
 
 
 class _Name:
@@ -187,5 +189,5 @@ class Locator:
     def _note_trouble(self, way: str, name: _Name, problem: str) -> None:
         if name.trouble is None or name.trouble.problem != problem:
             since = self._clock.wall() if name.trouble is None else name.trouble.since
-            name.trouble = Trouble(problem, since)
+            name.trouble = Trouble(problem, since, has_answer=name.location is not None)
             log.warning("dns.failed", uri=way, problem=problem)

@@ -185,7 +185,8 @@ def test_a_trunk_that_was_put_back_is_undecided() -> None:
     status = TrunkStatus(TrunkState.UNKNOWN, Reason.ADMIN_ENABLED, NOW)
     told = explain(ONE, status, [view], admin_enabled=True, now_ms=NOW)
     assert "put back in service" in told.summary
-    told = explain(ONE, TrunkStatus(TrunkState.UNKNOWN), [view], admin_enabled=True, now_ms=NOW)
+    begun = TargetView(evidence=replace(view.evidence, code=200, at_ms=NOW))
+    told = explain(ONE, TrunkStatus(TrunkState.UNKNOWN), [begun], admin_enabled=True, now_ms=NOW)
     assert told.summary == "Alpha is UNKNOWN: too few attempts have been made to decide."
 
 
@@ -257,3 +258,23 @@ def test_a_target_in_digits_is_named_once() -> None:
     view = behind_a_name("udp:192.0.2.1:5060", target="sip:192.0.2.1")
     told = explain(ONE, DOWN, [view], admin_enabled=True, now_ms=NOW)
     assert "sip:192.0.2.1 does not answer" in told.summary
+
+
+def test_a_trunk_that_has_not_been_probed_yet_says_so() -> None:
+    fresh = TargetView(evidence=AttemptEvidence(target="sip:a.example", state=TargetState.UNKNOWN))
+    unknown = TrunkStatus(TrunkState.UNKNOWN)
+    told = explain(ONE, unknown, [fresh], admin_enabled=True, now_ms=NOW)
+    assert told.summary == "Alpha is UNKNOWN: it has not been probed yet."
+
+
+def test_maintenance_explains_why_one_answer_was_enough() -> None:
+    evidence = replace(
+        SILENT.evidence,
+        failure=FailureKind.UNHEALTHY_RESPONSE,
+        code=503,
+        at_ms=NOW,
+        maintenance_until_ms=NOW + 120_000,
+    )
+    told = explain(ONE, DOWN, [replace(SILENT, evidence=evidence)], admin_enabled=True, now_ms=NOW)
+    assert "answers 503 and says that it is in maintenance (no probe for 2 min" in told.summary
+    assert "one answer is enough if its Retry-After outlasts the confirmation" in told.rule

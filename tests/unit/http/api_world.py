@@ -208,6 +208,7 @@ class World:
     board: Board = field(default_factory=Board)
     transport: Sent = field(default_factory=Sent)
     problems: list[str] = field(default_factory=list)
+    refused: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ROUTES
     progress: dict[str, DeliveryProgress] = field(default_factory=dict)
 
@@ -265,6 +266,7 @@ class World:
             streams=lambda: STREAMS,
             deliveries=lambda: self.progress,
             advice=self.advise,
+            refused=lambda: self.refused,
             readiness_problems=lambda: self.problems,
             record_seconds=self.record_seconds,
         )

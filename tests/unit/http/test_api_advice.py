@@ -117,3 +117,15 @@ async def test_advice_comes_in_pages() -> None:
         assert collected == everything
         assert len(collected) > 2
         assert (await http.get(ADVICE, params={"cursor": "x"})).status_code == 422
+
+
+async def test_a_configuration_that_was_refused_is_told_of_until_one_is_taken() -> None:
+    async with running() as world, world.client() as http:
+        assert not await advised(http, "configuration_refused")
+        world.refused = ("trunks[0].id must be unique.",)
+        first = (await http.get(ADVICE)).json()["entities"][0]
+        assert first["code"] == "configuration_refused"
+        assert first["message"] == (
+            "the configuration on disk was refused and the one before goes on:"
+            " trunks[0].id must be unique."
+        )

@@ -40,7 +40,12 @@ async def list_advice(
 ) -> Entities[AdviceOut]:
     """What the probes have seen first, then what the configuration shows."""
     start = 0 if cursor is None else position_of(cursor, field="query.cursor")
-    found = [*_of_names(context), *await _of_targets(context), *await context.advice()]
+    found = [
+        *_of_refusals(context),
+        *_of_names(context),
+        *await _of_targets(context),
+        *await context.advice(),
+    ]
     page = found[start : start + limit]
     more = start + limit < len(found)
     return Entities(
@@ -54,14 +59,28 @@ async def list_advice(
     )
 
 
+def _of_refusals(context: ApiContext) -> Iterator[Advice]:
+    for problem in context.refused():
+        yield Advice(
+            "configuration_refused",
+            "warning",
+            "configuration",
+            f"the configuration on disk was refused and the one before goes on: {problem}",
+        )
+
+
 def _of_names(context: ApiContext) -> Iterator[Advice]:
     for uri, trouble in context.pipeline.locator.troubles().items():
+        kept = (
+            "what was last known of it stays in use, so mend the DNS before it changes"
+            if trouble.has_answer
+            else "nothing was ever known of it, so its trunks cannot be probed; check the name"
+        )
         yield Advice(
             "name_not_found",
             "warning",
             uri,
-            f"{uri} cannot be looked up ({trouble.problem}); what was last known of it stays in"
-            " use, so mend the DNS before it changes.",
+            f"{uri} cannot be looked up ({trouble.problem}); {kept}.",
         )
 
 

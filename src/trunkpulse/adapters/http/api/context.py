@@ -55,6 +55,8 @@ class ApiContext:
     """Why this instance should get no traffic, one sentence each; empty: it is ready."""
     advice: Callable[[], Awaitable[Sequence[Advice]]] = field(default=_no_advice)
     """What the configuration in force makes one reconsider."""
+    refused: Callable[[], Sequence[str]] = tuple
+    """Why the newest configuration was not taken; empty: it is in force."""
     last_heard: LastHeard = field(default_factory=LastHeard)
     """When which address last sent us an OPTIONS."""
     record_seconds: float = 5.0
