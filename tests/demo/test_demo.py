@@ -30,6 +30,13 @@ def test_it_shows_the_outage_with_reason_and_evidence(transcript: list[str]) -> 
     assert "no final answer within 1 s" in transcript[transcript.index(down) + 1]
 
 
+def test_one_carrier_is_reached_over_udp_and_one_over_tls(transcript: list[str]) -> None:
+    places = [line.split(" at ")[1] for line in transcript if "answers OPTIONS at" in line]
+    assert len(places) == 2
+    assert ["transport=tls" in place for place in places] == [False, True]
+    assert any(line.startswith("carrier-b is AVAILABLE") for line in transcript)
+
+
 def test_it_shows_the_calls_moving_away_and_back(transcript: list[str]) -> None:
     calls = [line for line in transcript if line.startswith("a call to")]
     assert [line.split(" goes to ")[1] for line in calls] == [

@@ -1,4 +1,4 @@
-"""A simulated carrier: one OPTIONS responder on loopback that can fall silent and come back."""
+"""Simulated carriers on loopback: one over UDP that can fall silent and come back, one over TLS."""
 
 from __future__ import annotations
 
@@ -6,10 +6,29 @@ import random
 import socket
 
 from trunkpulse.adapters.network.responder import OptionsResponder, ResponderSettings
+from trunkpulse.config.settings import ServerTls, SipListen
+from trunkpulse.model import TransportProtocol
 from trunkpulse.ports import Address, Clock
 from trunkpulse.sip.server import AnswerSettings
 
-__all__ = ["Carrier"]
+__all__ = ["Carrier", "listen_over_tls"]
+
+
+def _settings(name: str) -> ResponderSettings:
+    return ResponderSettings(answer=AnswerSettings(tag_key=name.encode(), server=name), allow=None)
+
+
+def _nothing_is_lost() -> random.Random:
+    # What is drawn is what gets lost; nothing is, here.
+    return random.Random(0)
+
+
+async def listen_over_tls(name: str, clock: Clock, tls: ServerTls) -> OptionsResponder:
+    """A carrier that answers 200 over TLS until it is closed."""
+    place = SipListen(TransportProtocol.TLS, "127.0.0.1", 0)
+    return await OptionsResponder.listen_on(
+        place, _settings(name), clock=clock, rng=_nothing_is_lost(), tls=tls
+    )
 
 
 class Carrier:
@@ -22,9 +41,7 @@ class Carrier:
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self._clock = clock
-        self._settings = ResponderSettings(
-            answer=AnswerSettings(tag_key=name.encode(), server=name), allow=None
-        )
+        self._settings = _settings(name)
         self._silence: socket.socket | None = None
         self._responder: OptionsResponder | None = self._listen(("127.0.0.1", 0))
         self._address: Address = self._responder.local_address
@@ -55,6 +72,5 @@ class Carrier:
                 part.close()
 
     def _listen(self, local: tuple[str, int]) -> OptionsResponder:
-        # What is drawn is what gets lost; nothing is, here.
-        rng = random.Random(0)
+        rng = _nothing_is_lost()
         return OptionsResponder.listen(local, self._settings, clock=self._clock, rng=rng)

@@ -1,9 +1,10 @@
 """What the demo does, and how it is told.
 
-Two carriers, one route over both, one webhook. Carrier A falls silent; its trunk goes DOWN, the
-webhook says so, calls go to carrier B; carrier A comes back, and so do the calls. Everything is
-observed from outside, over HTTP, as an operator's own programs would: nothing is taken from
-inside the running service, so what the story reports has really happened.
+Two carriers, one over UDP and one over TLS, one route over both, one webhook. Carrier A falls
+silent; its trunk goes DOWN, the webhook says so, calls go to carrier B; carrier A comes back, and
+so do the calls. Everything is observed from outside, over HTTP, as an operator's own programs
+would: nothing is taken from inside the running service, so what the story reports has really
+happened.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.http.server import serve_http
 from trunkpulse.app import running
 from trunkpulse.config import load_config
-from trunkpulse.demo.carrier import Carrier
+from trunkpulse.demo.carrier import Carrier, listen_over_tls
+from trunkpulse.demo.certificate import make_certificate
 from trunkpulse.demo.receiver import Receiver
 
 __all__ = ["Findings", "play"]
@@ -56,6 +58,8 @@ targets = ["{carrier_a}"]
 id = "carrier-b"
 name = "Carrier B"
 targets = ["{carrier_b}"]
+[trunks.advanced]
+tls = {{ ca_file = "{ca_file}" }}  # made for this demo; a real carrier's needs no ca_file
 
 [[routes]]
 id = "north-america"
@@ -116,21 +120,27 @@ async def play(folder: Path, say: Say, findings: Findings, ready: Callable[[str]
     clock = SystemClock()
     receiver = Receiver()
     async with contextlib.AsyncExitStack() as stage:
-        carriers = [Carrier("carrier-a", clock), Carrier("carrier-b", clock)]
-        for carrier in carriers:
-            stage.callback(carrier.close)
+        carrier_a = Carrier("carrier-a", clock)
+        stage.callback(carrier_a.close)
+        identity = make_certificate(folder, "carrier-b")
+        carrier_b = await listen_over_tls("carrier-b", clock, identity)
+        stage.callback(carrier_b.close)
+        places = {
+            "carrier-a": carrier_a.uri,
+            "carrier-b": f"sip:127.0.0.1:{carrier_b.local_address[1]};transport=tls",
+        }
         host, port = await stage.enter_async_context(serve_http(receiver.app, "127.0.0.1", 0))
-        path = _write_config(folder, carriers, f"http://{host}:{port}")
+        path = _write_config(folder, places, identity.cert_file, f"http://{host}:{port}")
         config = load_config(path, {**os.environ, "DEMO_WEBHOOK_SECRET": receiver.secret})
         say("config", f"configuration  {path}")
-        for carrier in carriers:
-            say("config", f"{carrier.name}      answers OPTIONS at {carrier.uri}")
+        for name, uri in places.items():
+            say("config", f"{name}      answers OPTIONS at {uri}")
         instance = await stage.enter_async_context(running(config, folder))
         ready(instance.url)
         api = await stage.enter_async_context(httpx2.AsyncClient(base_url=instance.url))
         scene = _Scene(api, receiver, say)
         try:
-            await scene.play(carriers[0], findings)
+            await scene.play(carrier_a, findings)
         except _StoryStalled as problem:
             findings.stalled = str(problem)
             return
@@ -141,11 +151,15 @@ async def play(folder: Path, say: Say, findings: Findings, ready: Callable[[str]
         await scene.narrate()
 
 
-def _write_config(folder: Path, carriers: list[Carrier], receiver: str) -> Path:
+def _write_config(folder: Path, places: dict[str, str], ca_file: str, receiver: str) -> Path:
     path = folder / "trunks.toml"
     path.write_text(
         CONFIG.format(
-            api_port=0, carrier_a=carriers[0].uri, carrier_b=carriers[1].uri, receiver=receiver
+            api_port=0,
+            carrier_a=places["carrier-a"],
+            carrier_b=places["carrier-b"],
+            ca_file=ca_file,
+            receiver=receiver,
         )
     )
     return path
