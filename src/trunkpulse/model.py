@@ -167,6 +167,8 @@ class KeepalivePolicy:
     """Between attempts while a change is being confirmed, start to start."""
     down_interval_seconds: float = 15.0
     """Between attempts while DOWN, start to start."""
+    minimum_interval_seconds: float = 0.0
+    """Whatever is asked for, no attempt starts sooner after the one before (a profile's limit)."""
     jitter: float = 0.05
     """Share of the interval by which it is randomly longer or shorter."""
     healthy_responses: tuple[str, ...] = ("2xx",)
@@ -189,6 +191,8 @@ class TlsSettings:
     """Its private key (PEM); None: it is in ``cert_file``."""
     server_name: str | None = None
     """The name to ask for and to verify; None: the domain of the target's URI (RFC 5922)."""
+    stamp: tuple[int, ...] = field(default=(), repr=False)
+    """Differs once the files have changed, so that settings of renewed files are other ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from simulation.invariants import recorded_changes
 from simulation.setups import config, trunk
@@ -206,5 +207,58 @@ def test_a_name_server_that_takes_for_ever_fails_each_attempt_in_its_own_time() 
             assert (status.state, status.reason) == (TrunkState.DOWN, Reason.NETWORK_ERROR)
             (target,) = node.pipeline.record("trunk-1").targets
             assert target.evidence().detail == "the name was not found within 4 s"
+
+    run_virtual(story)
+
+
+def test_a_profiles_limit_holds_whatever_is_asked_for() -> None:
+    async def story() -> None:
+        world = World(9)
+        asked: list[float] = []
+
+        def play(data: bytes) -> Sequence[Reply]:
+            asked.append(world.clock.monotonic())
+            answer = answer_request(data, "127.0.0.1", 40_000, settings=HEALTHY)
+            assert answer is not None
+            return [Reply(answer.data)]
+
+        world.network.far_end("192.0.2.1").play = play
+        limited = KeepalivePolicy(
+            interval_seconds=15, confirm_interval_seconds=15, minimum_interval_seconds=15
+        )
+        async with world.node(config(trunk(1, keepalive=limited))) as node:
+            for _ in range(40):
+                await world.clock.advance(2.0)
+                node.pipeline.probe_now("trunk-1")
+                node.pipeline.set_admin_enabled("trunk-1", enabled=False)
+                node.pipeline.set_admin_enabled("trunk-1", enabled=True)
+        gaps = [later - earlier for earlier, later in pairwise(asked)]
+        assert len(gaps) >= 3
+        assert min(gaps) >= 14.9
+
+    run_virtual(story)
+
+
+def test_what_a_far_side_asked_for_holds_over_disable_and_enable() -> None:
+    async def story() -> None:
+        world = World(10)
+        asked: list[float] = []
+        busy = AnswerSettings(tag_key=b"busy", code=503, retry_after_seconds=120)
+
+        def play(data: bytes) -> Sequence[Reply]:
+            asked.append(world.clock.monotonic())
+            answer = answer_request(data, "127.0.0.1", 40_000, settings=busy)
+            assert answer is not None
+            return [Reply(answer.data)]
+
+        world.network.far_end("192.0.2.1").play = play
+        async with world.node(config(trunk(1))) as node:
+            await world.clock.advance(10.0)
+            node.pipeline.set_admin_enabled("trunk-1", enabled=False)
+            node.pipeline.set_admin_enabled("trunk-1", enabled=True)
+            await world.clock.advance(60.0)
+            assert len(asked) == 1
+            await world.clock.advance(60.0)
+            assert len(asked) == 2
 
     run_virtual(story)

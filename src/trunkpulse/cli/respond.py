@@ -9,6 +9,7 @@ import secrets
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,19 +20,39 @@ import typer
 
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.errors import BindFailed
-from trunkpulse.adapters.network.responder import Fate, OptionsResponder, ResponderSettings
+from trunkpulse.adapters.network.responder import (
+    Fate,
+    OptionsResponder,
+    ResponderCounts,
+    ResponderSettings,
+)
 from trunkpulse.adapters.network.tls import TlsUnusable
+from trunkpulse.cli.bounds import seconds, whole_number
 from trunkpulse.cli.errors import WrongUsage
 from trunkpulse.cli.output import amount, clock_time, print_line
 from trunkpulse.config.settings import ServerTls, SipListen
 from trunkpulse.config.values import sip_listen
-from trunkpulse.config.wording import either
+from trunkpulse.config.wording import either, shown
 from trunkpulse.model import TransportProtocol
 from trunkpulse.ports import Address
 from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.server import RETRY_AFTER_CODES, AnswerSettings
 
 __all__ = ["respond"]
+
+_MOST = 1_000_000
+"""Of what is counted: far beyond what one process answers."""
+
+
+def _share(text: str) -> float:
+    """What --loss may be; raises WrongUsage."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:  # so NaN, which compares with nothing, is refused too
+        raise WrongUsage(f"--loss must be a share from 0 to 1, not {shown(text)}.")
+    return share
 
 
 def respond(
@@ -45,12 +66,19 @@ def respond(
         ),
     ],
     code: Annotated[
-        int, typer.Option(metavar="CODE", min=200, max=699, help="The status code to answer.")
+        int,
+        typer.Option(
+            metavar="CODE",
+            parser=whole_number("--code", 200, 699),
+            help="The status code to answer, 200 to 699.",
+        ),
     ] = 200,
     retry_after: Annotated[
         int | None,
         typer.Option(
-            metavar="SECONDS", min=0, max=86400, help="A Retry-After for codes that allow it."
+            metavar="SECONDS",
+            parser=whole_number("--retry-after", 0, 86400),
+            help="A Retry-After for codes that allow it, 0 to 86400.",
         ),
     ] = None,
     echo: Annotated[
@@ -62,18 +90,24 @@ def respond(
     delay: Annotated[
         float,
         typer.Option(
-            metavar="SECONDS", min=0, max=3600, help="How long to wait before each answer."
+            metavar="SECONDS",
+            parser=seconds("--delay", 0, 3600),
+            help="How long to wait before each answer, 0 to 3600.",
         ),
     ] = 0.0,
     loss: Annotated[
         float,
         typer.Option(
-            metavar="SHARE", min=0, max=1, help="Share of requests to leave unanswered, 0 to 1."
+            metavar="SHARE", parser=_share, help="Share of requests to leave unanswered, 0 to 1."
         ),
     ] = 0.0,
     rate: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Requests per second that one address is answered."),
+        typer.Option(
+            metavar="N",
+            parser=whole_number("--rate", 1, _MOST),
+            help=f"Requests per second that one address is answered, 1 to {_MOST}.",
+        ),
     ] = None,
     cert: Annotated[
         Path | None, typer.Option(metavar="FILE", help="For tls: our certificate, PEM.")
@@ -92,7 +126,12 @@ def respond(
         int | None, typer.Option(metavar="N", help="Makes the losses the same each time.")
     ] = None,
     count: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="End after so many messages.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=whole_number("--count", 1, _MOST),
+            help=f"End after so many messages, 1 to {_MOST}.",
+        ),
     ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print a line for each message.")
@@ -102,6 +141,8 @@ def respond(
     if retry_after is not None and code not in RETRY_AFTER_CODES:
         allowed = either([str(each) for each in sorted(RETRY_AFTER_CODES)])
         raise WrongUsage(f"--retry-after goes with --code {allowed} only, not with {code}.")
+    if echo and code // 100 != 2:
+        raise WrongUsage(f"--echo goes with --code 200 to 299 only, not with {code}.")
     places = _places(listen)
     plan = _Plan(
         places,
@@ -121,8 +162,12 @@ def respond(
         count,
         verbose,
     )
-    fates = asyncio.run(_respond(plan, random.Random(seed)))
-    parts = (f", {number} {fate}" for fate, number in fates.items() if number)
+    counts = asyncio.run(_respond(plan, random.Random(seed)))
+    fates = {fate: sum(each.fates[fate] for each in counts) for fate in Fate}
+    parts = [f", {number} {fate}" for fate, number in fates.items() if number]
+    failed = sum(each.failed_handshakes for each in counts)
+    if failed:
+        parts.append(f", {amount(failed, 'TLS handshake')} failed")
     print_line(f"{amount(sum(fates.values()), 'message')} arrived", *parts)
 
 
@@ -138,9 +183,17 @@ class _Plan:
 
 def _places(texts: Sequence[str]) -> list[SipListen]:
     try:
-        return [sip_listen(text) for text in texts]
+        places = [sip_listen(text) for text in texts]
     except ValueError as problem:
         raise WrongUsage(f"--listen {problem}.") from problem
+    for place, times in Counter(places).items():
+        if times > 1 and place.port:  # port 0 is another one each time
+            raise WrongUsage(f"--listen {_written(place)} is listed twice; take one out.")
+    return places
+
+
+def _written(place: SipListen) -> str:
+    return f"{place.protocol}:{host_and_port(place.host, place.port)}"
 
 
 def _identity(
@@ -161,19 +214,23 @@ def _identity(
     return ServerTls(cert_file=certificate, key_file=private_key, ca_file=authorities)
 
 
-async def _respond(plan: _Plan, rng: random.Random) -> dict[Fate, int]:
-    """Answer until a signal or the count ends it; what became of each message."""
+async def _respond(plan: _Plan, rng: random.Random) -> list[ResponderCounts]:
+    """Answer until a signal or the count ends it; what came to each of the places."""
     clock = SystemClock()
     done = asyncio.Event()
     arrived = 0
 
+    def note(place: SipListen, source: Address, what: str) -> None:
+        if plan.verbose:
+            sender = f"{place.protocol}:{host_and_port(source[0], source[1])}"
+            _tell(f"{clock_time(clock.wall() * 1000)}  {sender}  {what}")
+
     def heard(place: SipListen, data: bytes, source: Address, fate: Fate) -> None:
         nonlocal arrived
         arrived += 1
-        if plan.verbose:
+        if plan.verbose:  # what is not printed is not decoded
             line = data.lstrip().split(b"\n", 1)[0].strip()[:120].decode("utf-8", "replace")
-            sender = f"{place.protocol}:{host_and_port(source[0], source[1])}"
-            _tell(f"{clock_time(clock.wall() * 1000)}  {sender}  {line}  {fate}")
+            note(place, source, f"{line}  {fate}")
         if arrived == plan.count:
             # An answer that is delayed shall still leave.
             asyncio.get_running_loop().call_later(plan.settings.delay_seconds, done.set)
@@ -189,6 +246,7 @@ async def _respond(plan: _Plan, rng: random.Random) -> dict[Fate, int]:
                     rng=rng,
                     tls=plan.tls,
                     heard=partial(heard, place),
+                    turned_away=partial(note, place),
                 )
             except OSError as problem:
                 raise WrongUsage(_cannot_listen(place, problem)) from problem
@@ -198,15 +256,14 @@ async def _respond(plan: _Plan, rng: random.Random) -> dict[Fate, int]:
         for responder in responders:
             _tell(f"Answering OPTIONS with {plan.settings.answer.code} on {responder.place}")
         await done.wait()
-    return {fate: sum(each.counts.fates[fate] for each in responders) for fate in Fate}
+    return [each.counts for each in responders]
 
 
 def _cannot_listen(place: SipListen, problem: OSError) -> str:
     if isinstance(problem, TlsUnusable):
         return f"{problem}."
     reason = problem.reason if isinstance(problem, BindFailed) else problem.strerror or problem
-    where = host_and_port(place.host, place.port)
-    return f"It cannot listen on {place.protocol}:{where}: {reason}; choose another with --listen."
+    return f"It cannot listen on {_written(place)}: {reason}; choose another with --listen."
 
 
 def _tell(line: str) -> None:

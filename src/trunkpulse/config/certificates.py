@@ -92,8 +92,12 @@ def _of_identity(cert_file: str, key_file: str | None) -> Iterator[tuple[str, st
             except ValueError:
                 unreadable = True
                 yield key, _holds_no("certificate", file)
-    if unreadable:
-        return
+    if not unreadable:
+        yield from _of_key(cert_file, key_file)
+
+
+def _of_key(cert_file: str, key_file: str | None) -> Iterator[tuple[str, str]]:
+    """Whether the private key, wherever it is, opens what the certificate locks."""
     key, file = ("cert_file", cert_file) if key_file is None else ("key_file", key_file)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert_file, file, _refuse_password)
@@ -112,6 +116,14 @@ def _of_identity(cert_file: str, key_file: str | None) -> Iterator[tuple[str, st
                 (
                     f"points at the file {printable(file)}, whose private key does not belong to"
                     " the certificate; check which of them is of another pair"
+                ),
+            )
+        elif key_file is None:
+            yield (
+                key,
+                (
+                    f"points at the file {printable(file)}, which holds no private key; name its"
+                    " key in key_file"
                 ),
             )
         else:

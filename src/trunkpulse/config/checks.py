@@ -8,8 +8,10 @@ from pathlib import Path
 from trunkpulse.config.certificates import Certificates, TlsFiles
 from trunkpulse.config.report import Report
 from trunkpulse.config.schema import Document, ServerTlsEntry, SipEntry
+from trunkpulse.config.settings import SipListen
 from trunkpulse.config.wording import shown
 from trunkpulse.model import TransportProtocol
+from trunkpulse.sip.grammar import host_and_port
 
 __all__ = ["check_ids", "check_listeners", "check_references", "server_files"]
 
@@ -74,7 +76,13 @@ def _dangling(name: str) -> str:
 def check_listeners(
     sip: SipEntry, folder: Path, certificates: Certificates, report: Report
 ) -> None:
-    """Who listens for TLS has a certificate, and nobody else has."""
+    """No address is listed twice; who listens for TLS has a certificate, and nobody else has."""
+    seen: set[SipListen] = set()
+    for place, each in enumerate(sip.listen):
+        if each.port and each in seen:
+            where = f"{each.protocol}:{host_and_port(each.host, each.port)}"
+            report.add(("sip", "listen", place), f"is listed twice, {shown(where)}; take one out")
+        seen.add(each)
     over_tls = any(each.protocol is TransportProtocol.TLS for each in sip.listen)
     if sip.tls is None:
         if over_tls:

@@ -38,6 +38,7 @@ from trunkpulse.config.settings import (
     SipSettings,
     StorageSettings,
 )
+from trunkpulse.config.stamps import FileStamps
 from trunkpulse.config.trunk_checks import check_trunks
 from trunkpulse.config.trunks import Trunks
 from trunkpulse.config.wording import printable
@@ -149,7 +150,12 @@ def _config(document: Document, path: Path, profiles: Profiles) -> Config:
 
 def _server_tls(entry: ServerTlsEntry, folder: Path) -> ServerTls | None:
     files = server_files(entry, folder)
-    return ServerTls(cert_file=str(files.cert_file), key_file=files.key_file, ca_file=files.ca_file)
+    return ServerTls(
+        cert_file=str(files.cert_file),
+        key_file=files.key_file,
+        ca_file=files.ca_file,
+        stamp=FileStamps().of(*files),
+    )
 
 
 def _host_name() -> str:

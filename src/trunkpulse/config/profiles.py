@@ -27,7 +27,7 @@ from trunkpulse.config.schema import (
 )
 from trunkpulse.config.secrets import Secrets
 from trunkpulse.config.values import is_profile_path
-from trunkpulse.config.wording import printable, shown
+from trunkpulse.config.wording import plain_number, printable
 
 __all__ = ["BOUNDED", "Profile", "Profiles", "built_in", "check_limits", "merged", "tls_files"]
 
@@ -148,8 +148,8 @@ def check_limits(
         if key in keepalive.model_fields_set and value < least:
             report.add(
                 (*at, key),
-                f"must be at least {least:g}, the minimum_interval_seconds of {whose}, "
-                f"not {shown(value)}",
+                f"must be at least {plain_number(least)}, the minimum_interval_seconds of"
+                f" {whose}, not {plain_number(value)}",
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from trunkpulse.config.schema import Allowed, Document, Section
-from trunkpulse.config.wording import key_path, shown
+from trunkpulse.config.wording import did_you_mean, key_path, shown
 
 __all__ = ["Location", "Report"]
 
@@ -20,7 +19,6 @@ Location = tuple[str | int, ...]
 """Where in the document: keys, and positions within lists."""
 
 _KINDS = {"trunks": "trunk", "routes": "route", "event_streams": "event stream"}
-_LONGEST_COMPARED = 60
 
 
 def _sections(annotation: object) -> Iterator[type[Section]]:
@@ -92,8 +90,8 @@ class Report:
             self.add(location, "is not supported by this version yet; take it out")
             return
         known = list(section.model_fields)
-        near = difflib.get_close_matches(key[:_LONGEST_COMPARED].lower(), known, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
+        near = did_you_mean(key, known)
+        hint = f" (did you mean {near}?)" if near else ""
         self.add(location, f"is not a known key{hint}; allowed here: {', '.join(known)}")
 
     def _owner(self, location: Location) -> str:

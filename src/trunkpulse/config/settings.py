@@ -75,6 +75,8 @@ class ServerTls:
     """None: the key is in ``cert_file``."""
     ca_file: str | None = None
     """Only clients with a certificate of these authorities are let in; None: anybody is."""
+    stamp: tuple[int, ...] = field(default=(), repr=False)
+    """Differs once the files have changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from trunkpulse.config.report import Location, Report
 from trunkpulse.config.schema import AdvancedEntry, TrunkEntry
 from trunkpulse.config.trunks import targets_of
 from trunkpulse.config.wording import shown
+from trunkpulse.model import TransportProtocol
 from trunkpulse.sip.uri import SipUri
 
 __all__ = ["check_trunks"]
@@ -56,11 +57,22 @@ def check_trunks(
             for at, problem in (
                 *_of_families(hops, settings),
                 *_of_credentials(settings),
-                *_of_tls(hops, trunk, settings, certificates),
+                *_of_tls(hops, trunk, settings, profile, certificates),
                 *_of_requirements(hops, profile),
                 *_of_identity(settings, profile),
             ):
-                report.add(("trunks", position, *at), problem)
+                origin = _origin(at, trunk, profile)
+                report.add(("trunks", position, *at), f"{problem}{origin}")
+
+
+def _origin(at: Location, trunk: TrunkEntry, profile: Profile) -> str:
+    """That the profile has set the key at ``at``, if it has and the trunk has not."""
+    match at:
+        case ("advanced", str(key), *_) if key in profile.advanced.model_fields_set:
+            own = trunk.advanced is not None and key in trunk.advanced.model_fields_set
+            return "" if own else f" (profile {shown(profile.name)} sets {key})"
+        case _:
+            return ""
 
 
 _Problems = Iterator[tuple[Location, str]]
@@ -125,11 +137,17 @@ def _of_credentials(settings: AdvancedEntry) -> _Problems:
 
 
 def _of_tls(
-    hops: Sequence[_Hop], trunk: TrunkEntry, settings: AdvancedEntry, certificates: Certificates
+    hops: Sequence[_Hop],
+    trunk: TrunkEntry,
+    settings: AdvancedEntry,
+    profile: Profile,
+    certificates: Certificates,
 ) -> _Problems:
     if trunk.advanced is None or trunk.advanced.tls is None:
         return
-    if not any(hop.endpoint.may_be_tls for hop in hops):
+    # Where the profile insists on TLS, the URIs are wrong and the table is not.
+    over_tls = profile.requires.transport is TransportProtocol.TLS
+    if not over_tls and not any(hop.endpoint.may_be_tls for hop in hops):
         problem = (
             "must be left out while nothing is reached over TLS; add "
             '";transport=tls" to the URIs that shall be'
@@ -144,10 +162,19 @@ def _of_requirements(hops: Sequence[_Hop], profile: Profile) -> _Problems:
     """What the profile requires of the way to the far side."""
     scheme, transport = profile.requires.scheme, profile.requires.transport
     for hop in hops:
+        endpoint, begins_well = hop.endpoint, True
         if scheme is not None and not hop.uri.startswith(f"{scheme}:"):
-            problem = f'must begin with "{scheme}:", {_because(profile)}, not {shown(hop.uri)}'
+            # What is said of the transport holds for the URI once it begins as it has to.
+            begins_well = False
+            endpoint = Endpoint.of(f"{scheme}:{hop.uri.partition(':')[2]}")
+        leads_well = transport is None or endpoint.transport == transport
+        if not begins_well:
+            more = "" if leads_well else f' and have ";transport={transport}"'
+            problem = (
+                f'must begin with "{scheme}:"{more}, {_because(profile)}, not {shown(hop.uri)}'
+            )
             yield hop.at, problem
-        elif transport is not None and hop.endpoint.transport != transport:
+        elif transport is not None and not leads_well:
             problem = (
                 f"must be reached over {transport.upper()}, {_because(profile)}; write it with "
                 f'";transport={transport}"'
@@ -167,14 +194,25 @@ def _of_identity(settings: AdvancedEntry, profile: Profile) -> _Problems:
             f'"sip:sbc.example.com:5061;transport=tls", {_because(profile)}'
         )
         yield ("advanced", "contact_uri"), problem
-    elif wanted.from_at_contact_host and contact is not None:
-        sender = _parsed(settings.from_uri)
-        if sender is None or sender.user is not None or sender.host != contact.host:
-            problem = (
-                f'must be "sip:{contact.host}", the host of contact_uri without a user, '
-                f"{_because(profile)}"
-            )
-            yield ("advanced", "from_uri"), problem
+    if wanted.from_at_contact_host and (contact is not None or wanted.contact_is_fqdn):
+        if wanted.contact_is_fqdn and contact is not None and not _names_domain(contact):
+            contact = None  # its host will have to change, so nothing can be compared with it
+        yield from _of_sender(_parsed(settings.from_uri), contact, profile)
+
+
+def _of_sender(sender: SipUri | None, contact: SipUri | None, profile: Profile) -> _Problems:
+    """From has no user, and the host of Contact; ``contact`` None: some full domain name."""
+    if sender is not None and sender.user is None:
+        fits = _names_domain(sender) if contact is None else sender.host == contact.host
+        if fits:
+            return
+    example = "such as " if contact is None else ""
+    host = "sbc.example.com" if contact is None else contact.host
+    problem = (
+        f'must be {example}"sip:{host}", the host of contact_uri without a user, '
+        f"{_because(profile)}"
+    )
+    yield ("advanced", "from_uri"), problem
 
 
 def _because(profile: Profile) -> str:
@@ -187,4 +225,8 @@ def _parsed(uri: str | None) -> SipUri | None:
 
 
 def _is_fqdn(uri: SipUri) -> bool:
-    return uri.user is None and family(uri.host) is None and "." in uri.host.strip(".")
+    return uri.user is None and _names_domain(uri)
+
+
+def _names_domain(uri: SipUri) -> bool:
+    return family(uri.host) is None and "." in uri.host.strip(".")

@@ -18,6 +18,7 @@ from trunkpulse.config.schema import (
     TlsEntry,
     TrunkEntry,
 )
+from trunkpulse.config.stamps import FileStamps
 from trunkpulse.config.values import healthy_codes
 from trunkpulse.model import KeepalivePolicy, ProbeIdentity, TlsSettings, Trunk
 from trunkpulse.sip.digest import Credentials
@@ -40,6 +41,7 @@ class Trunks:
         self._profiles = profiles
         self._file = file.name
         self._folder = file.parent
+        self._stamps = FileStamps()
         self._policies = {self.default: self.default}
         self._identities = {_NOTHING_SPECIAL: _NOTHING_SPECIAL}
         self._inherited: dict[str, KeepalivePolicy] = {}
@@ -109,7 +111,11 @@ class Trunks:
             return policy
         # Attempts that confirm a change have no jitter.
         shortest = min(policy.interval_seconds, policy.down_interval_seconds)
-        return dataclasses.replace(policy, jitter=min(policy.jitter, 1 - least / shortest))
+        return dataclasses.replace(
+            policy,
+            jitter=min(policy.jitter, 1 - least / shortest),
+            minimum_interval_seconds=least,
+        )
 
     def _shared(self, policy: KeepalivePolicy) -> KeepalivePolicy:
         return self._policies.setdefault(policy, policy)
@@ -127,7 +133,7 @@ class Trunks:
             enable_nat=entry.enable_nat,
             advertised_address=entry.advertised_address,
             credentials=_credentials(entry),
-            tls=_tls(entry.tls),
+            tls=_tls(entry.tls, self._stamps),
         )
         return self._identities.setdefault(identity, identity)
 
@@ -169,7 +175,7 @@ def _credentials(entry: AdvancedEntry) -> Credentials | None:
     return Credentials(entry.username, entry.password)
 
 
-def _tls(entry: TlsEntry | None) -> TlsSettings:
+def _tls(entry: TlsEntry | None, stamps: FileStamps) -> TlsSettings:
     if entry is None:
         return TlsSettings()
     return TlsSettings(
@@ -178,4 +184,5 @@ def _tls(entry: TlsEntry | None) -> TlsSettings:
         cert_file=entry.cert_file,
         key_file=entry.key_file,
         server_name=entry.server_name,
+        stamp=stamps.of(entry.ca_file, entry.cert_file, entry.key_file),
     )

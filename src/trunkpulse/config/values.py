@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from trunkpulse.config.settings import IpNetwork, ListenAddress, SipListen
-from trunkpulse.config.wording import either, shown
+from trunkpulse.config.wording import did_you_mean, either, shown
 from trunkpulse.model import NumberRange, TransportProtocol
 from trunkpulse.sip.grammar import check_host, find_parameter, host_and_port, split_sent_by
 from trunkpulse.sip.request import check_extra_header
@@ -165,6 +165,12 @@ def proxy_uri(text: str) -> str:
 def _reachable(text: str) -> SipUri:
     """A SIP URI whose transport is one that we speak."""
     uri = _parsed(text)
+    if uri.headers:
+        # RFC 3261 19.1.1 gives them a meaning in a request that a person has made from the URI.
+        raise ValueError(
+            "must be a SIP URI without headers, because it only says where an OPTIONS goes; take"
+            " out the question mark and what follows it"
+        )
     named = find_parameter(uri.parameters, "transport")
     if named is not None and named.lower() not in _PROTOCOLS:
         raise ValueError(
@@ -184,7 +190,15 @@ def _parsed(text: str) -> SipUri:
     try:
         return SipUri.parse(text)
     except ValueError as error:
-        raise ValueError(f'must be a SIP URI such as "sip:192.0.2.1:5060", but {error}') from None
+        raise ValueError(
+            f'must be a SIP URI such as "sip:192.0.2.1:5060", but {_as_clause(str(error))}'
+        ) from None
+
+
+def _as_clause(sentence: str) -> str:
+    """``sentence`` to end a longer one: a question at its end goes into brackets."""
+    statement, semicolon, question = sentence.rpartition("; ")
+    return f"{statement} ({question})" if semicolon and question.endswith("?") else sentence
 
 
 def public_address(text: str) -> str:
@@ -216,9 +230,11 @@ def certificate_host(text: str) -> str:
 def profile_name(text: str) -> str:
     """The name of a profile that comes with trunkpulse, or the path of one's own."""
     if text not in BUILT_IN_PROFILES and not is_profile_path(text):
+        near = did_you_mean(text, BUILT_IN_PROFILES)
+        hint = f" (did you mean {shown(near)}?)" if near else ""
         raise ValueError(
             f"must be {either(BUILT_IN_PROFILES)}, or the path of a file of your own such as "
-            f'"profiles/acme.toml", not {shown(text)}'
+            f'"profiles/acme.toml", not {shown(text)}{hint}'
         )
     return text
 

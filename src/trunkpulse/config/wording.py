@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["either", "key_path", "printable", "shown"]
+__all__ = ["did_you_mean", "either", "key_path", "plain_number", "printable", "shown"]
 
 _SHOWN_CHARACTERS = 60
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _LONGEST_SHOWN_NUMBER = 10**18
+_LONGEST_COMPARED = 60
 
 
 def printable(text: str) -> str:
@@ -41,6 +43,17 @@ def shown(value: object) -> str:
 
 def _is_long(number: float) -> bool:
     return isinstance(number, int) and abs(number) >= _LONGEST_SHOWN_NUMBER
+
+
+def plain_number(value: float) -> str:
+    """``5`` for 5.0, which the file may have written as a whole number, and ``14.9`` for 14.9."""
+    return str(int(value) if value.is_integer() else value)
+
+
+def did_you_mean(text: str, choices: Iterable[str]) -> str | None:
+    """The one of ``choices`` that ``text`` was probably meant to be; None if none is near."""
+    near = difflib.get_close_matches(text[:_LONGEST_COMPARED].lower(), list(choices), n=1)
+    return near[0] if near else None
 
 
 def either(choices: Iterable[str]) -> str:

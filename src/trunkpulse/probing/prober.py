@@ -139,8 +139,14 @@ class Prober:
         self._wheel.disarm(target)
 
     def probe_at(self, target: ProbeTarget, moment: float) -> None:
-        """Start the next attempt at ``moment`` (monotonic), unless one is under way."""
+        """Start the next attempt at ``moment`` (monotonic), unless one is under way.
+
+        It starts no sooner after the last one than the target's policy allows.
+        """
         if target.transaction is None and not target.locating:
+            least = target.settings.policy.minimum_interval_seconds
+            if least and target.started:
+                moment = max(moment, target.started + least)
             self._wheel.arm(target, moment)
             self._rearm()
 
@@ -366,8 +372,15 @@ class Prober:
         event = transaction.on_response(code, now)
         if event is TransactionEvent.FINAL:
             self.counts.answers += 1
-            if code in CHALLENGES and self._meets_challenge(target, transaction, data, now):
-                return
+            settings = target.settings
+            if settings.reliable and target.address is not None:
+                settings.transport.settled(transaction.request, target.address)
+            if code >= 400 and settings.identity.credentials is not None:
+                if code not in CHALLENGES:
+                    # It may be what was proved, unasked, with an old nonce: it is asked for anew.
+                    self._challenges.forget(target)
+                elif self._meets_challenge(target, transaction, data, now):
+                    return
             target.transaction = None
             delay = self._sink.answered(target, code, now - transaction.started, data)
             self._next(target, delay, now)

@@ -39,6 +39,10 @@ WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - probes leave by whichever route fi
 LOOPBACK = ("127.0.0.1", "::1")
 
 
+_Key = tuple[int, int, int, tuple[str, bool], str | None]
+"""Ids of policy, identity and transport; our sent-by and whether SIPS; as whom we are seen."""
+
+
 class Nowhere:
     """The transport of a target whose address is not known yet: nothing is sent over it."""
 
@@ -51,6 +55,9 @@ class Nowhere:
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         """Nothing was sent."""
+
+    def settled(self, data: bytes, destination: Address) -> None:
+        """Nothing was asked."""
 
     def certificate(self, destination: Address) -> Certificate | None:
         """Nobody was met."""
@@ -88,7 +95,7 @@ class ProbeSockets:
         self._transports: dict[TransportPlan, MessageTransport] = {}
         # Keyed by identity: while settings live, what they were made of does, so no id is used
         # twice. Those that no target uses any more are gone.
-        self._settings = WeakValueDictionary[tuple[int, int, int, str, str | None], ProbeSettings]()
+        self._settings = WeakValueDictionary[_Key, ProbeSettings]()
         self._unlocated = WeakValueDictionary[tuple[int, int], ProbeSettings]()
 
     def prepare(self, trunks: Iterable[Trunk]) -> None:
@@ -122,7 +129,8 @@ class ProbeSockets:
         if transport is None:
             transport = self._transports[plan] = self._open_transport(plan, self._receiver)
         sent_by = self._sent_by(transport, server.address)
-        return self._settings_for(policy, identity, transport, sent_by, None)
+        secure = way.scheme == "sips" or (identity.request_uri or "").startswith("sips:")
+        return self._settings_for(policy, identity, transport, (sent_by, secure), None)
 
     def has_route(self, server: Server) -> bool:
         """False if nothing that this machine sends could get to ``server``."""
@@ -142,9 +150,9 @@ class ProbeSockets:
         That is ``host:port``, or the host alone over connections: then the port of Contact is where
         we listen.
         """
-        sent_by = self._sent_by(settings.transport, address)
+        ours = self._sent_by(settings.transport, address), settings.secure
         return self._settings_for(
-            settings.policy, settings.identity, settings.transport, sent_by, public
+            settings.policy, settings.identity, settings.transport, ours, public
         )
 
     def _settings_for(
@@ -152,25 +160,33 @@ class ProbeSockets:
         policy: KeepalivePolicy,
         identity: ProbeIdentity,
         transport: MessageTransport,
-        sent_by: str,
+        ours: tuple[str, bool],
         public: str | None,
     ) -> ProbeSettings:
-        key = (id(policy), id(identity), id(transport), sent_by, public)
+        """``ours`` is our sent-by, and whether we are asked for by SIPS."""
+        key = (id(policy), id(identity), id(transport), ours, public)
         settings = self._settings.get(key)
         if settings is None:
-            options = self._options(identity, transport.protocol, sent_by, public)
-            settings = self._settings[key] = ProbeSettings(policy, identity, options, transport)
+            options = self._options(identity, transport.protocol, ours, public)
+            settings = ProbeSettings(policy, identity, options, transport, secure=ours[1])
+            self._settings[key] = settings
         return settings
 
     def _options(
-        self, identity: ProbeIdentity, protocol: TransportProtocol, sent_by: str, public: str | None
+        self,
+        identity: ProbeIdentity,
+        protocol: TransportProtocol,
+        ours: tuple[str, bool],
+        public: str | None,
     ) -> SharedOptions:
+        sent_by, secure = ours
         contact = identity.contact_uri
         if contact is None and public is not None:
-            contact = f"sip:{public}"
+            contact = f"{'sips' if secure else 'sip'}:{public}"
             if protocol.reliable:
                 _, port = split_sent_by(sent_by)
-                contact += f"{'' if port is None else f':{port}'};transport={protocol}"
+                contact += "" if port is None else f":{port}"
+                contact += "" if secure else f";transport={protocol}"
         return SharedOptions(
             sent_by=sent_by,
             from_uri=identity.from_uri,
@@ -182,6 +198,7 @@ class ProbeSockets:
             advertised=identity.advertised_address,
             user_agent=self._user_agent,
             transport=protocol.value.upper(),
+            secure=secure,
         )
 
     def _sent_by(self, transport: MessageTransport, destination: Address) -> str:

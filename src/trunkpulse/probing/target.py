@@ -74,6 +74,8 @@ class ProbeSettings:
     identity: ProbeIdentity
     options: SharedOptions
     transport: MessageTransport
+    secure: bool = False
+    """True if what it is asked for is a SIPS URI (RFC 3261 26.2.2)."""
     reliable: bool = field(init=False)
     """True if the transport itself repeats what is lost."""
     learns_address: bool = field(init=False)
@@ -236,8 +238,9 @@ class ProbeTarget:
     def forget(self) -> None:
         """Back to UNKNOWN: what was seen before no longer counts."""
         self.run = Run(TargetState.UNKNOWN)
-        self.attempts = None
         self.failure = None
+        if self.quiet_until is None:
+            self.attempts = None  # otherwise what the far side asked for still holds
 
     @property
     def quiet_until(self) -> float | None:

@@ -116,6 +116,7 @@ class SharedOptions:
         headers: Sequence[tuple[str, str]] = (),
         user_agent: str = "trunkpulse",
         transport: str = "UDP",
+        secure: bool = False,
     ) -> None:
         """``sent_by`` is the ``host:port`` of the socket as the far side shall see it.
 
@@ -124,6 +125,7 @@ class SharedOptions:
         ``from_uri`` defaults to ``sip:ping@`` the sent-by's host: some far sides block a sender
         whose From equals their To. ``to_uri`` defaults to the target's URI, ``contact_uri`` to the
         sent-by. ``routes`` are the URIs of the proxies to pass, in order (RFC 3261 §8.1.2).
+        ``secure`` is for targets and routes that are SIPS: then so is Contact (§8.1.1.8).
         ``max_forwards`` is 0 to 255; with 0 the next hop answers 483 (§8.1.1.6). Raises
         ``SipError``.
         """
@@ -136,6 +138,8 @@ class SharedOptions:
         sender = SipUri.parse(from_uri) if from_uri else SipUri("sip", "ping", None, host)
         if contact_uri:
             contact = SipUri.parse(contact_uri)
+        elif secure:
+            contact = SipUri("sips", None, None, host, port)
         else:
             over = () if transport.upper() == "UDP" else (("transport", transport.lower()),)
             contact = SipUri("sip", None, None, host, port, over)

@@ -97,6 +97,28 @@ async def test_one_command_answers_over_udp_tcp_and_tls_at_once(tmp_path: Path) 
     assert (child.returncode, out, err) == (0, b"3 messages arrived, 3 answered\n", b"")
 
 
+async def test_a_tls_handshake_that_fails_is_told_and_counted(tmp_path: Path) -> None:
+    us = Authority(tmp_path).issue("sbc.example.com")
+    identity = ("--cert", str(us.cert_file), "--key", str(us.key_file))
+    async with process("respond", *TLS, *identity, "--verbose") as child:
+        port = int((await line_of(child.stdout)).rpartition(":")[2])
+        distrustful = ssl.create_default_context()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await ask_over_connection(port, distrustful)
+        distrust = await line_of(child.stdout)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(OPTIONS)  # in the clear
+        in_the_clear = await line_of(child.stdout)
+        writer.close()
+        child.send_signal(signal.SIGINT)
+        out, _ = await child.communicate()
+    assert "  tls:127.0.0.1:" in distrust
+    # asyncio's clients hang up without the alert that says why.
+    assert distrust.endswith("  the TLS handshake failed (it ended early)")
+    assert "  the TLS handshake failed (" in in_the_clear
+    assert out == b"0 messages arrived, 2 TLS handshakes failed\n"
+
+
 async def test_an_echo_carries_the_request_and_a_refusal_when_to_come_back() -> None:
     async with process("respond", *UDP, "--echo") as child:
         greeting = await line_of(child.stdout)
@@ -143,18 +165,60 @@ async def test_a_certificate_that_is_not_there_is_one_sentence_that_names_it(
     assert "none.pem" in outcome.complaint
 
 
+async def test_a_certificate_without_its_key_is_told_apart_from_what_is_no_certificate(
+    tmp_path: Path,
+) -> None:
+    us = Authority(tmp_path).issue("sbc.example.com")
+    (tmp_path / "no.pem").write_text("no certificate\n")
+    alone = await command("respond", *TLS, "--cert", str(us.cert_file))
+    assert alone.code == 2
+    assert alone.complaint == (
+        f"The private key of the certificate {us.cert_file} is missing; add its file with --key,"
+        " --key-file or, in a configuration, key_file."
+    )
+    neither = await command("respond", *TLS, "--cert", str(tmp_path / "no.pem"))
+    assert neither.code == 2
+    assert "no.pem cannot be used (not pem); check the file." in neither.complaint
+
+
+async def test_a_certificate_and_its_key_may_share_a_file(tmp_path: Path) -> None:
+    us = Authority(tmp_path).issue("sbc.example.com")
+    both = tmp_path / "both.pem"
+    both.write_bytes(us.key_file.read_bytes() + us.cert_file.read_bytes())
+    async with process("respond", *TLS, "--cert", str(both)) as child:
+        assert (await line_of(child.stdout)).startswith(GREETING.format(200, "tls"))
+
+
+async def test_any_free_port_may_be_asked_for_twice() -> None:
+    async with process("respond", *UDP, *UDP) as child:
+        greetings = [await line_of(child.stdout) for _ in range(2)]
+    assert len({greeting.rpartition(":")[2] for greeting in greetings}) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [
         (["--listen", "127.0.0.1:5060"], '"udp:"'),
         (["--listen", "sctp:127.0.0.1:5060"], '"udp:", "tcp:" or "tls:"'),
         ([*UDP, "--listen", "udp:localhost:5060"], "udp:localhost:5060"),
-        ([*UDP, "--code", "100"], "--code"),
-        ([*UDP, "--loss", "1.5"], "--loss"),
-        ([*UDP, "--delay", "nan"], "--delay"),
-        ([*UDP, "--rate", "0"], "--rate"),
+        ([*UDP, "--code", "100"], '--code must be a whole number from 200 to 699, not "100".'),
+        ([*UDP, "--code", "2OO"], '--code must be a whole number from 200 to 699, not "2OO".'),
+        ([*UDP, "--loss", "1.5"], '--loss must be a share from 0 to 1, not "1.5".'),
+        ([*UDP, "--loss", "nan"], '--loss must be a share from 0 to 1, not "nan".'),
+        ([*UDP, "--loss", "x"], '--loss must be a share from 0 to 1, not "x".'),
+        ([*UDP, "--delay", "nan"], '--delay must be from 0 to 3600 seconds, not "nan".'),
+        ([*UDP, "--rate", "0"], '--rate must be a whole number from 1 to 1000000, not "0".'),
+        ([*UDP, "--count", "0"], '--count must be a whole number from 1 to 1000000, not "0".'),
+        ([*UDP, "--code", "404", "--echo"], "--echo goes with --code 200 to 299 only, not with"),
+        (
+            ["--listen", "tcp:127.0.0.1:5069", *UDP, "--listen", "TCP:127.0.0.1:5069"],
+            "--listen tcp:127.0.0.1:5069 is listed twice; take one out.",
+        ),
         ([*UDP, "--retry-after", "5"], "--retry-after goes with --code"),
-        ([*UDP, "--retry-after", "-1", "--code", "503"], "--retry-after"),
+        (
+            [*UDP, "--retry-after", "-1", "--code", "503"],
+            '--retry-after must be a whole number from 0 to 86400, not "-1".',
+        ),
         ([*TCP, *TLS], "needs a certificate; name its PEM file with --cert"),
         ([*UDP, "--cert", "a.pem"], "with --listen tls: only"),
         ([*TCP, "--ca", "a.pem"], "with --listen tls: only"),

@@ -107,6 +107,11 @@ MISTAKES = [
     mistake("no port to listen on", '[sip]\nlisten = ["tcp:127.0.0.1"]', "sip.listen[0]", "a port"),
     mistake("bare IPv6", '[sip]\nlisten = ["udp:::1:5060"]', "sip.listen[0]", "[::1]:5061"),
     mistake(
+        "listening twice",
+        '[sip]\nlisten = ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060", "UDP:127.0.0.1:05060"]',
+        'sip.listen[2] is listed twice, "udp:127.0.0.1:5060"; take one out.',
+    ),
+    mistake(
         "listener without a certificate",
         '[sip]\nlisten = ["tls:127.0.0.1:1"]',
         "sip.tls must be set for those who connect over TLS, such as "
@@ -167,6 +172,18 @@ MISTAKES = [
         "1 to 64 SIP URIs",
     ),
     mistake("bad URI", '[[trunks]]\nid = "a"\ntargets = ["tel:1"]', "targets[0]", "a SIP URI"),
+    mistake(
+        "IPv6 without brackets",
+        '[[trunks]]\nid = "a"\ntargets = ["sip:2001:db8::1"]',
+        "targets[0]",
+        "has a colon too many (is it IPv6 without brackets?).",
+    ),
+    mistake(
+        "headers in a target",
+        '[[trunks]]\nid = "a"\ntargets = ["sip:192.0.2.1?x=y"]',
+        'trunks[0].targets[0] (trunk "a") must be a SIP URI without headers, because it only says'
+        " where an OPTIONS goes; take out the question mark and what follows it.",
+    ),
     mistake(
         "sips over UDP",
         '[[trunks]]\nid = "a"\ntargets = ["sips:x;transport=udp"]',
@@ -267,6 +284,14 @@ MISTAKES = [
         'trunks[0].profile (trunk "a") must be "generic", "twilio", "teams" or "genesys", or the'
         ' path of a file of your own such as "profiles/acme.toml", not "acme".',
     ),
+    *(
+        mistake(
+            f"profile {written}",
+            TRUNK + f'profile = "{written}"',
+            f'not "{written}" (did you mean "{meant}"?).',
+        )
+        for written, meant in (("twillio", "twilio"), ("Twilio", "twilio"), ("team", "teams"))
+    ),
     mistake(
         "no such file of a profile",
         TRUNK + 'profile = "acme.toml"',
@@ -284,6 +309,11 @@ MISTAKES = [
         for key in ("interval_seconds", "confirm_interval_seconds", "down_interval_seconds")
     ),
     mistake(
+        "a whole number below the profile's limit",
+        TRUNK + 'profile = "twilio"\n[trunks.keepalive]\ninterval_seconds = 5',
+        'minimum_interval_seconds of profile "twilio", not 5.',
+    ),
+    mistake(
         "teams over UDP",
         TEAMS.replace(";transport=tls", ""),
         'trunks[0].targets[0] (trunk "a") must be reached over TLS, as profile "teams" requires;'
@@ -293,6 +323,16 @@ MISTAKES = [
         "teams by SIPS",
         TEAMS.replace("sip:sip.", "sips:sip."),
         'must begin with "sip:", as profile "teams" requires, not "sips:sip.pstnhub',
+    ),
+    mistake(
+        "teams by SIPS and without a transport",
+        TEAMS.replace("sip:sip.", "sips:sip.").replace(";transport=tls", ""),
+        'must begin with "sip:" and have ";transport=tls", as profile "teams" requires, not "sips:',
+    ),
+    mistake(
+        "teams over UDP with a server name",
+        TEAMS.replace(";transport=tls", "") + 'tls = { server_name = "sbc.example.com" }',
+        'trunks[0].targets[0] (trunk "a") must be reached over TLS, as profile "teams" requires;',
     ),
     mistake(
         "teams through a proxy over TCP",
@@ -522,7 +562,7 @@ MISTAKES = [
                 "no key anywhere",
                 'cert_file = "me.pem"',
                 "cert_file",
-                "me.pem, which holds no private key in PEM",
+                "me.pem, which holds no private key; name its key in key_file.",
             ),
             (
                 "key of another",

@@ -173,6 +173,7 @@ def test_the_documented_example_means_what_it_says(tmp_path: Path, pem_files: Pe
                     cert_file=str(tmp_path / "me.pem"),
                     key_file=str(tmp_path / "me.key"),
                     server_name="sbc.example.com",
+                    stamp=FileStamps().of(*(str(tmp_path / name) for name in PEM_FILES)),
                 ),
             ),
             managed_by="edge.toml",
@@ -271,13 +272,15 @@ def test_who_listens_for_tls_shows_a_certificate(tmp_path: Path, pem_files: PemF
     listen = '[sip]\nlisten = ["tls:127.0.0.1:5061"]\n'
     sip = load(tmp_path, f"{listen}tls = {{ {files} }}").sip
     assert sip.listen == (SipListen(TransportProtocol.TLS, "127.0.0.1", 5061),)
-    assert sip.tls == ServerTls(
+    assert sip.tls is not None
+    assert replace(sip.tls, stamp=()) == ServerTls(
         cert_file=str(tmp_path / "me.pem"),
         key_file=str(tmp_path / "me.key"),
         ca_file=str(tmp_path / "ca.pem"),
     )
     both = load(tmp_path, f'{listen}tls = {{ cert_file = "{tmp_path}/both.pem" }}').sip
-    assert both.tls == ServerTls(cert_file=str(tmp_path / "both.pem"))
+    assert both.tls is not None
+    assert replace(both.tls, stamp=()) == ServerTls(cert_file=str(tmp_path / "both.pem"))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,7 @@ def test_a_trunk_overrides_the_requests_of_its_profile_key_by_key(
     assert found.credentials is not None
     assert (found.credentials.username, found.credentials.password) == ("acme", "hunter2")
     # A path starts from the folder of the file that it stands in.
-    assert found.tls == TlsSettings(
+    assert replace(found.tls, stamp=()) == TlsSettings(
         ca_file=str(tmp_path / "profiles/ca.pem"),
         cert_file=str(tmp_path / "both.pem"),
         server_name="sbc.example",
@@ -197,7 +198,7 @@ def test_trunks_with_a_profile_share_their_settings(tmp_path: Path) -> None:
             ),
             (
                 "keepalive.confirm_interval_seconds must be at least 9,"
-                " the minimum_interval_seconds of this profile, not 5."
+                " the minimum_interval_seconds of this profile, not 5.\n"
             ),
         ),
         (
@@ -218,7 +219,8 @@ def test_a_mistake_in_a_profile_names_the_profile_once(
     (found,) = problems(
         tmp_path, name, own=f'[[trunks]]\nid = "b"\ntargets = ["sip:x"]\nprofile = "{name}"'
     )
-    assert found.startswith(f"profiles/acme.toml: {sentence}")
+    # A sentence that ends in a line break is the whole of it.
+    assert f"{found}\n".startswith(f"profiles/acme.toml: {sentence}")
     assert found.isprintable()
     assert "hunter2" not in found
 
@@ -231,6 +233,58 @@ def test_a_profile_of_ones_own_may_require_what_the_others_do(tmp_path: Path) ->
         'edge.toml: trunks[0].targets[0] (trunk "a") must begin with "sips:", as profile'
         ' "profiles/acme.toml" requires, not "sip:x;transport=tls".'
     )
+
+
+TEAMS_CONTACT = (
+    'edge.toml: trunks[0].advanced.contact_uri (trunk "a") must be a SIP URI of a full domain name'
+    ' without a user, such as "sip:sbc.example.com:5061;transport=tls", as profile "teams"'
+    " requires."
+)
+TEAMS_FROM = (
+    'edge.toml: trunks[0].advanced.from_uri (trunk "a") must be {}, the host of contact_uri'
+    ' without a user, as profile "teams" requires.'
+)
+ANY_DOMAIN = 'such as "sip:sbc.example.com"'
+
+
+@pytest.mark.parametrize(
+    ("advanced", "expected"),
+    [
+        ("", [TEAMS_CONTACT, TEAMS_FROM.format(ANY_DOMAIN)]),
+        (
+            'contact_uri = "sip:192.0.2.1"\nfrom_uri = "sip:192.0.2.1"',
+            [TEAMS_CONTACT, TEAMS_FROM.format(ANY_DOMAIN)],
+        ),
+        (
+            'contact_uri = "sip:me@pbx.example.com"\nfrom_uri = "sip:me@pbx.example.com"',
+            [TEAMS_CONTACT, TEAMS_FROM.format('"sip:pbx.example.com"')],
+        ),
+        ('from_uri = "sip:sbc.example.com"', [TEAMS_CONTACT]),
+    ],
+)
+def test_everything_that_a_profile_requires_and_misses_is_told_at_once(
+    advanced: str, expected: list[str], tmp_path: Path
+) -> None:
+    assert problems(tmp_path, "teams", advanced=advanced) == expected
+    over_udp = problems(tmp_path, "teams", advanced=advanced, target="sip:sbc.example.com")
+    assert over_udp[0].startswith('edge.toml: trunks[0].targets[0] (trunk "a") must be reached')
+    assert over_udp[1:] == expected
+
+
+def test_a_key_that_the_profile_has_set_is_called_the_profiles(tmp_path: Path) -> None:
+    name = acme(tmp_path, 'description = "Acme"\n[advanced]\nusername = "acme"\n')
+    own = 'username = "me"'
+    by_profile, by_trunk = (problems(tmp_path, name, advanced=each)[0] for each in ("", own))
+    assert by_profile == by_trunk.removesuffix(".") + (
+        ' (profile "profiles/acme.toml" sets username).'
+    )
+
+
+def test_a_sender_need_not_follow_a_contact_that_may_be_left_out(tmp_path: Path) -> None:
+    name = acme(tmp_path, 'description = "Acme"\n[requires]\nfrom_at_contact_host = true\n')
+    assert trunk(tmp_path, name).identity.from_uri is None
+    (found,) = problems(tmp_path, name, advanced='contact_uri = "sip:192.0.2.1"')
+    assert 'must be "sip:192.0.2.1", the host of contact_uri' in found
 
 
 def test_a_profile_may_stand_beside_the_configuration_or_anywhere(tmp_path: Path) -> None:

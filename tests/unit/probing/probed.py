@@ -28,10 +28,15 @@ class Wire:
     obstacle: Obstacle | None = None
     """What ``withdraw`` finds in the way."""
     withdrawn: list[bytes] = field(default_factory=list)
+    answered: list[tuple[bytes, Address]] = field(default_factory=list)
+    """What was told to be settled."""
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         self.withdrawn.append(data)
         return self.obstacle
+
+    def settled(self, data: bytes, destination: Address) -> None:
+        self.answered.append((data, destination))
 
     def certificate(self, destination: Address) -> Certificate | None:
         return None

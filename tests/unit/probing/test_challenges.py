@@ -172,3 +172,21 @@ def test_a_trunk_that_is_given_other_credentials_forgets_the_old_ones() -> None:
         assert digest_of(probed.requests()[3])["username"] == "bob"
 
     run_virtual(story)
+
+
+def test_a_refusal_of_what_was_proved_unasked_makes_the_next_attempt_begin_anew() -> None:
+    async def story() -> None:
+        probed = Bench(URI, identity=ALICE)
+        target = probed.targets[0]
+        probed.prober.probe_at(target, probed.clock.monotonic())
+        await probed.clock.advance(0.02)
+        probed.arrive(challenge(probed.requests()[0], "n1"))
+        probed.arrive(answer(probed.requests()[1], 200))
+        for code in (403, 200):
+            probed.prober.probe_at(target, probed.clock.monotonic())
+            await probed.clock.advance(0.02)
+            probed.arrive(answer(probed.requests()[-1], code))
+        assert "Authorization" in probed.requests()[2].headers
+        assert "Authorization" not in probed.requests()[3].headers
+
+    run_virtual(story)

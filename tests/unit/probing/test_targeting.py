@@ -140,10 +140,15 @@ def test_each_place_that_a_name_leads_to_is_a_target_of_its_own() -> None:
 
 def test_the_contact_says_over_what_we_are_reached() -> None:
     def story() -> None:
-        (target,) = Ground().targeting.retarget(trunk("sips:192.0.2.3"), ()).targets
-        request = target.settings.options.render(target.request_uri, b"b", b"t", b"c", 1)
-        assert b"Via: SIP/2.0/TLS 127.0.0.1:40000" in request
-        assert b";transport=tls>" in request
+        ours = trunk("sip:192.0.2.3;transport=tls", "sips:192.0.2.3")
+        plain, secure = (
+            target.settings.options.render(target.request_uri, b"b", b"t", b"c", 1)
+            for target in Ground().targeting.retarget(ours, ()).targets
+        )
+        assert b"Via: SIP/2.0/TLS 127.0.0.1:40000" in plain
+        assert b"\r\nContact: <sip:127.0.0.1:40000;transport=tls>\r\n" in plain
+        # Whom one asks for by SIPS is to be reached by SIPS too (RFC 3261 8.1.1.8).
+        assert b"\r\nContact: <sips:127.0.0.1:40000>\r\n" in secure
 
     in_loop(story)
 

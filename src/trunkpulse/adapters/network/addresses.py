@@ -66,7 +66,7 @@ class HostAddresses:
         name = host.lower().removesuffix(".")
         if name == "localhost" or name.endswith(".localhost"):
             return Known(((_LOOPBACK, port),), None)
-        if listed := _addresses(self._hosts.addresses(name), port):
+        if listed := _addresses(filter(_is_place, self._hosts.addresses(name)), port):
             return Known(listed, FILE_TTL_SECONDS)
         return None
 
@@ -109,8 +109,11 @@ def _shorter(*said: Said) -> float:
 
 
 def _is_place(literal: str) -> bool:
-    """False for what a name server says to mean nowhere: sent to 0.0.0.0 it would reach us."""
-    address = ipaddress.ip_address(literal)
+    """False for what is said to mean nowhere (0.0.0.0 would reach ourselves), or means nothing."""
+    try:
+        address = ipaddress.ip_address(literal)
+    except ValueError:
+        return False
     return not (address.is_unspecified or address.is_multicast)
 
 

@@ -9,21 +9,24 @@ far as a message.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import socket
 import ssl
 from collections import Counter
+from collections.abc import Callable
 from typing import Final, Self
 
 from trunkpulse.adapters.network.connection import Connection
 from trunkpulse.adapters.network.errors import BindFailed
-from trunkpulse.adapters.network.tls import server_context
+from trunkpulse.adapters.network.tls import failure_words, server_context
 from trunkpulse.config.settings import ServerTls
 from trunkpulse.model import FailureKind, TransportProtocol
 from trunkpulse.ports import Address, Certificate, Clock, MessageReceiver, Obstacle
 
-__all__ = ["StreamListener"]
+__all__ = ["StreamListener", "TurnedAway"]
+
+TurnedAway = Callable[[Address, str], None]
+"""Is told whose TLS handshake came to nothing, and why, as a phrase for a person."""
 
 CONNECTIONS_LIMIT: Final = 1000
 PER_HOST_LIMIT: Final = 100
@@ -47,6 +50,7 @@ class StreamListener:
         receiver: MessageReceiver,
         clock: Clock,
         *,
+        turned_away: TurnedAway | None,
         connections_limit: int,
         per_host_limit: int,
         idle_seconds: float,
@@ -58,6 +62,7 @@ class StreamListener:
         self._context = context
         self._receiver = receiver
         self._clock = clock
+        self._turned_away = turned_away
         self._connections_limit = connections_limit
         self._per_host_limit = per_host_limit
         self._idle_seconds = idle_seconds
@@ -70,6 +75,8 @@ class StreamListener:
         self._closed = False
         self.refused = 0
         """Connections that were one too many."""
+        self.failed_handshakes = 0
+        """Connections over TLS that never got as far as a message."""
         self.timed_out = 0
         """Connections that were idle, or slow with a message."""
         self._round = self._loop.call_later(ROUND_SECONDS, self._look_after)
@@ -85,14 +92,15 @@ class StreamListener:
         clock: Clock,
         *,
         tls: ServerTls | None = None,
+        turned_away: TurnedAway | None = None,
         connections_limit: int = CONNECTIONS_LIMIT,
         per_host_limit: int = PER_HOST_LIMIT,
         idle_seconds: float = IDLE_SECONDS,
     ) -> Self:
         """Await connections on ``local`` (port 0: any free one).
 
-        ``tls`` is needed for TLS. Raises BindFailed, and TlsUnusable for a file that cannot be
-        used.
+        ``tls`` is needed for TLS. ``turned_away`` is told of each handshake that fails. Raises
+        BindFailed, and TlsUnusable for a file that cannot be used.
         """
         context = None
         if protocol is TransportProtocol.TLS:
@@ -105,6 +113,7 @@ class StreamListener:
             context,
             receiver,
             clock,
+            turned_away=turned_away,
             connections_limit=connections_limit,
             per_host_limit=per_host_limit,
             idle_seconds=idle_seconds,
@@ -138,6 +147,9 @@ class StreamListener:
         """Nothing is kept of what was written."""
         del data, destination
         return None
+
+    def settled(self, data: bytes, destination: Address) -> None:
+        """Nothing is kept of what was written."""
 
     def certificate(self, destination: Address) -> Certificate | None:
         """Nobody is asked who they are after the handshake."""
@@ -198,13 +210,18 @@ class StreamListener:
 
     async def _welcome(self, caller: _Inbound, sock: socket.socket) -> None:
         caller.is_with_the_loop = True
-        with contextlib.suppress(OSError):  # why a stranger's handshake failed is of no account
+        try:
             await self._loop.connect_accepted_socket(
                 lambda: caller,
                 sock,
                 ssl=self._context,
                 ssl_handshake_timeout=None if self._context is None else HANDSHAKE_SECONDS,
             )
+        except OSError as problem:
+            if self._context is not None and not self._closed:
+                self.failed_handshakes += 1
+                if self._turned_away is not None:
+                    self._turned_away(caller.peer, failure_words(problem))
 
     def _welcomed(self, caller: _Inbound, sock: socket.socket, welcome: asyncio.Task[None]) -> None:
         self._welcomes.discard(welcome)
@@ -288,6 +305,8 @@ def _listening(local: tuple[str, int]) -> socket.socket:
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it: no answer waits until what went before it is acknowledged.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(local)

@@ -71,7 +71,9 @@ def name_servers(text: str, port: int) -> dns.asyncresolver.Resolver:
     """A resolver as resolv.conf(5) says; raises ``dns.exception.DNSException``."""
     resolver = dns.asyncresolver.Resolver(configure=False)
     resolver.port = port
-    resolver.read_resolv_conf(io.StringIO("".join(filter(_is_usable, text.splitlines(True)))))
+    # Not splitlines: it sees ends of lines where dnspython sees none.
+    lines = text.replace("\r\n", "\n").split("\n")
+    resolver.read_resolv_conf(io.StringIO("\n".join(filter(_is_usable, lines))))
     # "options timeout:0" would ask again and again without listening for an answer.
     resolver.timeout = max(resolver.timeout, _SHORTEST_TRY_SECONDS)
     return resolver
@@ -79,7 +81,7 @@ def name_servers(text: str, port: int) -> dns.asyncresolver.Resolver:
 
 def _names(text: str) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         address, *given = line.partition("#")[0].split() or [""]
         for name in given:
             names.setdefault(name.lower().removesuffix("."), []).append(address)

@@ -94,7 +94,7 @@ class NameServers:
                 " name server to ask"
             )
             return Said(failure=said, certain=False, cause=error)
-        except dns.exception.DNSException as error:
+        except (dns.exception.DNSException, ValueError) as error:
             said = f"{self._resolv_conf} names no name server that can be asked"
             return Said(failure=said, certain=False, cause=error)
         return await self._ask(servers, asked, kind, deadline)

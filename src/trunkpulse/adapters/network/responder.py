@@ -31,7 +31,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Self
 
-from trunkpulse.adapters.network.listener import StreamListener
+from trunkpulse.adapters.network.listener import StreamListener, TurnedAway
 from trunkpulse.adapters.network.udp import UdpTransport
 from trunkpulse.config.settings import IpNetwork, ServerTls, SipListen
 from trunkpulse.model import FailureKind, TransportProtocol
@@ -94,6 +94,8 @@ class ResponderCounts:
     """What became of the messages so far."""
 
     fates: dict[Fate, int] = field(default_factory=lambda: dict.fromkeys(Fate, 0))
+    failed_handshakes: int = 0
+    """Connections over TLS that never got as far as a message."""
     send_failures: int = 0
     """Answers that could not be sent, or whose receiver had gone."""
 
@@ -168,16 +170,28 @@ class OptionsResponder:
         rng: random.Random,
         tls: ServerTls | None = None,
         heard: Heard | None = None,
+        turned_away: TurnedAway | None = None,
         answers: MessageReceiver | None = None,
     ) -> Self:
-        """As ``listen``, over the protocol of ``place``; for TLS alone ``tls`` says who we are."""
+        """As ``listen``, over the protocol of ``place``; for TLS alone ``tls`` says who we are.
+
+        ``turned_away`` is told of each TLS handshake that fails.
+        """
         local = (place.host, place.port)
         if place.protocol is TransportProtocol.UDP:
             return cls.listen(local, settings, clock=clock, rng=rng, heard=heard, answers=answers)
         identity = tls if place.protocol is TransportProtocol.TLS else None
         responder = cls(settings, rng=rng, heard=heard, answers=answers)
+
+        def count(peer: Address, words: str) -> None:
+            responder.counts.failed_handshakes += 1
+            if turned_away is not None:
+                turned_away(peer, words)
+
         responder.serve(
-            await StreamListener.listen(place.protocol, local, responder, clock, tls=identity)
+            await StreamListener.listen(
+                place.protocol, local, responder, clock, tls=identity, turned_away=count
+            )
         )
         return responder
 

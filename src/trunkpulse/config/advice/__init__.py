@@ -8,6 +8,7 @@ from trunkpulse.config.advice.calls import on_route, on_secret_files, on_stream,
 from trunkpulse.config.advice.item import Advice
 from trunkpulse.config.advice.pacing import on_keepalive, on_shared_addresses
 from trunkpulse.config.advice.requests import on_certificates, on_requests
+from trunkpulse.config.advice.sources import on_sources
 from trunkpulse.config.settings import Config
 
 __all__ = ["Advice", "advise"]
@@ -16,11 +17,13 @@ __all__ = ["Advice", "advise"]
 def advise(config: Config, now: datetime | None = None) -> list[Advice]:
     """What to reconsider, in the order of the file; empty if there is nothing.
 
-    ``now`` is what expiry is measured from, None: this moment. Files of certificates are read.
+    ``now`` is what expiry is measured from, None: this moment. Files of certificates are read, and
+    this machine is asked whether it has the addresses that probes shall leave from.
     """
     return [
         *on_secret_files(config.exposed_secret_files),
         *on_certificates(config, now or datetime.now(UTC)),
+        *on_sources(config),
         *on_keepalive(config),
         *on_requests(config),
         *on_shared_addresses(config),

@@ -27,11 +27,19 @@ def on_certificates(config: Config, now: datetime) -> Iterator[Advice]:
     for trunk in config.trunks:
         if trunk.enabled and trunk.identity.tls.cert_file is not None:
             using.setdefault(trunk.identity.tls.cert_file, []).append(trunk)
-    files = {file: named("trunk", trunks) for file, trunks in using.items()}
+    files = {
+        file: (named("trunk", trunks), "far sides that ask for it refuse us")
+        for file, trunks in using.items()
+    }
     if config.sip.tls is not None:
         file = config.sip.tls.cert_file
-        files[file] = f"[sip] and {files[file]}" if file in files else "[sip]"
-    for file, where in files.items():
+        refused = "those who connect to us over TLS refuse us"
+        if file in files:
+            trunks_named, refused_too = files[file]
+            files[file] = f"[sip] and {trunks_named}", f"{refused}, and {refused_too}"
+        else:
+            files[file] = "[sip]", refused
+    for file, (where, refusal) in files.items():
         until = expiry(file)
         if until is None or until - now > _EXPIRES_SOON:
             continue
@@ -41,16 +49,15 @@ def on_certificates(config: Config, now: datetime) -> Iterator[Advice]:
                 "certificate_expired",
                 "warning",
                 where,
-                f"the certificate in {file} expired on {day}, so far sides that ask for it refuse"
-                " us; renew it.",
+                f"the certificate in {file} expired on {day}, so {refusal}; renew it.",
             )
         else:
             yield Advice(
                 "certificate_expiring",
                 "warning",
                 where,
-                f"the certificate in {file} expires on {day}, and from then on far sides that ask"
-                " for it refuse us; renew it before.",
+                f"the certificate in {file} expires on {day}, and from then on {refusal}; renew it"
+                " before.",
             )
 
 
@@ -69,14 +76,19 @@ def on_requests(config: Config) -> Iterator[Advice]:
 
 
 def _on_verification(identity: ProbeIdentity, trunks: Sequence[Trunk]) -> Iterator[Advice]:
-    if not identity.tls.verify and any(map(leaves_this_machine, trunks)):
-        yield Advice(
-            "tls_not_verified",
-            "warning",
-            named("trunk", trunks),
+    if identity.tls.verify or not any(map(leaves_this_machine, trunks)):
+        return
+    if identity.tls.ca_file is None:
+        advice = (
             "tls.verify is false, so anybody on the way can pose as the far side; set ca_file to"
-            " the authority that signed its certificate, or server_name to the name in it.",
+            " the authority that signed its certificate, or server_name to the name in it."
         )
+    else:
+        advice = (
+            "tls.verify is false, so ca_file is of no use and anybody on the way can pose as the"
+            " far side; take verify = false out."
+        )
+    yield Advice("tls_not_verified", "warning", named("trunk", trunks), advice)
 
 
 def _on_sender(identity: ProbeIdentity, trunks: Sequence[Trunk]) -> Iterator[Advice]:
@@ -172,7 +184,7 @@ def _on_credentials(identity: ProbeIdentity, trunks: Sequence[Trunk]) -> Iterato
         if ignored:
             yield Advice(
                 "challenge_healthy",
-                "info",
+                "warning",
                 named("trunk", [trunk for trunk in trunks if trunk.keepalive is policy]),
                 f"healthy_responses contains {' and '.join(ignored)} although there are"
                 " credentials, so a wrong password goes unnoticed; take it out.",
