@@ -121,7 +121,7 @@ class MessageReceiver(Protocol):
 class MessageTransport(Protocol):
     """One way to send to any number of targets: a UDP socket, or connections that are reused.
 
-    The receiver is never called from within ``send`` or ``withdraw``.
+    The receiver is never called from within ``send``, ``withdraw`` or ``settled``.
     """
 
     @property
@@ -136,10 +136,14 @@ class MessageTransport(Protocol):
         """Send without blocking; a failure is reported to the receiver, never raised."""
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
-        """Nobody waits for an answer to ``data`` any more; why it never left, None if it did.
+        """Nobody waits for an answer to ``data`` any more; what stood in its way, None if nothing.
 
-        A connection that has been silent since ``data`` left is not used again.
+        It never left, or an answer began and did not end. A connection that is stuck so, or that
+        has been silent since ``data`` left, is not used again.
         """
+
+    def settled(self, data: bytes, destination: Address) -> None:
+        """The request ``data`` has its answer, over whichever connection it came."""
 
     def certificate(self, destination: Address) -> Certificate | None:
         """The certificate last shown by ``destination``; None without one."""

@@ -248,6 +248,23 @@ def test_an_answered_or_unknown_request_is_withdrawn_without_an_obstacle(
     run(story)
 
 
+def test_whatever_is_settled_the_next_message_leaves(run: Run, world: World) -> None:
+    async def story() -> None:
+        async with world.pair() as (near, asking, far):
+            to = far.transport.local_address
+            from_outside(near, lambda: asking.settled(request(1), to))
+            asking.send(request(2), to)
+            await near.answers(1)
+            for transport in (asking, far.transport):
+                from_outside(near, lambda: transport.settled(request(2), to))  # noqa: B023 - now
+            assert asking.withdraw(request(2), to) is None
+            asking.send(request(3), to)
+            await near.answers(2)
+            assert near.failures == []
+
+    run(story)
+
+
 def test_a_certificate_is_known_where_there_is_one(run: Run, world: World) -> None:
     async def story() -> None:
         async with world.pair() as (near, asking, far):

@@ -61,6 +61,9 @@ class Wire:
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         return None
 
+    def settled(self, data: bytes, destination: Address) -> None:
+        """Nothing is kept."""
+
     def certificate(self, destination: Address) -> Certificate | None:
         return None
 

@@ -15,8 +15,7 @@ from trunkpulse.adapters.network.connection import Connection
 from trunkpulse.adapters.network.flow import Flow
 from trunkpulse.adapters.network.streams import StreamTransport
 from trunkpulse.model import FailureKind, TlsSettings, TransportProtocol
-from trunkpulse.ports import Address, TransportPlan
-from trunkpulse.sip.framing import Pulse
+from trunkpulse.ports import Address, Obstacle, TransportPlan
 
 __all__ = ["run"]
 
@@ -202,58 +201,85 @@ def test_what_was_never_sent_can_be_withdrawn(run: Run) -> None:
     run(story)
 
 
-# --- kept alive ----------------------------------------------------------------------------------
+# --- answered, or not to its end -----------------------------------------------------------------
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Idle connections are looked after as fast as the test can watch."""
-    monkeypatch.setattr(streams, "ROUND_SECONDS", 0.01)
-    monkeypatch.setattr(streams, "PING_AFTER_SECONDS", 0.02)
-    monkeypatch.setattr(streams, "PONG_WITHIN_SECONDS", 0.05)
+def test_what_was_answered_over_another_connection_is_not_asked_again(run: Run) -> None:
+    """A far side may answer over a connection of its own, which ``settled`` tells."""
 
+    async def answering_elsewhere(caller: Caller) -> None:
+        caller.say(answer_to(await caller.message()))
+        await caller.message()
+        read.set()
+        await go.wait()
 
-@pytest.mark.usefixtures("impatient")
-def test_a_line_too_many_is_no_pong_so_none_is_missed(run: Run) -> None:
-    async def ending_with_a_line_too_many(caller: Caller) -> None:
-        pings = 0
-        while (found := await caller.next()) is not None:
-            if isinstance(found, bytes):
-                caller.say(answer_to(found) + b"\r\n")
-            pings += found is Pulse.PING
-            if pings == 8:
-                enough.set()
+    async def noting(caller: Caller) -> None:
+        heard.append(await caller.message())
+        caller.say(answer_to(heard[-1]))
+        await silent(caller)
 
-    enough = asyncio.Event()
+    read, go = asyncio.Event(), asyncio.Event()
+    heard: list[bytes] = []
 
     async def story() -> None:
-        async with far_side(ending_with_a_line_too_many) as far, ours() as our:
-            our.send(far)
-            await enough.wait()
-            assert (far.calls, our.transport.counts.dead_flows) == (1, 0)
+        async with far_side(answering_elsewhere, noting) as far, ours() as our:
+            our.send(far, 1)
+            await our.ear.answers(1)
+            data = our.send(far, 2)
+            await read.wait()
+            our.ear.within = True
+            our.transport.settled(data, far.address)
+            our.ear.within = False
+            go.set()
+            our.send(far, 3)
+            await our.ear.answers(2)
+            assert (heard, our.ear.failures) == ([request(3)], [])
 
     run(story)
 
 
-@pytest.mark.usefixtures("impatient")
-def test_who_says_anything_after_a_ping_is_alive(run: Run) -> None:
-    async def ponging_once_then_asking(caller: Caller) -> None:
-        caller.say(answer_to(await caller.message()))
-        assert await caller.next() is Pulse.PING
-        caller.say(b"\r\n")
-        for _ in range(5):
-            assert await caller.next() is Pulse.PING
-            caller.say(request(7))
-        enough.set()
-        await silent(caller)
-
-    enough = asyncio.Event()
+def test_answers_over_another_connection_never_fill_this_one_up(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "WAITING_LIMIT", 3)
 
     async def story() -> None:
-        async with far_side(ponging_once_then_asking) as far, ours() as our:
-            our.send(far)
-            await enough.wait()
-            assert (far.calls, our.transport.counts.dead_flows) == (1, 0)
+        async with far_side(silent) as far, ours() as our:
+            our.transport.settled(request(), far.address)  # of whom nothing is known
+            for number in range(1, 10):
+                data = our.send(far, number)
+                await our.ear.until(lambda: bool(our.ear.left))
+                our.transport.settled(data, far.address)
+            our.transport.withdraw(our.send(far, 10), far.address)
+            assert our.ear.failures == []
+
+    run(story)
+
+
+def test_an_answer_that_does_not_end_takes_no_other_one_with_it(run: Run) -> None:
+    """Its length is too large by so much that all later answers would be taken for its body."""
+
+    async def exaggerating(caller: Caller) -> None:
+        answer = answer_to(await caller.message())
+        caller.say(answer.replace(b"Content-Length: 0", b"Content-Length: 60000"))
+        for _ in range(2):
+            caller.say(answer_to(await caller.message()))
+
+    async def story() -> None:
+        async with far_side(exaggerating, answering) as far, ours() as our:
+            first = our.send(far, 1)
+            await our.ear.until(lambda: bool(our.ear.left))
+            connection = our.transport._flows[far.address].connection
+            assert connection is not None
+            await our.ear.until(lambda: connection.message_since is not None)
+            our.ear.within = True
+            assert our.transport.withdraw(first, far.address) == Obstacle(
+                FailureKind.MALFORMED, "an answer began and did not end"
+            )
+            our.ear.within = False
+            our.send(far, 2)
+            await our.ear.answers(1)
+            assert far.calls == 2
 
     run(story)
 

@@ -24,13 +24,14 @@ def deaf() -> Iterator[Far]:
     """A place that takes no connection and refuses none: nobody accepts, and its queue is full."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(socket.socket())
-        server.bind(("127.0.0.1", 0))
+        server.bind(("0.0.0.0", 0))
         server.listen(0)
+        address = ("127.0.0.1", server.getsockname()[1])
         for _ in range(4):
             caller = stack.enter_context(socket.socket())
             caller.setblocking(False)
-            caller.connect_ex(server.getsockname())
-        yield Far(server.getsockname())
+            caller.connect_ex(address)
+        yield Far(address)
 
 
 def test_a_connection_that_does_not_come_about_is_what_stands_in_the_way(run: Run) -> None:
@@ -52,20 +53,17 @@ def test_a_connection_that_does_not_come_about_is_what_stands_in_the_way(run: Ru
     run(story)
 
 
-def test_who_does_not_wait_any_more_does_not_keep_others_from_connecting(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(streams, "CONNECTS_AT_ONCE", 1)
-
+def test_places_that_take_no_connection_keep_nobody_else_from_connecting(run: Run) -> None:
     async def story() -> None:
-        with deaf() as nobody:
+        with contextlib.ExitStack() as stack:
+            dead = [stack.enter_context(deaf()) for _ in range(20)]
             async with far_side(answering) as far, ours() as our:
-                given_up = our.send(nobody, 1)
-                our.send(far, 2)
-                await asyncio.sleep(0)
-                our.transport.withdraw(given_up, nobody.address)
+                for number, nobody in enumerate(dead):
+                    for host in range(15):
+                        our.send(Far((f"127.0.0.{host + 1}", nobody.address[1])), number)
+                our.send(far, 1000)
                 await our.ear.answers(1)
-                assert our.ear.messages[0][0] == answer_to(request(2))
+                assert our.ear.messages[0][0] == answer_to(request(1000))
 
     run(story)
 

@@ -91,6 +91,21 @@ def test_the_answer_goes_back_on_the_connection_that_asked(run: Run, host: str) 
     run(story)
 
 
+def test_an_answer_does_not_wait_for_what_went_before_it_to_be_acknowledged(run: Run) -> None:
+    async def story() -> None:
+        async with listening() as our:
+            caller = await our.call()
+            caller.say(request())
+            await caller.message()
+            assert our.transport._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            (connection,) = our.transport._connections.values()
+            assert connection._transport is not None
+            sock = connection._transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    run(story)
+
+
 def test_a_ping_is_answered(run: Run) -> None:
     async def story() -> None:
         async with listening() as our:

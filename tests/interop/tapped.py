@@ -104,6 +104,9 @@ class _TappedTransport:
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         return self._transport.withdraw(data, destination)
 
+    def settled(self, data: bytes, destination: Address) -> None:
+        self._transport.settled(data, destination)
+
     def certificate(self, destination: Address) -> Certificate | None:
         return self._transport.certificate(destination)
 

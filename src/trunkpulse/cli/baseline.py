@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, ParamSpec
 
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.local import LocalAddresses
@@ -60,6 +60,9 @@ class Sighting:
     """Why ``data`` was given back instead, an ICMP error for one."""
 
 
+P = ParamSpec("P")
+
+
 class BaselineTest:
     """See the module's opening; the prober's ``AttemptSink``."""
 
@@ -79,11 +82,13 @@ class BaselineTest:
         """
         self._plan = plan
         self._started = started
-        self._finished = finished
+        self._finished = self._unless_gone(finished)
         self._clock = SystemClock()
         self._prober = Prober(clock=self._clock, sink=self)
         self._watches = Watches()
-        self._wire = wire
+        self._wire = None if wire is None else self._unless_gone(wire)
+        self._gone: BrokenPipeError | None = None
+        """Whoever was told has hung up."""
         self._resolver = resolver or SystemResolver()
         self._by_target: dict[ProbeTarget, Watch] = {}
         self._unfinished = 0
@@ -93,6 +98,23 @@ class BaselineTest:
         self.left_out: list[Server] = []
         """Found, but of another address family than the source."""
 
+    def _unless_gone(self, tell: Callable[P, None]) -> Callable[P, None]:
+        """``tell``, except that a reader who has gone ends the test, not the event loop's turn."""
+
+        def told(*what: P.args, **more: P.kwargs) -> None:
+            try:
+                tell(*what, **more)
+            except BrokenPipeError as gone:
+                self._gone = gone
+                self._done.set()
+
+        return told
+
+    @property
+    def under_way(self) -> int:
+        """Servers that have been sent a request and have not answered it yet."""
+        return sum(watch.awaits_answer for watch in self._by_target.values())
+
     def stop(self) -> None:
         """Let ``run`` return now; attempts under way are dropped without a verdict."""
         self._done.set()
@@ -101,9 +123,12 @@ class BaselineTest:
         """Make all attempts.
 
         Raises ResolutionFailed if the URI leads nowhere, OSError with a sentence if the source
-        address or a file cannot be used, and SipError if the OPTIONS cannot be written as planned.
+        address or a file cannot be used, SipError if the OPTIONS cannot be written as planned, and
+        BrokenPipeError if whoever reads what is told has gone.
         """
         location = await self._resolver.locate(self._plan.way)
+        if self._done.is_set():
+            return
         sockets = ProbeSockets(self._prober, self._open, LocalAddresses().towards, USER_AGENT)
         try:
             targets = list(self._targets(location, sockets))
@@ -112,6 +137,8 @@ class BaselineTest:
             self._prober.add(targets)
             self._prober.spread(targets)
             await self._done.wait()
+            if self._gone is not None:
+                raise self._gone
             await self._read_certificates()
         finally:
             self._prober.close()
@@ -222,6 +249,9 @@ class _Tap:
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         return self._transport.withdraw(data, destination)
+
+    def settled(self, data: bytes, destination: Address) -> None:
+        self._transport.settled(data, destination)
 
     def certificate(self, destination: Address) -> Certificate | None:
         return self._transport.certificate(destination)

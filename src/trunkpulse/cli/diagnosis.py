@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
+from trunkpulse.adapters.network.obstacles import SHAKING_HANDS
 from trunkpulse.cli.output import amount
-from trunkpulse.cli.probe_advice import ALIVE_CODES
+from trunkpulse.cli.probe_advice import ALIVE_CODES, CHALLENGES
 from trunkpulse.cli.probe_certificate import on_certificate, on_tls_failure
 from trunkpulse.cli.probe_codes import CODE_CLASSES, CODES
-from trunkpulse.cli.probe_facts import ProbedAttempt, ProbedServer, ProbePlan, place
+from trunkpulse.cli.probe_credentials import on_credentials
+from trunkpulse.cli.probe_facts import ProbedAttempt, ProbedServer, ProbePlan, place, share_of
 from trunkpulse.cli.probe_statistics import RoundTrips
 from trunkpulse.model import FailureKind, TransportProtocol
 from trunkpulse.sip.errors import MalformedHeader
@@ -23,14 +25,13 @@ from trunkpulse.sip.middlebox import Finding, Severity, sip_alg
 from trunkpulse.sip.retry_after import RetryAfter
 from trunkpulse.sip.transaction import T1_SECONDS
 
-__all__ = ["Verdict", "all_healthy", "diagnose", "in_words", "verdict"]
+__all__ = ["Verdict", "all_healthy", "diagnose", "in_short", "in_words", "verdict"]
 
 _LONGEST_TIMEOUT_SECONDS: Final = 32.0
 _HIGH_JITTER_SECONDS: Final = 0.03
 """What is commonly asked of a line that carries speech."""
 _JITTER_NEEDS: Final = 4
 """So many round trips before their jitter means anything."""
-_CHALLENGES: Final = frozenset({401, 407})
 
 
 class Verdict(StrEnum):
@@ -57,9 +58,9 @@ _WORDS: Final = {
     Verdict.SILENT: "Not healthy: nothing ever came back.",
     Verdict.REFUSED: "Not healthy: the port is closed.",
     Verdict.UNREACHABLE: "Not healthy: the network does not get there.",
-    Verdict.UNCONNECTED: "Not healthy: no connection comes about.",
-    Verdict.BROKEN_OFF: "Not healthy: the connection breaks off before an answer comes.",
-    Verdict.UNSECURED: "Not healthy: no connection comes about that is as secure as asked for.",
+    Verdict.UNCONNECTED: "Not healthy: no connection could be made.",
+    Verdict.BROKEN_OFF: "Not healthy: the connection ends before an answer comes.",
+    Verdict.UNSECURED: "Not healthy: no secure connection could be made.",
     Verdict.GARBLED: "Not healthy: what comes back is no SIP.",
 }
 _OF_FAILURES: Final = {
@@ -82,8 +83,17 @@ def verdict(attempts: Sequence[ProbedAttempt]) -> Verdict:
         return Verdict.REJECTED
     if any(attempt.dropped_answers for attempt in attempts):
         return Verdict.REWRITTEN
-    kinds = Counter(attempt.failure for attempt in attempts)
+    kinds = Counter(
+        FailureKind.TLS if _hung_in_handshake(attempt) else attempt.failure for attempt in attempts
+    )
     return _OF_FAILURES.get(kinds.most_common(1)[0][0] or FailureKind.TIMEOUT, Verdict.SILENT)
+
+
+def _hung_in_handshake(attempt: ProbedAttempt) -> bool:
+    """True if a connection stood, but the far side did not go on to secure it."""
+    return attempt.failure is FailureKind.CONNECT_TIMEOUT and attempt.detail.startswith(
+        SHAKING_HANDS
+    )
 
 
 def all_healthy(servers: Sequence[ProbedServer]) -> bool:
@@ -99,15 +109,22 @@ def in_words(attempts: Sequence[ProbedAttempt]) -> str:
     return _WORDS[found]
 
 
+def in_short(under_way: int) -> str:
+    """A test that was ended before any attempt had; so many had been sent, to one server each."""
+    if not under_way:
+        return "Interrupted; nothing was sent yet."
+    return f"Interrupted; {under_way} sent, none answered yet."
+
+
 def diagnose(probed: ProbedServer, plan: ProbePlan, now_ms: int) -> list[Finding]:
     """What was noticed and what to do about it, the weightiest first."""
     seen = probed.findings()
     alg = sip_alg(seen)
     findings = [
         *([alg] if alg else []),
-        *_on_failures(probed),
+        *_on_failures(probed, plan),
         *_on_codes(probed.attempts, plan),
-        *_on_credentials(probed.attempts, plan),
+        *on_credentials(probed.attempts, plan),
         *_on_times(probed, plan),
         *_on_losses(probed),
         *_on_sources(probed),
@@ -118,19 +135,23 @@ def diagnose(probed: ProbedServer, plan: ProbePlan, now_ms: int) -> list[Finding
     return sorted(findings, key=lambda each: _ORDER.index(each.severity))
 
 
-def _share(count: int, attempts: Sequence[ProbedAttempt]) -> str:
-    return "" if count == len(attempts) else f" ({count} of {amount(len(attempts), 'attempt')})"
-
-
-def _on_failures(probed: ProbedServer) -> Iterator[Finding]:
-    attempts = probed.attempts
+def _on_failures(probed: ProbedServer, plan: ProbePlan) -> Iterator[Finding]:
+    attempts, tls = probed.attempts, plan.identity.tls
     for kind, count in probed.failures().most_common():
-        share = _share(count, attempts)
+        share = share_of(count, attempts)
         detail = next(attempt.detail for attempt in attempts if attempt.failure is kind)
         if kind is FailureKind.TLS:
-            yield on_tls_failure(detail, share)
+            yield on_tls_failure(detail, share, tls)
         elif kind is FailureKind.TIMEOUT:
             yield from _on_silence(probed, count)
+        elif any(map(_hung_in_handshake, attempts)) and kind is FailureKind.CONNECT_TIMEOUT:
+            yield Finding(
+                "tls-not-answered",
+                Severity.FAULT,
+                f"The connection to {place(probed.address)} stands{share}, but {SHAKING_HANDS}: the"
+                " port may not speak TLS, so try ;transport=tcp, or name the port of TLS, usually"
+                " 5061.",
+            )
         else:
             sentence = _NETWORK.get(kind, "The network gave the probe back{share}: {detail}; check"
                                     " routes and firewalls.")  # fmt: skip
@@ -142,9 +163,12 @@ def _on_failures(probed: ProbedServer) -> Iterator[Finding]:
                     where=place(probed.address),
                     share=share,
                     detail=detail,
+                    Detail=detail[:1].upper() + detail[1:].removesuffix(_MAY_WANT_CERTIFICATE),
                     others=" or ".join(others),
                     ours=probed.protocol.value.upper(),
-                    wanted=_WANTED[probed.protocol],
+                    wanted=_WANTED[probed.protocol]
+                    if tls.cert_file is None
+                    else f"another certificate than {tls.cert_file}",
                 ),
             )
 
@@ -152,10 +176,10 @@ def _on_failures(probed: ProbedServer) -> Iterator[Finding]:
 _NETWORK: Final = {
     FailureKind.REFUSED: "Nothing listens on {where}{share}; check the port, whether the far side"
     " runs, and whether it wants {others} instead of {ours}.",
-    FailureKind.CONNECT_TIMEOUT: "No connection to {where} came about{share}: {detail}; a firewall"
-    " may drop what we send, or the address or port may be wrong.",
-    FailureKind.RESET: "The connection broke off before an answer came{share}: {detail}; the far"
-    " side may not know our address, may want {wanted}, or a firewall cuts connections.",
+    FailureKind.CONNECT_TIMEOUT: "No connection to {where} came about in time{share}; a"
+    " firewall may drop what we send, or the address or port may be wrong.",
+    FailureKind.RESET: "{Detail}{share}; the far side may not know our address, may want {wanted},"
+    " or a firewall cuts connections.",
     FailureKind.MALFORMED: "What came over the connection is no SIP{share}: {detail}; the port may"
     " be another service's, or speak TLS.",
     FailureKind.DNS: "The name could not be resolved{share}: {detail}; check the spelling of the"
@@ -163,6 +187,8 @@ _NETWORK: Final = {
 }
 
 
+_MAY_WANT_CERTIFICATE: Final = "; it may want a client certificate"
+"""The transport guesses so as well; the advice says how to give it one."""
 _WANTED: Final = {
     TransportProtocol.UDP: "another transport",
     TransportProtocol.TCP: "TLS there",
@@ -180,14 +206,14 @@ def _on_silence(probed: ProbedServer, count: int) -> Iterator[Finding]:
             "never-final",
             Severity.FAULT,
             f"It said that it is trying (1xx) but gave no final answer in time"
-            f"{_share(count, attempts)}: it is there, what it asks in turn is slow or gone; ask the"
-            " carrier about its upstream, and try a longer --timeout.",
+            f"{share_of(count, attempts)}: it is there, what it asks in turn is slow or gone; ask"
+            " the carrier about its upstream, and try a longer --timeout.",
         )
     elif count < len(attempts):
         yield Finding(
             "lost",
             Severity.FAULT,
-            f"No answer came in time{_share(count, attempts)}; calls would fail now and then too,"
+            f"No answer came in time{share_of(count, attempts)}; calls would fail now and then too,"
             " so look for packet loss or an overloaded far side.",
         )
     elif probed.protocol.reliable:
@@ -211,17 +237,17 @@ def _on_silence(probed: ProbedServer, count: int) -> Iterator[Finding]:
 def _on_codes(attempts: Sequence[ProbedAttempt], plan: ProbePlan) -> Iterator[Finding]:
     codes = Counter(attempt.code for attempt in attempts if attempt.code and not attempt.healthy)
     for code, count in codes.most_common():
-        if code in _CHALLENGES and plan.identity.credentials is not None:
+        if code in CHALLENGES and plan.identity.credentials is not None:
             continue
         first = next(attempt for attempt in attempts if attempt.code == code)
         answer = f"{code} {first.reason_phrase}".rstrip()
         meaning = CODES.get(code) or CODE_CLASSES.get(code // 100, "--trace shows what it says")
-        if code in _CHALLENGES:
+        if code in CHALLENGES:
             meaning += "; give them with --username, or count this answer as healthy"
         yield Finding(
             f"answers-{code}",
             Severity.WARNING if code in ALIVE_CODES else Severity.FAULT,
-            f"It answers {answer}{_share(count, attempts)}: {meaning}{_wait(first)}.",
+            f"It answers {answer}{share_of(count, attempts)}: {meaning}{_wait(first)}.",
         )
 
 
@@ -233,29 +259,6 @@ def _wait(attempt: ProbedAttempt) -> str:
     except MalformedHeader:
         return f"; it asks to be left alone for a while (Retry-After: {attempt.retry_after})"
     return f"; it asks to be left alone for {seconds} s, in which the service does not probe it"
-
-
-def _on_credentials(attempts: Sequence[ProbedAttempt], plan: ProbePlan) -> Iterator[Finding]:
-    if plan.identity.credentials is None:
-        return
-    refused = [attempt for attempt in attempts if attempt.code in _CHALLENGES]
-    if refused:
-        why = f": {refused[0].detail}" if refused[0].detail else ""
-        yield Finding(
-            "credentials",
-            Severity.FAULT,
-            f"It answers {refused[0].code} in spite of the credentials"
-            f"{_share(len(refused), attempts)}{why}; check user name and password, and whether"
-            " they belong to this host.",
-        )
-    elif not any(attempt.challenges for attempt in attempts) and any(
-        attempt.code is not None for attempt in attempts
-    ):
-        yield Finding(
-            "not-challenged",
-            Severity.NOTE,
-            "It never asked for the credentials, so they were not sent.",
-        )
 
 
 def _on_times(probed: ProbedServer, plan: ProbePlan) -> Iterator[Finding]:

@@ -12,14 +12,22 @@ from typing import Annotated
 import typer
 
 from trunkpulse.cli.baseline import BaselineTest
+from trunkpulse.cli.bounds import seconds, whole_number
 from trunkpulse.cli.diagnosis import all_healthy
 from trunkpulse.cli.errors import CommandFailed, WrongUsage
 from trunkpulse.cli.output import print_json
-from trunkpulse.cli.probe_document import probe_document
+from trunkpulse.cli.probe_document import interrupted_document, probe_document
 from trunkpulse.cli.probe_facts import ProbedAttempt, ProbedServer, ProbePlan
-from trunkpulse.cli.probe_report import Progress, print_summary
+from trunkpulse.cli.probe_report import Progress, print_interrupted, print_summary, print_unfinished
 from trunkpulse.cli.probe_trace import print_sighting
-from trunkpulse.cli.probe_values import PASSWORD, credentials, headers, legal, target_uri
+from trunkpulse.cli.probe_values import (
+    PASSWORD,
+    check_way,
+    credentials,
+    headers,
+    legal,
+    target_uri,
+)
 from trunkpulse.cli.probe_values import tls_settings as tls_from
 from trunkpulse.config.values import certificate_host, proxy_uri, sip_uri, source_address
 from trunkpulse.model import ProbeIdentity
@@ -37,7 +45,13 @@ def probe(
     *,
     count: Annotated[
         int,
-        typer.Option("--count", "-c", metavar="N", min=1, max=10_000, help="How many attempts."),
+        typer.Option(
+            "--count",
+            "-c",
+            metavar="N",
+            parser=whole_number("--count", 1, 10_000),
+            help="How many attempts, 1 to 10000.",
+        ),
     ] = 5,
     interval: Annotated[
         float,
@@ -45,9 +59,8 @@ def probe(
             "--interval",
             "-i",
             metavar="SECONDS",
-            min=0.05,
-            max=3600,
-            help="Between attempts, start to start.",
+            parser=seconds("--interval", 0.05, 3600),
+            help="Between attempts, start to start; 0.05 to 3600.",
         ),
     ] = 1.0,
     timeout: Annotated[
@@ -56,9 +69,8 @@ def probe(
             "--timeout",
             "-t",
             metavar="SECONDS",
-            min=0.1,
-            max=32,
-            help="What one attempt may take.",
+            parser=seconds("--timeout", 0.1, 32),
+            help="What one attempt may take, 0.1 to 32.",
         ),
     ] = 4.0,
     from_uri: Annotated[
@@ -80,7 +92,9 @@ def probe(
     max_forwards: Annotated[
         int,
         typer.Option(
-            metavar="N", min=0, max=255, help="0 tests the next hop alone, which answers 483."
+            metavar="N",
+            parser=whole_number("--max-forwards", 0, 255),
+            help="0 to 255; 0 tests the next hop alone, which answers 483.",
         ),
     ] = 70,
     outbound_proxy: Annotated[
@@ -156,6 +170,7 @@ def probe(
         identity=identity,
         password_from=where,
     )
+    check_way(plan)
     run = _Run(plan, trace=trace, as_json=as_json)
     try:
         asyncio.run(run.carry_out())
@@ -217,11 +232,16 @@ class _Run:
         """Print what it all comes to; returns the exit code."""
         servers = [server for server in self._test.servers if server.attempts]
         if not servers:
+            if self._as_json:
+                print_json(interrupted_document(self._plan, self._test.under_way))
+            else:
+                print_interrupted(self._test.under_way)
             return INTERRUPTED
         now_ms = int(time.time() * 1000)
         if self._as_json:
             print_json(probe_document(self._plan, servers, now_ms))
         else:
+            print_unfinished(self._test.servers)
             print_summary(self._plan, servers, self._test.left_out, now_ms)
         if self._interrupted:
             return INTERRUPTED

@@ -10,7 +10,7 @@ from typing import Final
 
 from trunkpulse.adapters.network.tls import client_context, read_certificate
 from trunkpulse.cli.output import amount
-from trunkpulse.cli.probe_codes import TLS_TROUBLES
+from trunkpulse.cli.probe_codes import OUR_CERTIFICATE_REFUSED, TLS_TROUBLES
 from trunkpulse.cli.probe_facts import ProbedServer, ProbePlan
 from trunkpulse.model import FailureKind, TlsSettings
 from trunkpulse.ports import Address, Certificate
@@ -52,14 +52,30 @@ async def shown_certificate(
 
 def verification(probed: ProbedServer, plan: ProbePlan) -> str | None:
     """None if the certificate was verified, otherwise why not, as a phrase."""
-    refused = (each.detail for each in probed.attempts if each.failure is FailureKind.TLS)
-    detail = next(refused, None)
-    if detail is not None:
-        return detail
+    problem = _distrust(probed)
+    if problem is not None:
+        return problem
     return None if plan.identity.tls.verify else "--insecure: it was not looked at"
 
 
-def on_tls_failure(detail: str, share: str) -> Finding:
+def _distrust(probed: ProbedServer) -> str | None:
+    """Why a handshake failed on our side of it; None if all that did failed on theirs.
+
+    A far side judges our certificate after we have judged its own, so an alert about ours says
+    that theirs has passed.
+    """
+    return next(
+        (
+            each.detail
+            for each in probed.attempts
+            if each.failure is FailureKind.TLS
+            and not any(words in each.detail.lower() for words in OUR_CERTIFICATE_REFUSED)
+        ),
+        None,
+    )
+
+
+def on_tls_failure(detail: str, share: str, tls: TlsSettings) -> Finding:
     """Why no secure connection came about, and what to do about it."""
     said = detail.lower()
     code, advice = "tls", "ask the operator of the far side what it expects"
@@ -67,13 +83,19 @@ def on_tls_failure(detail: str, share: str) -> Finding:
         if any(words in said for words in trouble.words):
             code, advice = trouble.code, trouble.what_to_do
             break
+    if code == "tls-client-certificate" and tls.cert_file is not None:
+        may = "does not" if any(words in said for words in OUR_CERTIFICATE_REFUSED) else "may not"
+        advice = (
+            f"the far side {may} trust the certificate {tls.cert_file}: show one of an authority"
+            " that it trusts, or have its operator trust this one's"
+        )
     return Finding(code, Severity.FAULT, f"TLS fails{share}: {detail.rstrip('.')}; {advice}.")
 
 
 def on_certificate(probed: ProbedServer, plan: ProbePlan, now_ms: int) -> Iterator[Finding]:
     """What is to be known of a certificate that did its duty, 30 days ahead."""
     certificate = probed.certificate
-    if certificate is None or probed.failures()[FailureKind.TLS]:
+    if certificate is None or _distrust(probed) is not None:
         return
     days = days_left(certificate, now_ms)
     date = time.strftime("%Y-%m-%d", time.gmtime(certificate.not_after_ms / 1000))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["CODES", "CODE_CLASSES", "TLS_TROUBLES", "TlsTrouble"]
+__all__ = ["CODES", "CODE_CLASSES", "OUR_CERTIFICATE_REFUSED", "TLS_TROUBLES", "TlsTrouble"]
 
 CODES: Final = {
     401: "it wants credentials; the answer still shows that it is alive",
@@ -47,15 +47,24 @@ class TlsTrouble(NamedTuple):
     what_to_do: str
 
 
+OUR_CERTIFICATE_REFUSED: Final = (
+    "alert certificate",
+    "alert bad certificate",
+    "alert unsupported certificate",
+    "alert unknown ca",
+    "alert access denied",
+    "alert decrypt error",
+)
+"""Alerts of a far side about our certificate, or that we show none; theirs was looked at before.
+
+"alert handshake failure" may be one as well (TLS 1.2), but also that no cipher is in common.
+"""
+
 TLS_TROUBLES: Final = (
     TlsTrouble(
         (
-            "certificate required",
+            *OUR_CERTIFICATE_REFUSED,
             "alert handshake failure",
-            "alert bad certificate",
-            "alert certificate",
-            "alert unknown ca",
-            "alert access denied",
         ),
         "tls-client-certificate",
         "the far side wants a certificate of ours that it knows: give it with --cert-file and"
@@ -67,10 +76,15 @@ TLS_TROUBLES: Final = (
         "the two sides have no version of TLS in common; the far side has to offer TLS 1.2 or 1.3",
     ),
     TlsTrouble(
-        ("wrong version number", "unknown protocol", "record layer"),
+        ("wrong version number", "unknown protocol", "record layer", "http request"),
         "tls-not-spoken",
         "nobody speaks TLS on that port; probe it with ;transport=tcp, or name the port of TLS,"
         " usually 5061",
+    ),
+    TlsTrouble(
+        ("ended early", "eof occurred", "unexpected eof", "connection reset", "connection lost"),
+        "tls-broken-off",
+        "the port may not speak TLS, so try ;transport=tcp; or the far side does not let us in",
     ),
     TlsTrouble(
         ("has expired",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trunkpulse.cli.diagnosis import all_healthy, diagnose, verdict
+from trunkpulse.cli.diagnosis import all_healthy, diagnose, in_short, verdict
 from trunkpulse.cli.probe_advice import Recommendation, combined, recommend, trunk_toml
 from trunkpulse.cli.probe_certificate import days_left, verification
 from trunkpulse.cli.probe_facts import ProbedAttempt, ProbedServer, ProbePlan, place
@@ -12,7 +12,7 @@ from trunkpulse.cli.probe_statistics import RoundTrips
 from trunkpulse.cli.probe_trace import masked
 from trunkpulse.config.wording import printable
 
-__all__ = ["probe_document"]
+__all__ = ["interrupted_document", "probe_document"]
 
 _Object = dict[str, object]
 
@@ -20,7 +20,7 @@ _Object = dict[str, object]
 def probe_document(plan: ProbePlan, servers: Sequence[ProbedServer], now_ms: int) -> _Object:
     """The whole report. Of a single server its facts stand at the top level as well."""
     attempts = [attempt for server in servers for attempt in server.attempts]
-    advice = combined(map(recommend, servers))
+    advice = combined(recommend(server, plan) for server in servers)
     documents = [_server(server, plan, now_ms) for server in servers]
     document: _Object = {
         "target": str(plan.uri),
@@ -41,11 +41,24 @@ def probe_document(plan: ProbePlan, servers: Sequence[ProbedServer], now_ms: int
     return {**document, "servers": documents}
 
 
+def interrupted_document(plan: ProbePlan, under_way: int) -> _Object:
+    """The report of a test that was ended before any attempt had; so many were ``under_way``."""
+    return {
+        "target": str(plan.uri),
+        "healthy": False,
+        "verdict": "interrupted",
+        "diagnosis": [in_short(under_way)],
+        "recommendedKeepalive": None,
+        "recommendedTrunk": None,
+        "servers": [],
+    }
+
+
 def _server(server: ProbedServer, plan: ProbePlan, now_ms: int) -> _Object:
     trips = RoundTrips.of(server.attempts)
     findings = diagnose(server, plan, now_ms)
     far_side = server.far_side
-    advice = recommend(server)
+    advice = recommend(server, plan)
     return {
         "address": place(server.address),
         "protocol": server.protocol.value,

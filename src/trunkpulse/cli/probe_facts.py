@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from trunkpulse.cli.output import amount
 from trunkpulse.model import FailureKind, ProbeIdentity, TransportProtocol
 from trunkpulse.ports import Address, Certificate, Server
 from trunkpulse.sip.echo import HeaderDifference
@@ -13,7 +15,7 @@ from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.middlebox import Finding
 from trunkpulse.sip.uri import SipUri
 
-__all__ = ["FarSide", "ProbePlan", "ProbedAttempt", "ProbedServer", "place"]
+__all__ = ["FarSide", "ProbePlan", "ProbedAttempt", "ProbedServer", "place", "share_of"]
 
 NEXT_HOP_ALIVE: Final = 483
 """What a living next hop answers to Max-Forwards 0 (RFC 3261 8.1.1.6, 16.3)."""
@@ -172,3 +174,8 @@ def place(address: Address) -> str:
     Without a port (0) it is the host alone.
     """
     return host_and_port(address[0], address[1] or None)
+
+
+def share_of(count: int, attempts: Sequence[ProbedAttempt]) -> str:
+    """`` (2 of 5 attempts)``, to follow what happened to ``count`` of them; nothing if to all."""
+    return "" if count == len(attempts) else f" ({count} of {amount(len(attempts), 'attempt')})"

@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from trunkpulse.cli.diagnosis import Verdict, diagnose, in_words, verdict
+from trunkpulse.cli.diagnosis import Verdict, diagnose, in_short, in_words, verdict
 from trunkpulse.cli.output import amount, paint, print_line, print_table
 from trunkpulse.cli.probe_advice import combined, recommend, trunk_toml
 from trunkpulse.cli.probe_certificate import days_left, verification
@@ -26,7 +26,7 @@ from trunkpulse.cli.probe_trace import masked
 from trunkpulse.config.wording import printable
 from trunkpulse.ports import Server
 
-__all__ = ["Progress", "print_summary", "servers_table"]
+__all__ = ["Progress", "print_interrupted", "print_summary", "print_unfinished", "servers_table"]
 
 _ROW: Final = "{:>4}  {:<28}  {:>10}  {:>6}  "
 _LONGEST_ANSWER: Final = 28
@@ -49,8 +49,10 @@ class Progress:
         """These will be probed."""
         self._servers = servers
         plan = self._plan
-        pace = f"{plan.interval_seconds:g} s apart, {plan.timeout_seconds:g} s for each."
         attempts = amount(plan.count, "attempt")
+        pace = f"{plan.timeout_seconds:g} s at most."
+        if plan.count > 1:
+            pace = f"{plan.interval_seconds:g} s apart, {plan.timeout_seconds:g} s for each."
         if len(servers) == 1:
             (only,) = servers
             over = f" over {only.protocol.value.upper()}" if only.protocol.reliable else ""
@@ -169,6 +171,20 @@ def print_summary(
     _print_advice(plan, servers)
 
 
+def print_interrupted(under_way: int) -> None:
+    """What is known of a test that was ended before any attempt had."""
+    print_line()
+    print_line(in_short(under_way))
+
+
+def print_unfinished(servers: Sequence[ProbedServer]) -> None:
+    """Of which servers nothing is known, the test having been ended before they had an attempt."""
+    places = ", ".join(server.place for server in servers if not server.attempts)
+    if places:
+        print_line()
+        print_line(f"Interrupted; no attempt had ended yet at {places}.")
+
+
 def _altogether(servers: Sequence[ProbedServer]) -> Text:
     healthy = sum(verdict(server.attempts) is Verdict.HEALTHY for server in servers)
     if healthy == len(servers):
@@ -200,7 +216,14 @@ def _facts(server: ProbedServer, plan: ProbePlan, now_ms: int) -> Iterator[str]:
         )
     if server.protocol.reliable:
         opened, reused = server.connections
-        yield f"{amount(opened, 'connection')} opened, {amount(reused, 'probe')} over an open one."
+        again = f"{amount(reused, 'probe')} over an open one" if reused else "none used twice"
+        if opened == 1 and not reused:
+            again = "used once"
+        yield (
+            f"{amount(opened, 'connection')} opened, {again}."
+            if opened or reused
+            else "No connection was opened."
+        )
     yield from _certificate(server, plan, now_ms)
     far_side = server.far_side
     if far_side.software:
@@ -254,15 +277,11 @@ def _print_echo(server: ProbedServer) -> None:
 
 
 def _print_advice(plan: ProbePlan, servers: Sequence[ProbedServer]) -> None:
-    advice = combined(map(recommend, servers))
+    advice = combined(recommend(server, plan) for server in servers)
     if advice is None:
         return
-    for heading, block in (
-        ("Recommended settings for this endpoint:", advice.toml()),
-        ("Or as a trunk of its own:", trunk_toml(plan, advice)),
-    ):
-        print_line()
-        print_line(heading)
-        print_line()
-        for line in block.splitlines():
-            print_line(line)
+    print_line()
+    print_line("# Recommended for this endpoint, to paste into the configuration file:")
+    print_line()
+    for line in trunk_toml(plan, advice).splitlines():
+        print_line(line)

@@ -10,13 +10,24 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from trunkpulse.cli.errors import WrongUsage
+from trunkpulse.cli.probe_facts import ProbePlan
+from trunkpulse.config.endpoint import Endpoint, family
 from trunkpulse.config.secrets import Secrets
 from trunkpulse.config.values import extra_headers, probe_target
 from trunkpulse.config.wording import shown
 from trunkpulse.model import TlsSettings
 from trunkpulse.sip.digest import Credentials
+from trunkpulse.sip.errors import SipError
 
-__all__ = ["PASSWORD", "credentials", "headers", "legal", "target_uri", "tls_settings"]
+__all__ = [
+    "PASSWORD",
+    "check_way",
+    "credentials",
+    "headers",
+    "legal",
+    "target_uri",
+    "tls_settings",
+]
 
 ValueT = TypeVar("ValueT")
 
@@ -50,6 +61,43 @@ def _is_target(text: str) -> bool:
     return True
 
 
+def check_way(plan: ProbePlan) -> None:
+    """The source and the TLS options suit where probes are sent to; raises WrongUsage.
+
+    What ``trunkpulse check`` refuses in a trunk is refused here too, or the trunk that is
+    recommended in the end would not load.
+    """
+    identity, way = plan.identity, Endpoint.of(str(plan.way))
+    where = "The SIP-URI" if identity.outbound_proxy is None else "--outbound-proxy"
+    if identity.source is not None:
+        source = identity.source[0]
+        if family(way.host) not in {None, family(source)}:
+            raise WrongUsage(
+                f"{where} must be at an {family(source)} address like {source}, the --source of"
+                f" the probe, not {shown(str(plan.way))}."
+            )
+    options = _tls_options(identity.tls)
+    if options and not way.may_be_tls:
+        named = " and ".join(filter(None, (", ".join(options[:-1]), options[-1])))
+        verb = "is" if len(options) == 1 else "are"
+        whose = where[:1].lower() + where[1:]
+        raise WrongUsage(
+            f"{named} {verb} of use over TLS only; add ;transport=tls to {whose}, in quotes."
+        )
+
+
+def _tls_options(tls: TlsSettings) -> list[str]:
+    """The options that were given, as they are written."""
+    given = (
+        ("--ca-file", tls.ca_file),
+        ("--cert-file", tls.cert_file),
+        ("--key-file", tls.key_file),
+        ("--server-name", tls.server_name),
+        ("--insecure", not tls.verify),
+    )
+    return [option for option, value in given if value]
+
+
 def headers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Headers as ``Name: value``."""
     found: dict[str, object] = {}
@@ -57,6 +105,8 @@ def headers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
         name, colon, value = text.partition(":")
         if not colon:
             raise WrongUsage(f'--header must be written as "Name: value", not {shown(text)}.')
+        if name.strip().lower() in map(str.lower, found):
+            raise WrongUsage(f"--header names {shown(name.strip())} twice; join the values.")
         found[name.strip()] = value.strip()
     try:
         return extra_headers(found)
@@ -87,9 +137,16 @@ def credentials(username: str | None, password: str | None) -> tuple[Credentials
             typed = getpass.getpass(f"Password of {username}: ", stream=sys.stderr)
         except EOFError as problem:
             raise WrongUsage("No password was typed.") from problem
-        return Credentials(username, typed), where
+        return _credentials(username, typed), where
     found = legal("--password", Secrets(Path.cwd(), os.environ).resolve, where)
-    return Credentials(username, found), where
+    return _credentials(username, found), where
+
+
+def _credentials(username: str, password: str) -> Credentials:
+    try:
+        return Credentials(username, password)
+    except SipError as problem:  # it never repeats the password
+        raise WrongUsage(f"--username cannot be used: {problem}.") from problem
 
 
 def tls_settings(

@@ -67,6 +67,11 @@ class Watch:
         """Of the attempt under way, or of the next one."""
         return len(self.probed.attempts) + 1
 
+    @property
+    def awaits_answer(self) -> bool:
+        """True while an attempt is under way and has sent something."""
+        return bool(self.under_way.requests)
+
     def answered(
         self, code: int, rtt_seconds: float, data: bytes, detail: str, at_ms: int
     ) -> ProbedAttempt:

@@ -214,27 +214,41 @@ def _identity(
     return ServerTls(cert_file=certificate, key_file=private_key, ca_file=authorities)
 
 
+class _Narrator:
+    """Tells what comes, and knows when it has been enough."""
+
+    def __init__(self, plan: _Plan, clock: SystemClock) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._arrived = 0
+        self.done = asyncio.Event()
+        self.gone: BrokenPipeError | None = None
+        """Whoever read what is told has hung up."""
+
+    def note(self, place: SipListen, source: Address, what: str) -> None:
+        if self._plan.verbose:
+            sender = f"{place.protocol}:{host_and_port(source[0], source[1])}"
+            try:
+                _tell(f"{clock_time(self._clock.wall() * 1000)}  {sender}  {what}")
+            except BrokenPipeError as problem:
+                self.gone = problem
+                self.done.set()
+
+    def heard(self, place: SipListen, data: bytes, source: Address, fate: Fate) -> None:
+        self._arrived += 1
+        if self._plan.verbose:  # what is not printed is not decoded
+            line = data.lstrip().split(b"\n", 1)[0].strip()[:120].decode("utf-8", "replace")
+            self.note(place, source, f"{line}  {fate}")
+        if self._arrived == self._plan.count:
+            # An answer that is delayed shall still leave.
+            delay_seconds = self._plan.settings.delay_seconds
+            asyncio.get_running_loop().call_later(delay_seconds, self.done.set)
+
+
 async def _respond(plan: _Plan, rng: random.Random) -> list[ResponderCounts]:
     """Answer until a signal or the count ends it; what came to each of the places."""
     clock = SystemClock()
-    done = asyncio.Event()
-    arrived = 0
-
-    def note(place: SipListen, source: Address, what: str) -> None:
-        if plan.verbose:
-            sender = f"{place.protocol}:{host_and_port(source[0], source[1])}"
-            _tell(f"{clock_time(clock.wall() * 1000)}  {sender}  {what}")
-
-    def heard(place: SipListen, data: bytes, source: Address, fate: Fate) -> None:
-        nonlocal arrived
-        arrived += 1
-        if plan.verbose:  # what is not printed is not decoded
-            line = data.lstrip().split(b"\n", 1)[0].strip()[:120].decode("utf-8", "replace")
-            note(place, source, f"{line}  {fate}")
-        if arrived == plan.count:
-            # An answer that is delayed shall still leave.
-            asyncio.get_running_loop().call_later(plan.settings.delay_seconds, done.set)
-
+    narrator = _Narrator(plan, clock)
     responders: list[OptionsResponder] = []
     with contextlib.ExitStack() as open_ones:
         for place in plan.places:
@@ -245,17 +259,19 @@ async def _respond(plan: _Plan, rng: random.Random) -> list[ResponderCounts]:
                     clock=clock,
                     rng=rng,
                     tls=plan.tls,
-                    heard=partial(heard, place),
-                    turned_away=partial(note, place),
+                    heard=partial(narrator.heard, place),
+                    turned_away=partial(narrator.note, place),
                 )
             except OSError as problem:
                 raise WrongUsage(_cannot_listen(place, problem)) from problem
             open_ones.callback(responder.close)
             responders.append(responder)
-        _on_signals(done.set)
+        _on_signals(narrator.done.set)
         for responder in responders:
             _tell(f"Answering OPTIONS with {plan.settings.answer.code} on {responder.place}")
-        await done.wait()
+        await narrator.done.wait()
+    if narrator.gone is not None:
+        raise narrator.gone
     return [each.counts for each in responders]
 
 

@@ -371,22 +371,34 @@ class Prober:
             return
         event = transaction.on_response(code, now)
         if event is TransactionEvent.FINAL:
-            self.counts.answers += 1
-            settings = target.settings
-            if settings.reliable and target.address is not None:
-                settings.transport.settled(transaction.request, target.address)
-            if code >= 400 and settings.identity.credentials is not None:
-                if code not in CHALLENGES:
-                    # It may be what was proved, unasked, with an old nonce: it is asked for anew.
-                    self._challenges.forget(target)
-                elif self._meets_challenge(target, transaction, data, now):
-                    return
-            target.transaction = None
-            delay = self._sink.answered(target, code, now - transaction.started, data)
-            self._next(target, delay, now)
+            self._answered(target, transaction, code, data, now)
         elif event is TransactionEvent.PROVISIONAL:
             self.counts.provisional_answers += 1
             self._wheel.arm(target, transaction.deadline)
+
+    # All by position: this is the hot path, and names cost time there.
+    def _answered(
+        self,
+        target: ProbeTarget,
+        transaction: NonInviteClientTransaction,
+        code: int,
+        data: bytes,
+        now: float,
+    ) -> None:
+        """A final answer: the end of the attempt, unless it is a challenge that can be met."""
+        self.counts.answers += 1
+        settings = target.settings
+        if settings.reliable and target.address is not None:
+            settings.transport.settled(transaction.request, target.address)
+        if code >= 400 and settings.identity.credentials is not None:
+            if code not in CHALLENGES:
+                # It may be what was proved, unasked, with an old nonce: it is asked for anew.
+                self._challenges.forget(target)
+            elif self._meets_challenge(target, transaction, data, now):
+                return
+        target.transaction = None
+        delay = self._sink.answered(target, code, now - transaction.started, data)
+        self._next(target, delay, now)
 
     def message_left(self, data: bytes, now: float) -> None:
         """A request that had to wait for its connection is on its way: its round trip begins."""

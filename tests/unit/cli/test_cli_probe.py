@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import signal
@@ -8,11 +9,13 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.responder import OptionsResponder, ResponderSettings
+from trunkpulse.config import load_config
 from trunkpulse.ports import Address
 from trunkpulse.sip.server import AnswerSettings
 from unit.cli.command_line import command, line_of, process
@@ -56,10 +59,11 @@ async def test_a_healthy_endpoint_is_told_so_with_settings_to_paste() -> None:
     assert "Healthy: every attempt was answered 2xx." in outcome.out
     rows = [line for line in outcome.out.splitlines() if line.endswith("healthy")]
     assert [row.split()[:3] for row in rows] == [[str(n), "200", "OK"] for n in (1, 2, 3)]
-    settings = 'interval_seconds = 30\ntimeout_seconds = 4\nhealthy_responses = ["2xx"]\n'
-    assert f"\n[keepalive]\n{settings}\n" in outcome.out
+    port = uri.rpartition(":")[2]
     assert outcome.out.endswith(
-        f'\n[[trunks]]\nid = "127.0.0.1"\ntargets = ["{uri}"]\n\n[trunks.keepalive]\n{settings}'
+        "\n# Recommended for this endpoint, to paste into the configuration file:\n\n"
+        f'[[trunks]]\nid = "127.0.0.1-{port}"\ntargets = ["{uri}"]\n\n[trunks.keepalive]\n'
+        'interval_seconds = 30\ntimeout_seconds = 4\nhealthy_responses = ["2xx"]\n'
     )
     assert "Jitter " in outcome.out
     assert "Allow: OPTIONS\nAccept: application/sdp\n" in outcome.out
@@ -75,7 +79,7 @@ async def test_a_silent_endpoint_is_not_healthy_and_no_settings_are_recommended(
     assert "Not healthy: nothing ever came back." in outcome.out
     assert "a firewall may drop the probe" in outcome.out
     assert "no final answer within 0.2 s" in outcome.out
-    assert "[keepalive]" not in outcome.out
+    assert "[[trunks]]" not in outcome.out
 
 
 async def test_a_closed_port_is_told_from_silence() -> None:
@@ -107,7 +111,7 @@ async def test_an_unhealthy_answer_is_explained(
     assert "Not healthy: it answers, but never 2xx." in outcome.out
     assert advice in outcome.out
     if healthy_responses is None:
-        assert "[keepalive]" not in outcome.out
+        assert "[[trunks]]" not in outcome.out
     else:
         assert f"healthy_responses = {healthy_responses}" in outcome.out
 
@@ -300,58 +304,65 @@ async def test_what_a_peer_sends_cannot_steer_the_terminal() -> None:
     assert "[red]gone" in outcome.out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "fragment"),
-    [
-        (["127.0.0.1"], 'must begin with "sip:"; write sip:127.0.0.1'),
-        (["127.0.0.1:5066"], "write sip:127.0.0.1:5066"),
-        (["[::1]:5066"], "write sip:[::1]:5066"),
-        (["tel:1"], "must be a SIP URI"),
-        (["http://127.0.0.1"], "must be a SIP URI"),
-        (["bob:secret@127.0.0.1"], "without a password"),
-        (["sip:127.0.0.1;transport=ws"], "over udp, tcp or tls"),
-        (["sips:127.0.0.1;transport=udp"], "over TLS"),
-        (["sip:127.0.0.1:70000"], "70000"),
-        (["sip:127.0.0.1", "--from", "bob"], "--from must be a SIP URI"),
-        (["sip:127.0.0.1", "--contact", "tel:1"], "--contact must be a SIP URI"),
-        (["sip:127.0.0.1", "--header", "no colon"], 'written as "Name: value"'),
-        (["sip:127.0.0.1", "--header", "Via: x"], "--header must hold only headers"),
-        (["sip:127.0.0.1", "--to", "bob"], "--to must be a SIP URI"),
-        (["sip:127.0.0.1", "--request-uri", "bob"], "--request-uri must be a SIP URI"),
-        (["sip:127.0.0.1", "--outbound-proxy", "sip:192.0.2.1"], 'marked with ";lr"'),
-        (["sip:127.0.0.1", "--max-forwards", "256"], "--max-forwards"),
-        (["sip:127.0.0.1", "--username", "me"], "set TRUNKPULSE_PASSWORD, or say where it is"),
-        (["sip:127.0.0.1", "--username", ""], "--username must be"),
-        (["sip:127.0.0.1", "--password", "env:X"], "--password needs a --username"),
-        (
-            ["sip:127.0.0.1", "--username", "me", "--password", "wonderland"],
-            '--password must be written "env:NAME"',
-        ),
-        (["sip:127.0.0.1", "--key-file", "me.key"], "add --cert-file"),
-        (["sip:127.0.0.1", "--ca-file", "ca.pem", "--insecure"], "leave one of them out"),
-        (["sip:127.0.0.1", "--server-name", "a b"], "--server-name must be a host name"),
-        (["sip:127.0.0.1", "--source", "here"], "--source must be a local IP address"),
-        (["sip:127.0.0.1", "--source", "192.0.2.1"], "the local address 192.0.2.1"),
-        (["sip:127.0.0.1", "--timeout", "nan"], "--timeout"),
-        (["sip:127.0.0.1", "--count", "0"], "--count"),
-        (["sip:127.0.0.1", "-c", "0"], "--count"),
-        (["sip:127.0.0.1", "--interval", "soon"], "--interval"),
-        (["sip:127.0.0.1", "--frequency", "1"], "No such option: --frequency"),
-        ([], "Missing argument 'SIP-URI'"),
-    ],
-)
-async def test_a_probe_that_cannot_be_made_is_one_sentence_and_exit_2(
-    arguments: list[str], fragment: str
+async def test_a_single_attempt_is_not_apart_from_any() -> None:
+    with endpoint() as uri:
+        outcome = await command("probe", uri, "-c", "1")
+    assert ": 1 attempt, 4 s at most.\n" in outcome.out
+    assert "apart" not in outcome.out
+
+
+async def test_the_whole_recommendation_can_be_copied_and_put_to_others(tmp_path: Path) -> None:
+    copied = ""
+    with endpoint(404) as first, endpoint() as second:
+        for uri in (first, second):
+            outcome = await command("probe", uri, "-c", "1", "--header", "X.Odd: 1")
+            copied += "#" + outcome.out.split("\n#")[1]
+    file = tmp_path / "trunks.toml"
+    file.write_text(copied)
+    trunks = load_config(file, {}).trunks
+    assert [trunk.targets for trunk in trunks] == [(first,), (second,)]
+    assert trunks[0].keepalive.healthy_responses == ("2xx", "404")
+    assert trunks[0].identity.headers == (("X.Odd", "1"),)
+
+
+async def test_credentials_without_a_challenge_to_use_them_are_the_far_sides_fault(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    outcome = await command("probe", *arguments)
-    assert outcome.code == 2
-    assert fragment in outcome.complaint
-
-
-async def test_a_target_without_an_address_of_the_sources_family_is_exit_1() -> None:
-    outcome = await command("probe", "sip:127.0.0.1", "--source", "::1")
+    monkeypatch.setenv("TRUNKPULSE_PASSWORD", "wonderland")
+    with endpoint(401) as uri:
+        outcome = await command("probe", uri, "-c", "2", "-i", "0.05", "--username", "alice")
     assert outcome.code == 1
-    assert "no IPv6 address" in outcome.complaint
+    assert (
+        "It answers 401: it asks for credentials but sends no usable WWW-Authenticate; tell its"
+        " operator." in outcome.out
+    )
+    assert "in spite of" not in outcome.out
+    assert "[[trunks]]" not in outcome.out
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_ctrl_c_while_nothing_was_answered_says_so_and_exits_130(*, as_json: bool) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.setblocking(False)
+        uri = f"sip:127.0.0.1:{deaf.getsockname()[1]}"
+        async with process("probe", uri, "-t", "30", *(["--json"] if as_json else [])) as child:
+            await asyncio.get_running_loop().sock_recv(deaf, 65_535)
+            child.send_signal(signal.SIGINT)
+            out, err = await child.communicate()
+    assert (child.returncode, err) == (130, b"")
+    if not as_json:
+        assert out.endswith(b"\n\nInterrupted; 1 sent, none answered yet.\n")
+        return
+    assert json.loads(out) == {
+        "target": uri,
+        "healthy": False,
+        "verdict": "interrupted",
+        "diagnosis": ["Interrupted; 1 sent, none answered yet."],
+        "recommendedKeepalive": None,
+        "recommendedTrunk": None,
+        "servers": [],
+    }
 
 
 async def test_ctrl_c_sums_up_what_is_known_and_exits_130() -> None:

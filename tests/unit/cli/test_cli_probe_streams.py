@@ -164,7 +164,8 @@ async def test_a_bad_certificate_is_told_with_what_to_do(
     assert document["certificate"]["subject"].startswith("CN=")
     assert insecure.code == 0
     assert "The certificate was not verified (--insecure)" in insecure.out
-    assert '[trunks.advanced]\ntls = { "verify" = false }' in insecure.out
+    assert "# The certificate was not verified (--insecure)." in insecure.out
+    assert "tls = {" not in insecure.out
 
 
 async def test_a_far_side_that_wants_our_certificate_is_told_from_others(
@@ -178,7 +179,34 @@ async def test_a_far_side_that_wants_our_certificate_is_told_from_others(
         with_it = await probed(port, *trusted, *own)
     assert without.code == 1
     assert "--cert-file" in without.out
+    assert "days left, verified." in without.out
     assert with_it.code == 0
+    assert (
+        f'tls = {{ ca_file = "{authority.ca_file}", cert_file = "{ours.cert_file}"' in with_it.out
+    )
+
+
+async def test_a_certificate_of_ours_that_is_not_trusted_is_named_and_theirs_was_verified(
+    authority: Authority, tmp_path: Path
+) -> None:
+    issued = authority.issue("127.0.0.1")
+    ours = Authority(tmp_path / "strangers", "Strange CA").issue("probe.example.com")
+    async with stream_peer(tls=shows(issued, authority.ca_file)) as port:
+        outcome = await probed(
+            port,
+            "--ca-file", str(authority.ca_file),
+            "--cert-file", str(ours.cert_file),
+            "--key-file", str(ours.key_file),
+            "--json",
+        )  # fmt: skip
+    document = json.loads(outcome.out)
+    (finding,) = document["findings"]
+    assert outcome.code == 1
+    # The alert may be overtaken by the reset that closes the connection.
+    assert finding["code"] in {"tls-client-certificate", "reset"}
+    assert str(ours.cert_file) in finding["sentence"]
+    assert "--cert-file" not in finding["sentence"]
+    assert (document["certificate"]["verified"], document["certificate"]["problem"]) == (True, None)
 
 
 async def test_a_port_that_speaks_no_tls_is_told() -> None:
@@ -188,7 +216,20 @@ async def test_a_port_that_speaks_no_tls_is_told() -> None:
     async with stream_peer(script) as port:
         outcome = await probed(port, "-t", "0.5")
     assert outcome.code == 1
-    assert "Not healthy: no connection comes about" in outcome.out
+    assert "Not healthy: no secure connection could be made." in outcome.out
+    assert f"The connection to 127.0.0.1:{port} stands, but the TLS handshake did not end: the" in (
+        outcome.out
+    )
+    assert "port may not speak TLS, so try ;transport=tcp" in outcome.out
+    assert "firewall" not in outcome.out
+    assert "No connection was opened.\n" in outcome.out
+
+
+async def test_a_port_that_closes_on_a_handshake_is_told() -> None:
+    async with stream_peer(answers_per_connection=0) as port:
+        outcome = await probed(port)
+    assert outcome.code == 1
+    assert "the port may not speak TLS, so try ;transport=tcp" in outcome.out
 
 
 async def test_a_file_that_cannot_be_used_is_one_sentence_and_exit_2(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from trunkpulse.cli.diagnosis import Verdict, all_healthy, diagnose, in_words, verdict
+from trunkpulse.cli.diagnosis import Verdict, all_healthy, diagnose, in_short, in_words, verdict
+from trunkpulse.cli.probe_certificate import verification
 from trunkpulse.cli.probe_facts import ProbedAttempt, ProbedServer
-from trunkpulse.model import FailureKind, ProbeIdentity, TransportProtocol
+from trunkpulse.model import FailureKind, ProbeIdentity, TlsSettings, TransportProtocol
 from trunkpulse.sip.digest import Credentials
 from trunkpulse.sip.middlebox import Finding, Severity
 from unit.cli.probed import (
@@ -127,8 +128,16 @@ def test_the_weightiest_finding_comes_first() -> None:
 @pytest.mark.parametrize(
     ("kind", "detail", "fragments"),
     [
-        (FailureKind.CONNECT_TIMEOUT, "no connection within 4 s", ["a firewall may drop"]),
-        (FailureKind.RESET, "Connection reset by peer", ["may want TLS there"]),
+        (
+            FailureKind.RESET,
+            "the connection broke before an answer came (Connection reset by peer)",
+            ["The connection broke before an answer came (Connection", "may want TLS there"],
+        ),
+        (
+            FailureKind.CONNECT_TIMEOUT,
+            "no connection came about within the time of the attempt",
+            ["No connection to 192.0.2.1:5060 came about in time; a firewall may drop"],
+        ),
         (FailureKind.MALFORMED, "no Content-Length", ["is no SIP", "another service's"]),
         (FailureKind.TIMEOUT, "", ["The connection stands, but there was no answer"]),
         (FailureKind.REFUSED, "Connection refused", ["it wants UDP or TLS instead of TCP"]),
@@ -147,6 +156,10 @@ def test_failures_of_connections_are_told_apart(
         (replace(answered(401), detail="the credentials were refused", challenges=1),
          "401 in spite of the credentials: the credentials were refused; check user name"),
         (answered(407), "407 in spite of the credentials; check user name"),
+        (replace(answered(407), detail="no challenge that can be read"),
+         "407: it asks for credentials but sends no usable Proxy-Authenticate; tell its operator"),
+        (replace(answered(401), detail="only Basic is offered, which is not supported"),
+         "but only Basic is offered, which is not supported; ask its operator to offer Digest"),
         (answered(200), "never asked for the credentials"),
     ],
 )  # fmt: skip
@@ -199,3 +212,43 @@ def test_connections_that_are_closed_after_each_answer_are_told() -> None:
     assert "No connection could be used twice" in finding
     assert sentences(server([opened, ANSWERED], TCP)) == []
     assert sentences(server([opened], TCP)) == []
+
+
+@pytest.mark.parametrize(
+    ("detail", "cert_file", "advice"),
+    [
+        ("tlsv13 alert certificate required", None, "give it with --cert-file"),
+        ("tlsv1 alert unknown ca", "/our.pem", "does not trust the certificate /our.pem"),
+        ("sslv3 alert bad certificate", "/our.pem", "does not trust the certificate /our.pem"),
+        ("sslv3 alert handshake failure", "/our.pem", "may not trust the certificate /our.pem"),
+    ],
+)
+def test_a_far_side_that_refuses_our_certificate_has_shown_a_good_one(
+    detail: str, cert_file: str | None, advice: str
+) -> None:
+    identity = ProbeIdentity(tls=TlsSettings(cert_file=cert_file))
+    refusal = failed(FailureKind.TLS, f"the TLS handshake failed ({detail})")
+    probed = server([refusal], TransportProtocol.TLS)
+    (finding,) = sentences(probed, identity)
+    assert advice in finding
+    assert (verification(probed, plan(identity=identity)) is None) is ("handshake" not in detail)
+
+
+def test_a_connection_that_broke_off_is_told_once_and_with_our_certificate_if_it_has_one() -> None:
+    closed = (
+        "the far side closed the connection without an answer; it may want a client certificate"
+    )
+    probed = server([failed(FailureKind.RESET, closed), SILENCE], TransportProtocol.TLS)
+    assert any(
+        each.startswith(
+            "The far side closed the connection without an answer (1 of 2 attempts); the far side"
+            " may not know our address, may want a certificate of ours that it knows (--cert-file)"
+        )
+        for each in sentences(probed)
+    )
+    ours = ProbeIdentity(tls=TlsSettings(cert_file="/our.pem"))
+    assert any("another certificate than /our.pem" in each for each in sentences(probed, ours))
+
+
+def test_what_was_not_sent_yet_is_not_counted_as_unanswered() -> None:
+    assert in_short(0) == "Interrupted; nothing was sent yet."

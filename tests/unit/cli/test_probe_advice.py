@@ -19,7 +19,7 @@ CALM = Recommendation(30, 4, ("2xx",))
 
 
 def advice_for(attempts: Sequence[ProbedAttempt]) -> Recommendation:
-    advice = recommend(server(attempts))
+    advice = recommend(server(attempts), plan())
     assert advice is not None
     return advice
 
@@ -49,10 +49,12 @@ def test_the_timeout_leaves_room_for_retransmissions_and_the_round_trip(
     advice = advice_for([answered(rtt=rtt)])
     assert advice.timeout_seconds == timeout
     assert tomllib.loads(advice.toml()) == {
-        "keepalive": {
-            "interval_seconds": 30,
-            "timeout_seconds": timeout,
-            "healthy_responses": ["2xx"],
+        "trunks": {
+            "keepalive": {
+                "interval_seconds": 30,
+                "timeout_seconds": timeout,
+                "healthy_responses": ["2xx"],
+            }
         }
     }
 
@@ -60,7 +62,7 @@ def test_the_timeout_leaves_room_for_retransmissions_and_the_round_trip(
 def test_the_timeout_leaves_room_for_answers_that_came_too_late() -> None:
     probed = server([answered(), SILENCE])
     probed.late_seconds = [7.2]
-    advice = recommend(probed)
+    advice = recommend(probed, plan())
     assert advice is not None
     assert advice.timeout_seconds == 8.0
 
@@ -68,8 +70,17 @@ def test_the_timeout_leaves_room_for_answers_that_came_too_late() -> None:
 def test_a_refusal_that_shows_life_may_count_as_healthy_a_fault_never() -> None:
     alive = advice_for([answered(405), answered(404), SILENCE])
     assert alive.healthy_responses == ("2xx", "404", "405")
-    assert recommend(server([answered(404), answered(503)])) is None
-    assert recommend(server([SILENCE])) is None
+    assert recommend(server([answered(404), answered(503)]), plan()) is None
+    assert recommend(server([SILENCE]), plan()) is None
+
+
+@pytest.mark.parametrize("code", [401, 407])
+def test_a_challenge_counts_as_healthy_only_for_those_without_credentials(code: int) -> None:
+    assert advice_for([answered(code)]).healthy_responses == ("2xx", str(code))
+    alice = plan(identity=ProbeIdentity(credentials=Credentials("alice", "wonderland")))
+    assert recommend(server([answered(code)]), alice) is None
+    assert recommend(server([answered(), answered(code)]), alice) is None
+    assert recommend(server([answered(404)]), alice) is not None
 
 
 @pytest.mark.parametrize(
@@ -118,11 +129,16 @@ def test_the_snippet_is_a_trunk_that_is_probed_just_so(tmp_path: Path) -> None:
     file.write_text(snippet)
     config = load_config(file, {"TRUNKPULSE_PASSWORD": "wonderland"})
     (trunk,) = config.trunks
-    assert trunk.id == "sbc.example.com"
+    assert trunk.id == "sbc.example.com-tls"
     assert trunk.targets == (str(wanted.uri),)
     assert trunk.keepalive.timeout_seconds == 4.5
-    assert trunk.identity == replace(wanted.identity, enable_nat=True)
+    assert trunk.identity == replace(
+        wanted.identity, enable_nat=True, tls=TlsSettings(server_name="sbc.example.com")
+    )
     assert "wonderland" not in snippet
+    assert snippet.startswith("# The certificate was not verified (--insecure).")
+    assert 'headers = { X-Note = "' in snippet
+    assert 'tls = { server_name = "sbc.example.com" }' in snippet
 
 
 @pytest.mark.parametrize("uri", ["sip:[2001:db8::1]:5062", "sip:192.0.2.1", "sips:a-b_c.example"])
@@ -132,3 +148,22 @@ def test_a_plain_snippet_loads_whatever_the_host_is(uri: str, tmp_path: Path) ->
     (trunk,) = load_config(file, {}).trunks
     assert trunk.targets == (uri,)
     assert "advanced" not in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("sip:sbc.example.com", "sbc.example.com"),
+        ("sip:127.0.0.1:21001", "127.0.0.1-21001"),
+        ("sip:127.0.0.1:21002;transport=TCP", "127.0.0.1-21002-tcp"),
+        ("sip:[::1]:21001", "ipv6-1-21001"),
+        ("sip:[2001:db8::1]", "ipv6-2001-db8-1"),
+        ("sip:[::]:5060", "ipv6-any-5060"),
+        (f"sip:{'a.' * 120}example:5061", f"{'a.' * 55}-5061"),
+    ],
+)
+def test_the_id_tells_hosts_ports_and_transports_apart(uri: str, name: str, tmp_path: Path) -> None:
+    file = tmp_path / "trunks.toml"
+    file.write_text(trunk_toml(plan(uri), CALM))
+    (trunk,) = load_config(file, {}).trunks
+    assert trunk.id == name

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from trunkpulse.cli.probe_document import probe_document
 from trunkpulse.cli.probe_facts import FarSide, ProbedAttempt, ProbedServer
-from trunkpulse.cli.probe_report import Progress, print_summary, servers_table
+from trunkpulse.cli.probe_report import Progress, print_summary, print_unfinished, servers_table
 from trunkpulse.model import TransportProtocol
 from trunkpulse.ports import Certificate, Server
 from trunkpulse.sip.echo import HeaderDifference
@@ -92,6 +92,25 @@ def test_servers_that_the_source_cannot_reach_are_named() -> None:
     assert (
         "Left out, being of another address family than the source: tls:[2001:db8::1]:5061." in text
     )
+
+
+def test_servers_of_which_nothing_is_known_at_an_interruption_are_named() -> None:
+    out = io.StringIO()
+    with redirect_stdout(out):
+        print_unfinished([server(1, [answered()], TransportProtocol.UDP)])
+        print_unfinished([*one_alive_of_two(), server(3, [], TransportProtocol.TCP)])
+    assert out.getvalue() == "\nInterrupted; no attempt had ended yet at tcp:192.0.2.3:5060.\n"
+
+
+def test_connections_are_told_in_plain_words() -> None:
+    opened = replace(answered(), connect_seconds=0.001)
+    for attempts, sentence in (
+        ([SILENCE], "No connection was opened."),
+        ([opened], "1 connection opened, used once."),
+        ([opened, answered()], "1 connection opened, 1 probe over an open one."),
+        ([opened, opened], "2 connections opened, none used twice."),
+    ):
+        assert f"\n{sentence}\n" in told([server(1, attempts, TransportProtocol.TCP)])
 
 
 def test_what_was_changed_on_the_way_is_shown_header_by_header() -> None:

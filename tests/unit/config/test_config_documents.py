@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import gc
 import ipaddress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from trunkpulse.config import Config, load_config
 from trunkpulse.config.settings import ServerTls, SipListen
+from trunkpulse.config.stamps import FileStamps
 from trunkpulse.config.values import probe_target
 from trunkpulse.model import (
     Destination,
@@ -173,7 +175,9 @@ def test_the_documented_example_means_what_it_says(tmp_path: Path, pem_files: Pe
                     cert_file=str(tmp_path / "me.pem"),
                     key_file=str(tmp_path / "me.key"),
                     server_name="sbc.example.com",
-                    stamp=FileStamps().of(*(str(tmp_path / name) for name in PEM_FILES)),
+                    stamp=FileStamps().of(
+                        *(str(tmp_path / name) for name in ("ca.pem", "me.pem", "me.key"))
+                    ),
                 ),
             ),
             managed_by="edge.toml",

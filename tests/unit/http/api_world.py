@@ -146,6 +146,9 @@ class Sent:
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         return None
 
+    def settled(self, data: bytes, destination: Address) -> None:
+        """Nothing is kept."""
+
     def certificate(self, destination: Address) -> Certificate | None:
         return self.shown
 

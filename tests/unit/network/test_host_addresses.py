@@ -359,3 +359,23 @@ async def test_machine_without_name_servers_says_so_until_it_has_some(tmp_path: 
         assert await failure(asked) == f"{file} names no name server that can be asked"
         file.write_text("nameserver 127.0.0.1\n")
         assert await asked.resolve(NAME, 1) == (("192.0.2.1", 1),)
+
+
+def test_a_hosts_file_that_leads_nowhere_is_not_followed(run: Run, tmp_path: Path) -> None:
+    async def story() -> None:
+        asked = resolver(tmp_path, 9, conf="", hosts=f"0.0.0.0 {NAME}\nnonsense {NAME}\n")
+        assert "no name server" in await failure(asked)
+
+    run(story())
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\x85", "\x0c", "\x1c"])
+def test_a_resolv_conf_with_odd_ends_of_lines_is_read_or_refused(
+    run: Run, tmp_path: Path, mark: str
+) -> None:
+    async def story() -> None:
+        (tmp_path / "resolv.conf").write_text("")
+        asked = resolver(tmp_path, 9, conf=f"nameserver {mark} x\n")
+        assert "name server" in await failure(asked)
+
+    run(story())

@@ -51,6 +51,10 @@ class Connection(asyncio.Protocol):
         self.peer: Address = ("", 0)
         self.last_read = self.last_write = clock.monotonic()
         """When bytes last came and went."""
+        self.has_spoken = False
+        """True once anything came."""
+        self.last_message: float | None = None
+        """When a whole message last came."""
         self.message_since: float | None = None
         """When the message that is not complete yet began."""
         self.pinged_at: float | None = None
@@ -67,6 +71,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._aborted:
             return
+        self.has_spoken = True
         self.last_read = now = self._clock.monotonic()
         try:
             frames = self._framer.feed(data)
@@ -96,6 +101,7 @@ class Connection(asyncio.Protocol):
                     self.pinged_at = None
             else:
                 assert isinstance(frame, bytes)
+                self.last_message = now
                 self._owner.message_came(self, frame, now)
         self._owner.portion_ended(self)
 
@@ -129,6 +135,12 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return None
         return cast("ssl.SSLObject | None", self._transport.get_extra_info("ssl_object"))
+
+    def is_stuck(self, since: float) -> bool:
+        """True if a message has begun, and none has come to its end after the moment ``since``."""
+        return self.message_since is not None and (
+            self.last_message is None or self.last_message < since
+        )
 
     def write(self, data: bytes) -> None:
         """Send without waiting; what cannot be sent any more ends in ``connection_ended``."""

@@ -8,6 +8,7 @@ odd port says more than one that does not leave.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import ssl
@@ -17,15 +18,23 @@ from typing import Final
 from trunkpulse.adapters.network.connection import Connection
 from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.adapters.network.flow import Flow
-from trunkpulse.adapters.network.obstacles import SHAKING_HANDS, Misnamed
+from trunkpulse.adapters.network.obstacles import (
+    IN_THE_QUEUE,
+    SHAKING_HANDS,
+    Misnamed,
+    why_not_opened,
+)
 from trunkpulse.adapters.network.tls import client_context, misnamed, read_certificate
 from trunkpulse.model import TlsSettings, TransportProtocol
-from trunkpulse.ports import Address, TransportPlan
+from trunkpulse.ports import Address, Clock, TransportPlan
 
 __all__ = ["HANDSHAKE_SECONDS", "Dialler"]
 
 HANDSHAKE_SECONDS: Final = 32.0
 """Longer than any attempt may take."""
+HANDSHAKES_AT_ONCE: Final = 256
+LOOK_SECONDS: Final = 4.0
+LOOK_AGAIN_SECONDS: Final = 3600.0
 
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, never bound
 _PORT_IS_TAKEN: Final = frozenset({errno.EADDRNOTAVAIL, errno.EADDRINUSE})
@@ -36,18 +45,23 @@ _BIND_ADDRESS_NO_PORT: Final = 24
 class Dialler:
     """Opens connections as a plan says."""
 
-    def __init__(self, plan: TransportPlan) -> None:
+    def __init__(self, plan: TransportPlan, clock: Clock) -> None:
         """Check what ``plan`` needs.
 
         Raises BindFailed for a local address that this machine lacks, and TlsUnusable for a file
         that cannot be used.
         """
+        self._clock = clock
         self._local = plan.local
         self._domain = plan.domain
         self._verifies = plan.tls is None or plan.tls.verify
         self._context: ssl.SSLContext | None = None
         if plan.protocol is TransportProtocol.TLS:
             self._context = client_context(plan.tls or TlsSettings())
+        # Who failed before waits among its like: far sides that never end a handshake shall not
+        # keep the others from theirs.
+        self._gate = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
+        self._gate_after_failures = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
         host, _ = plan.local
         try:
             _socket_from((host, 0)).close()
@@ -70,20 +84,77 @@ class Dialler:
         ``flow`` is told the phase and the certificate that was shown. Raises OSError, UnicodeError
         for a domain that TLS cannot ask for, and Misnamed.
         """
-        name = None if self._context is None else self._name_to_ask_for()
+        if self._context is None:
+            sock = await self._connected(destination)
+            await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
+            return
+        name = self._name_to_ask_for()
         sock = await self._connected(destination)
-        if self._context is not None:
-            flow.phase = SHAKING_HANDS
-        # From here on the socket is the loop's: it closes it, whatever happens.
-        await asyncio.get_running_loop().create_connection(
-            lambda: connection,
-            sock=sock,
-            ssl=self._context,
-            server_hostname=name,
-            ssl_handshake_timeout=None if self._context is None else HANDSHAKE_SECONDS,
-        )
-        if self._context is not None:
-            self._check_name(flow, connection)
+        try:
+            await self._shake_hands(flow, sock, self._context, name, connection)
+        except ssl.SSLCertVerificationError as problem:
+            await self._look(flow, destination, name, problem)
+            raise
+        self._check_name(flow, connection)
+
+    async def _shake_hands(
+        self,
+        flow: Flow,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        name: str,
+        protocol: asyncio.Protocol,
+    ) -> asyncio.Transport:
+        """Make ``sock`` a connection over TLS."""
+        gate = self._gate_after_failures if flow.failures else self._gate
+        flow.phase = IN_THE_QUEUE
+        try:
+            await gate.acquire()
+        except asyncio.CancelledError:
+            sock.close()
+            raise
+        flow.phase = SHAKING_HANDS
+        try:
+            # From here on the socket is the loop's: it closes it, whatever happens.
+            transport, _ = await asyncio.get_running_loop().create_connection(
+                lambda: protocol,
+                sock=sock,
+                ssl=context,
+                server_hostname=name,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            )
+        finally:
+            gate.release()
+        return transport
+
+    async def _look(
+        self,
+        flow: Flow,
+        destination: Address,
+        name: str,
+        problem: ssl.SSLCertVerificationError,
+    ) -> None:
+        """Read the certificate that was not trusted: a failed handshake takes it along.
+
+        A second connection trusts anybody, says nothing and ends at once; there is one an hour
+        while the failure stays the same.
+        """
+        now = self._clock.monotonic()
+        if flow.looked is not None:
+            failure, when = flow.looked
+            if failure == problem.verify_message and now - when < LOOK_AGAIN_SECONDS:
+                return
+        flow.refusal = why_not_opened(problem, SHAKING_HANDS)
+        with contextlib.suppress(OSError):  # then it stays unknown
+            async with asyncio.timeout(LOOK_SECONDS):
+                sock = await self._connected(destination)
+                anybody = client_context(TlsSettings(verify=False))
+                transport = await self._shake_hands(flow, sock, anybody, name, asyncio.Protocol())
+            session = transport.get_extra_info("ssl_object")
+            if session is not None:
+                flow.certificate = read_certificate(session)
+            transport.abort()
+        flow.looked = (problem.verify_message, now)
 
     async def _connected(self, destination: Address) -> socket.socket:
         host, port = self._local

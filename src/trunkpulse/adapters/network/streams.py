@@ -26,14 +26,16 @@ from trunkpulse.adapters.network.dialling import Dialler
 from trunkpulse.adapters.network.flow import (
     Flow,
     Request,
+    RestingFlows,
     StreamCounts,
     answered_branch,
     branch_of,
+    renewal_seconds,
 )
 from trunkpulse.adapters.network.obstacles import (
     CONNECTING,
+    UNENDED,
     Misnamed,
-    too_late,
     why_ended,
     why_not_opened,
 )
@@ -52,7 +54,6 @@ __all__ = ["StreamCounts", "StreamTransport"]
 
 WAITING_LIMIT: Final = 4096
 """Messages that wait for one connection; more are refused."""
-CONNECTS_AT_ONCE: Final = 256
 CONNECT_SECONDS: Final = 32.0
 """Longer than any attempt may take."""
 FIRST_BACKOFF_SECONDS: Final = 0.25
@@ -84,8 +85,8 @@ class StreamTransport:
         self._dialler = dialler
         self._rng = rng
         self._flows: dict[Address, Flow] = {}
+        self._resting = RestingFlows()
         self._by_connection: dict[Connection, Address] = {}
-        self._gate = asyncio.Semaphore(CONNECTS_AT_ONCE)
         self._loop = asyncio.get_running_loop()
         self._round: asyncio.TimerHandle | None = None
         self._closed = False
@@ -105,7 +106,7 @@ class StreamTransport:
         Raises BindFailed for a local address that this machine lacks, and TlsUnusable for a file
         that cannot be used.
         """
-        dialler = Dialler(plan)
+        dialler = Dialler(plan, clock)
         return cls(plan, receiver, clock, dialler=dialler, rng=rng or random.Random())
 
     # --- ports.MessageTransport ------------------------------------------------------------
@@ -149,17 +150,17 @@ class StreamTransport:
         self._loop.call_soon(self._fail, destination, [request], obstacle)
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
-        """Nobody waits for an answer to ``data`` any more; why it never left, None if it did."""
+        """Nobody waits for an answer to ``data`` any more; what stood in its way, if anything."""
         flow = self._flows.get(destination)
         if flow is None:
             return None
         branch = branch_of(data)
         if flow.waiting.pop(branch, None) is not None:
-            obstacle = flow.last_failure if flow.pausing else None
+            obstacle = flow.obstacle
             if not flow.waiting and flow.opening is not None:
                 flow.opening.cancel()
                 flow.opening = None
-            return obstacle or too_late(flow.phase)
+            return obstacle
         request = flow.unanswered.pop(branch, None)
         connection = flow.connection
         if request is None or connection is None or request.repeated:
@@ -167,12 +168,22 @@ class StreamTransport:
         if connection.last_read < request.sent_at:
             # A dead path swallows whatever is written; the next attempt shall try another one.
             self._give_up(flow, destination, connection)
+        elif connection.is_stuck(since=request.sent_at):
+            # A length that was too large swallows every answer that follows.
+            self._give_up(flow, destination, connection)
+            return UNENDED
         return None
+
+    def settled(self, data: bytes, destination: Address) -> None:
+        """It is not asked again when the connection ends, and stands in nobody's way."""
+        flow = self._flows.get(destination)
+        if flow is not None:
+            flow.unanswered.pop(branch_of(data), None)
 
     def certificate(self, destination: Address) -> Certificate | None:
         """What ``destination`` last showed, trusted or not; None without TLS or before."""
         flow = self._flows.get(destination)
-        return None if flow is None else flow.certificate
+        return self._resting.certificate(destination) if flow is None else flow.certificate
 
     def close(self) -> None:
         """End all connections; safe to repeat."""
@@ -186,6 +197,7 @@ class StreamTransport:
             if flow.connection is not None:
                 flow.connection.abort()
         self._flows.clear()
+        self._resting.clear()
 
     # --- opening ---------------------------------------------------------------------------
 
@@ -193,7 +205,7 @@ class StreamTransport:
         now = self._clock.monotonic()
         flow = self._flows.get(destination)
         if flow is None:
-            flow = self._flows[destination] = Flow(now)
+            flow = self._flows[destination] = self._resting.take(destination) or Flow(now)
             if self._round is None and not self._closed:
                 self._round = self._loop.call_later(ROUND_SECONDS, self._look_after)
         flow.last_used = now
@@ -208,23 +220,24 @@ class StreamTransport:
             # It is closing, and its end has not been told yet: what was lost with it waits as well.
             self.connection_ended(flow.connection, None)
         flow.phase = CONNECTING
+        flow.refusal = None
         flow.pausing = True
         try:
             # A pause between tries, unless this is the first one.
             await asyncio.sleep(max(0.0, flow.not_before - self._clock.monotonic()))
             flow.pausing = False
-            async with self._gate, asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(CONNECT_SECONDS):
                 connection = Connection(self, self._clock, expects_pongs=True)
                 await self._dialler.dial(flow, destination, connection)
         except asyncio.CancelledError:
             if not flow.pausing:
                 self.counts.failed += 1
-                self._back_off(flow, too_late(flow.phase))
+                self._back_off(flow, flow.obstacle)
             raise
         except (OSError, UnicodeError, Misnamed) as problem:
             flow.opening = None
             self.counts.failed += 1
-            obstacle = why_not_opened(problem, flow.phase)
+            obstacle = why_not_opened(problem, flow.phase, flow.certificate)
             self._back_off(flow, obstacle)
             waiting = list(flow.waiting.values())
             flow.waiting.clear()
@@ -243,6 +256,9 @@ class StreamTransport:
         flow.last_failure = None
         self._by_connection[connection] = destination
         now = self._clock.monotonic()
+        if self._plan.protocol is TransportProtocol.TLS:
+            seconds = renewal_seconds(flow.certificate, self._clock.wall())
+            flow.renew_at = now + seconds * self._rng.uniform(0.75, 1.0)  # not all at once
         waiting = list(flow.waiting.values())
         flow.waiting.clear()
         for request in waiting:
@@ -302,13 +318,16 @@ class StreamTransport:
             self._open_soon(flow, destination)
         failed = [each for each in lost if id(each) not in kept]
         if failed:
-            obstacle = why_ended(cause, wants_certificate=self._may_want_certificate(flow))
+            wants_certificate = self._may_want_certificate(flow, connection)
+            obstacle = why_ended(cause, wants_certificate=wants_certificate)
             self._back_off(flow, obstacle)
             self._fail(destination, failed, obstacle)
 
-    def _may_want_certificate(self, flow: Flow) -> bool:
-        """True if we showed none: some far sides tell so by closing alone (TLS 1.3)."""
-        return flow.certificate is not None and not self._shows_certificate
+    def _may_want_certificate(self, flow: Flow, connection: Connection) -> bool:
+        """True if we showed none: some tell so by closing alone, after the handshake (TLS 1.3)."""
+        shown = flow.certificate
+        early = shown is not None and shown.protocol == "TLSv1.3"
+        return early and not connection.has_spoken and not self._shows_certificate
 
     def _give_up(self, flow: Flow, destination: Address, connection: Connection) -> None:
         """Use this connection no more; what else was asked over it is asked over another one."""
@@ -339,14 +358,24 @@ class StreamTransport:
         now = self._clock.monotonic()
         for destination, flow in list(self._flows.items()):
             if now - flow.last_used > UNUSED_SECONDS and not flow.waiting:
-                if flow.connection is not None:
-                    self._by_connection.pop(flow.connection, None)
-                    flow.connection.abort()
-                del self._flows[destination]
+                self._part(flow)
+                self._resting.put(destination, self._flows.pop(destination))
             elif flow.connection is not None and flow.connection.is_open:
-                self._keep_alive(flow, destination, flow.connection, now)
-        if self._flows and not self._closed:
+                if flow.is_idle and now >= flow.renew_at:
+                    self._part(flow)  # the next probe sees which certificate is shown by then
+                else:
+                    self._keep_alive(flow, destination, flow.connection, now)
+        self._resting.forget(now)
+        if (self._flows or self._resting) and not self._closed:
             self._round = self._loop.call_later(ROUND_SECONDS, self._look_after)
+
+    def _part(self, flow: Flow) -> None:
+        """Close the connection, over which nobody waits for anything."""
+        if flow.connection is not None:
+            self._by_connection.pop(flow.connection, None)
+            flow.connection.abort()
+            flow.connection = None
+        flow.unanswered.clear()
 
     def _keep_alive(
         self, flow: Flow, destination: Address, connection: Connection, now: float

@@ -15,7 +15,11 @@ import ipaddress
 import re
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -38,6 +42,9 @@ _SIP_DOMAIN: Final = re.compile(
     r"sip:(\[[0-9a-f:.]+\]|[^@:;?/]+)(?::[0-9]+)?(?:[;?][^@]*)?", re.IGNORECASE
 )
 """The host is the domain, whatever follows it; with a user it names a person (RFC 5922 7.1)."""
+_HAS_EXPIRED: Final = 10
+"""``X509_V_ERR_CERT_HAS_EXPIRED`` of OpenSSL."""
+_LARGEST_FILE_BYTES: Final = 1024 * 1024
 _UNREADABLE: Final = (
     ValueError,
     x509.DuplicateExtension,
@@ -56,8 +63,23 @@ class TlsUnusable(OSError):
         return str(self.strerror)
 
 
+_contexts: Final[WeakValueDictionary[TlsSettings, ssl.SSLContext]] = WeakValueDictionary()
+"""Those in use: to read what this machine trusts takes 20 ms and most of a megabyte."""
+
+
 def client_context(tls: TlsSettings) -> ssl.SSLContext:
-    """A context that verifies what ``tls`` says but the name; raises TlsUnusable."""
+    """A context that verifies what ``tls`` says but the name; raises TlsUnusable.
+
+    Who asks for the same gets the same one, as long as the stamp of its files is the same too.
+    """
+    known_as = replace(tls, server_name=None)  # which is no matter of the context's
+    context = _contexts.get(known_as)
+    if context is None:
+        context = _contexts[known_as] = _client_context(tls)
+    return context
+
+
+def _client_context(tls: TlsSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = False  # see ``misnamed``
@@ -87,9 +109,25 @@ def server_context(tls: ServerTls) -> ssl.SSLContext:
 
 def _load_own(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> None:
     files = cert_file if key_file is None else f"{cert_file} with the key {key_file}"
+    if key_file is None:
+        _check_for_key(cert_file)
     with _about(f"The certificate {files} cannot be used"):
         # An encrypted key would have OpenSSL ask for its password on the terminal.
         context.load_cert_chain(cert_file, key_file, password=lambda: b"")
+
+
+def _check_for_key(cert_file: str) -> None:
+    """Tell a certificate alone from no certificate; OpenSSL gives no reason for either."""
+    try:
+        with Path(cert_file).open("rb") as stream:
+            content = stream.read(_LARGEST_FILE_BYTES)
+    except OSError:
+        return  # loading it will tell
+    if b"-----BEGIN CERTIFICATE-----" in content and b"PRIVATE KEY-----" not in content:
+        raise TlsUnusable(
+            f"The private key of the certificate {cert_file} is missing; add its file with --key,"
+            " --key-file or, in a configuration, key_file"
+        )
 
 
 @contextlib.contextmanager
@@ -199,11 +237,20 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return ipaddress.ip_address(text.strip("[]"))
 
 
-def failure_words(problem: BaseException) -> str:
-    """Why a handshake failed, as a phrase for a person."""
+def failure_words(problem: BaseException, shown: Certificate | None = None) -> str:
+    """Why a handshake failed, as a phrase for a person; ``shown`` is the far side's certificate."""
     if isinstance(problem, ssl.SSLCertVerificationError):
-        return f"the certificate is not trusted ({problem.verify_message})"
+        words = problem.verify_message
+        if shown is not None and problem.verify_code == _HAS_EXPIRED:
+            words += _since(shown.not_after_ms)
+        return f"the certificate is not trusted ({words})"
     if isinstance(problem, ssl.SSLError):
         reason = (problem.reason or "it ended early").lower().replace("_", " ")
         return f"the TLS handshake failed ({reason})"
     return f"the TLS handshake failed ({str(problem) or 'it ended early'})"
+
+
+def _since(end_ms: int) -> str:
+    """`` on 2025-02-01``; nothing if that is still to come: then an authority's has expired."""
+    end = datetime.fromtimestamp(end_ms / 1000, UTC)
+    return f" on {end:%Y-%m-%d}" if end < datetime.now(UTC) else ""

@@ -200,6 +200,9 @@ class UdpTransport:
         del data, destination
         return None
 
+    def settled(self, data: bytes, destination: Address) -> None:
+        """Nothing is kept of a datagram that has left."""
+
     def certificate(self, destination: Address) -> Certificate | None:
         """UDP shows none."""
         del destination
