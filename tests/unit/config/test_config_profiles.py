@@ -135,7 +135,11 @@ def test_what_is_inherited_is_raised_to_the_limit_and_what_is_above_it_stays(
     name = acme(tmp_path, 'description = "Acme"\n[limits]\nminimum_interval_seconds = 20\n')
     policy = trunk(tmp_path, name, keepalive="interval_seconds = 45\njitter = 0").keepalive
     assert policy == KeepalivePolicy(
-        interval_seconds=45, confirm_interval_seconds=20, down_interval_seconds=20, jitter=0
+        interval_seconds=45,
+        confirm_interval_seconds=20,
+        down_interval_seconds=20,
+        minimum_interval_seconds=20,
+        jitter=0,
     )
 
 
