@@ -96,10 +96,10 @@ def test_a_source_of_another_family_than_the_names_addresses_is_told_as_such() -
         world.network.far_end("192.0.2.1")
         faults: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
-        ours = replace(NAMED, identity=ProbeIdentity(source=("127.0.0.1", 5070)))
+        ours = replace(NAMED, identity=ProbeIdentity(source=("127.0.0.1", 5070), enable_nat=True))
         async with world.node(config(ours)) as node:
             await world.clock.advance(60.0)
-            moved = replace(NAMED, identity=ProbeIdentity(source=("::1", 5070)))
+            moved = replace(NAMED, identity=ProbeIdentity(source=("::1", 5070), enable_nat=True))
             await node.apply(config(moved))
             await world.clock.advance(120.0)
             (target,) = node.pipeline.record("trunk-1").targets

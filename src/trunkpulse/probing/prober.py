@@ -4,9 +4,8 @@ For every stimulus (a timer, a batch of datagrams, a command) it does three thin
 due, send, re-arm one timer. There is no task, future or timer per probe. Whatever an attempt came
 to is told to the sink at once, and the sink says when the next one shall start.
 
-An answer finds its target by the branch alone (RFC 3261 17.1.3), which is
-``z9hG4bK`` + a secret of this process + the target's index + the request's number. A branch that
-fits a target but no attempt under way is a late or repeated answer: counted, and ignored.
+An answer finds its target by the branch alone (``branches``). A branch that fits a target but no
+attempt under way is a late or repeated answer: counted, and ignored.
 
 A challenge (401, 407) that we have credentials for is part of the attempt: the request is sent once
 more, authenticated, in a transaction of its own (RFC 3261 22.2), within the time of the attempt.
@@ -23,17 +22,14 @@ from typing import Protocol
 
 from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address, Clock, Obstacle
+from trunkpulse.probing.branches import Branches, code_and_branch, mark_of, same_branch
 from trunkpulse.probing.challenges import CHALLENGES, Challenges
 from trunkpulse.probing.schedule import TimingWheel, first_moments
 from trunkpulse.probing.target import ProbeTarget
-from trunkpulse.sip.errors import SipError
-from trunkpulse.sip.message import response_facts
-from trunkpulse.sip.peek import peek_response
 from trunkpulse.sip.transaction import NonInviteClientTransaction, TransactionEvent
 
 __all__ = ["AttemptSink", "ProbeCounts", "Prober"]
 
-MAGIC_COOKIE = b"z9hG4bK"
 AFTER_A_FAULT_SECONDS = 1.0
 """A target whose turn ended in an exception, a fault of ours, has its next turn then."""
 PROBES_PER_TURN = 512
@@ -91,7 +87,7 @@ class Prober:
         self._targets: list[ProbeTarget | None] = []
         self._vacant: list[tuple[int, int]] = []
         """(index, next sequence) of slots whose target has gone."""
-        self._branch_head = MAGIC_COOKIE + secrets.token_hex(8).encode()
+        self._branches = Branches()
         self._call_head = secrets.token_hex(8).encode()
         self._tag_head = secrets.token_hex(4).encode()  # 32 random bits (RFC 3261 19.3)
         self._challenges = Challenges()
@@ -264,31 +260,42 @@ class Prober:
     def _send(self, target: ProbeTarget, address: Address, now: float) -> None:
         """Begin an attempt: send its first request."""
         settings = target.settings
-        mark = b"%08x%08x" % (target.index, target.sequence)
+        mark = mark_of(target.index, target.sequence)
         proof = b""
         if settings.identity.credentials is not None:
             proof = self._challenges.begin(target, mark)
-        request = self._request(target, mark, mark, proof)
-        transaction = target.transaction = NonInviteClientTransaction(
-            request,
-            self._branch_head + mark,
-            now,
-            timeout_seconds=settings.policy.timeout_seconds,
-            reliable=settings.reliable,
-        )
-        self._wheel.arm(target, transaction.deadline)
-        settings.transport.send(request, address)
+        seconds = settings.policy.timeout_seconds
+        self._transmit(target, address, (mark, mark, proof), seconds, now)
 
-    def _request(self, target: ProbeTarget, mark: bytes, first_mark: bytes, proof: bytes) -> bytes:
-        """An OPTIONS whose branch is of ``mark``, Call-ID and tag of the attempt's first one."""
-        return target.settings.options.render(
+    def _transmit(
+        self,
+        target: ProbeTarget,
+        address: Address,
+        message: tuple[bytes, bytes, bytes],
+        timeout_seconds: float,
+        now: float,
+    ) -> None:
+        """Send a request in a transaction of its own.
+
+        ``message`` is its own mark, that of the attempt's first request, which Call-ID and tag are
+        made of, and the header lines that prove who we are.
+        """
+        mark, first_mark, proof = message
+        settings = target.settings
+        branch = self._branches.head + mark
+        request = settings.options.render(
             target.request_uri,
-            self._branch_head + mark,
+            branch,
             self._tag_head + first_mark,
             self._call_head + first_mark,
             target.sequence,
             proof,
         )
+        transaction = target.transaction = NonInviteClientTransaction(
+            request, branch, now, timeout_seconds=timeout_seconds, reliable=settings.reliable
+        )
+        self._wheel.arm(target, transaction.deadline)
+        settings.transport.send(request, address)
 
     def _on_deadline(
         self, target: ProbeTarget, transaction: NonInviteClientTransaction, now: float
@@ -323,23 +330,14 @@ class Prober:
         seconds = target.started + target.settings.policy.timeout_seconds - now
         if target.address is None or seconds <= 0:
             return False
-        proof = self._challenges.met(target, data, transaction.branch[len(self._branch_head) :])
+        proof = self._challenges.met(target, data, self._branches.mark(transaction.branch))
         if proof is None:
             return False
         self.counts.challenges += 1
-        settings = target.settings
         target.sequence = target.sequence + 1 & 0x7FFFFFFF
-        mark = b"%08x%08x" % (target.index, target.sequence)
-        request = self._request(target, mark, self._challenges.mark_of(target), proof)
-        following = target.transaction = NonInviteClientTransaction(
-            request,
-            self._branch_head + mark,
-            now,
-            timeout_seconds=seconds,
-            reliable=settings.reliable,
-        )
-        self._wheel.arm(target, following.deadline)
-        settings.transport.send(request, target.address)
+        mark = mark_of(target.index, target.sequence)
+        first_mark = self._challenges.mark_of(target)
+        self._transmit(target, target.address, (mark, first_mark, proof), seconds, now)
         return True
 
     def _end(self, target: ProbeTarget, kind: FailureKind, detail: str, now: float) -> None:
@@ -354,19 +352,14 @@ class Prober:
 
     def message_received(self, data: bytes, source: Address, now: float) -> None:
         """Give an answer to the attempt it belongs to; never raises for what it says."""
-        peeked = peek_response(data)
-        if peeked is None:
-            peeked = _read_response(data)
-            if peeked is None:
-                self.counts.strangers += 1
-                return
-        code, branch = peeked
-        target = self._target_of(branch)
-        if target is None:
+        read = code_and_branch(data)
+        target = None if read is None else self._target_of(read[1])
+        if read is None or target is None:
             self.counts.strangers += 1
             return
+        code, branch = read
         transaction = target.transaction
-        if transaction is None or not _same_branch(transaction.branch, branch):
+        if transaction is None or not same_branch(transaction.branch, branch):
             self.counts.late_answers += 1
             return
         event = transaction.on_response(code, now)
@@ -410,9 +403,9 @@ class Prober:
         self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float
     ) -> None:
         """End the attempt that ``data`` belongs to: the network said no."""
-        target = self._target_in(data)
         transaction = self._transaction_of(data)
-        if target is None or transaction is None:
+        target = None if transaction is None else self._target_of(transaction.branch)
+        if transaction is None or target is None:
             return
         transaction.on_transport_error()
         self.counts.network_errors += 1
@@ -422,46 +415,16 @@ class Prober:
         """All waiting datagrams have been handed over."""
         self._rearm()
 
-    def _branch_in(self, data: bytes) -> bytes:
-        """Our branch in a request of ours, which may have been cut short."""
-        start = data.find(self._branch_head)
-        return data[start : start + len(self._branch_head) + 16] if start >= 0 else b""
-
-    def _target_in(self, data: bytes) -> ProbeTarget | None:
-        return self._target_of(self._branch_in(data))
-
     def _transaction_of(self, data: bytes) -> NonInviteClientTransaction | None:
         """The transaction under way that ``data`` is the request of."""
-        branch = self._branch_in(data)
+        branch = self._branches.within(data)
         target = self._target_of(branch)
         if target is None or target.transaction is None or target.transaction.branch != branch:
             return None
         return target.transaction
 
     def _target_of(self, branch: bytes) -> ProbeTarget | None:
-        head = len(self._branch_head)
-        if not _same_branch(self._branch_head, branch[:head]):
+        index = self._branches.index(branch)
+        if index is None or not 0 <= index < len(self._targets):
             return None
-        try:
-            return self._targets[int(branch[head : head + 8], 16)]
-        except (ValueError, IndexError):
-            return None
-
-
-def _same_branch(ours: bytes, theirs: bytes) -> bool:
-    # Case does not matter (RFC 3261 7.3.1), and some peers do change it.
-    return ours == theirs or ours.lower() == theirs.lower()
-
-
-def _read_response(data: bytes) -> tuple[int, bytes] | None:
-    """What ``peek_response`` says, at leisure, of an answer out of the ordinary.
-
-    More than one Via means that the answer is not for us (RFC 3261 8.1.3.3).
-    """
-    try:
-        facts = response_facts(data)
-    except SipError:
-        return None
-    if facts.via_count != 1 or facts.cseq_method != "OPTIONS":
-        return None
-    return facts.code, facts.branch
+        return self._targets[index]

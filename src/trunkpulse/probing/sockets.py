@@ -148,8 +148,10 @@ class ProbeSockets:
         """The same settings for who is seen by the far side at ``public``.
 
         That is ``host:port``, or the host alone over connections: then the port of Contact is where
-        we listen.
+        we listen. Who has no place yet is seen by nobody.
         """
+        if settings.transport is NOWHERE:
+            return settings
         ours = self._sent_by(settings.transport, address), settings.secure
         return self._settings_for(
             settings.policy, settings.identity, settings.transport, ours, public
