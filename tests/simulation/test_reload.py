@@ -54,3 +54,17 @@ def test_the_region_of_the_instance_waits_for_a_restart() -> None:
             assert node.decide(call).route_id == "here"
 
     run_virtual(story)
+
+
+def test_a_refusal_is_remembered_until_a_configuration_is_taken() -> None:
+    async def story() -> None:
+        world = World(9)
+        async with world.node(config(trunk(1))) as node:
+            seen = [node.refused]
+            node.refuse(["trunks[0].id must be unique."])
+            seen.append(node.refused)
+            await node.apply(config(trunk(1), trunk(2)))
+            seen.append(node.refused)
+        assert seen == [(), ("trunks[0].id must be unique.",), ()]
+
+    run_virtual(story)
