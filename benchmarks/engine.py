@@ -135,7 +135,7 @@ async def measure(load: Load, port: int, profile: cProfile.Profile | None) -> Me
     config = Config(instance=InstanceSettings(id="benchmark"), trunks=trunks(load, port))
     async with asyncio.TaskGroup() as tasks:
         node = Node(config, outside, tasks)
-        prober = node.pipeline.prober
+        prober = node.roster.prober
         # How late each probe was is told by the wheel alone; the prober keeps only the worst.
         prober._wheel = wheel = MeasuredWheel()  # noqa: SLF001
         warm = when_all_available(node, load)

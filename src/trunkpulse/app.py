@@ -207,11 +207,13 @@ async def _api(
     host, port = node.config.api.listen
     context = ApiContext(
         pipeline=node.pipeline,
+        roster=node.roster,
         board=node.board,
         events=store,
         feed=feed,
         metrics=Metrics(
             pipeline=node.pipeline,
+            roster=node.roster,
             board=node.board,
             deliveries=node.deliveries.progress,
             instance_id=instance.id,
@@ -275,7 +277,7 @@ async def _responders(
                     rng=rng,
                     tls=sip.tls,
                     heard=heard,
-                    answers=node.pipeline.prober,
+                    answers=node.roster.prober,
                 )
             except OSError as problem:
                 raise CannotStart(_cannot_listen(problem)) from problem

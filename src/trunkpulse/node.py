@@ -19,7 +19,7 @@ from trunkpulse.board import Board
 from trunkpulse.config import Config
 from trunkpulse.events.delivery import Deliveries
 from trunkpulse.model import EventStream, StateChange
-from trunkpulse.pipeline import Applied, Pipeline
+from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import (
     Clock,
     EventLog,
@@ -31,6 +31,7 @@ from trunkpulse.ports import (
 )
 from trunkpulse.probing.expiry import expiring
 from trunkpulse.probing.sockets import AddressTowards, OpenTransport
+from trunkpulse.roster import Applied, Roster
 from trunkpulse.routing.selection import CallRequest, Decision, RouteTable
 
 __all__ = ["Node", "Outside", "Store"]
@@ -81,6 +82,12 @@ class Node:
             instance_id=config.instance.id,
             region=config.instance.region,
             recorded=self._recorded,
+            rng=outside.rng,
+        )
+        self.roster = Roster(
+            self.pipeline,
+            clock=outside.clock,
+            board=self.board,
             resolver=outside.resolver,
             open_transport=outside.open_transport,
             address_towards=outside.address_towards,
@@ -112,10 +119,10 @@ class Node:
         """Restore the recorded states, then probe, record and deliver."""
         store = self._outside.store
         await store.release()
-        self.pipeline.restore(await self.pipeline.recorder.start(self.config.event_streams))
+        self.roster.restore(await self.pipeline.recorder.start(self.config.event_streams))
         self._background = [
             self._tasks.create_task(self.pipeline.recorder.run(), name="recorder"),
-            self._tasks.create_task(self.pipeline.locator.run(), name="locator"),
+            self._tasks.create_task(self.roster.locator.run(), name="locator"),
             self._tasks.create_task(self._prune(), name="prune"),
             self._tasks.create_task(self._checkpoint(), name="checkpoint"),
             self._tasks.create_task(self._watch_certificates(), name="certificates"),
@@ -130,13 +137,13 @@ class Node:
         changed.
         """
         async with self._applying:
-            self.pipeline.sockets.prepare(config.trunks)
+            self.roster.sockets.prepare(config.trunks)
             try:
                 await self._apply_streams(config.event_streams)
             except BaseException:
-                self.pipeline.close_unused_sockets()
+                self.roster.close_unused_sockets()
                 raise
-            applied = self.pipeline.apply(config.trunks)
+            applied = self.roster.apply(config.trunks)
             trunks = {trunk.id: trunk for trunk in config.trunks}
             self.routes = RouteTable(config.routes, trunks, self._begun_with.instance.region)
             self.config = config
@@ -185,7 +192,7 @@ class Node:
                 f"The database does not take what is decided, and {len(recorder)} trunks wait to "
                 "be recorded; check that its disk is there and not full."
             )
-        overdue = self.pipeline.prober.overdue_seconds()
+        overdue = self.roster.prober.overdue_seconds()
         if overdue > OVERDUE_SECONDS:
             problems.append(
                 f"Probes are {overdue:.0f} s overdue, so states may be stale; check the load of "
@@ -206,7 +213,7 @@ class Node:
         after = 0
         while True:
             await asyncio.sleep(CHECKPOINT_SECONDS)
-            records = list(self.pipeline.records().values())
+            records = list(self.roster.records().values())
             chosen = records[after : after + CHECKPOINT_TRUNKS]
             after = 0 if after + CHECKPOINT_TRUNKS >= len(records) else after + CHECKPOINT_TRUNKS
             for record in chosen:
@@ -220,7 +227,7 @@ class Node:
             await asyncio.sleep(CERTIFICATES_EVERY_SECONDS)
             now_ms = int(self._outside.clock.wall() * 1000)
             today = now_ms // DAY_MS
-            for number, record in enumerate(list(self.pipeline.records().values())):
+            for number, record in enumerate(list(self.roster.records().values())):
                 if number % RECORDS_PER_TURN == 0:
                     await asyncio.sleep(0)  # probes must leave on time
                 for target, certificate, days_left in expiring(record.targets, now_ms):
@@ -242,9 +249,9 @@ class Node:
         What cannot be finished by the deadline is not lost: it is in the outbox, or, if the
         database is away, will be found again by the probes of the next start.
         """
-        self.pipeline.prober.close()
+        self.roster.prober.close()
         recorder = self.pipeline.recorder
-        for record in self.pipeline.records().values():
+        for record in self.roster.records().values():
             recorder.enqueue(record)  # with the moment of its last good answer
         try:
             async with asyncio.timeout(deadline_seconds / 2):
@@ -254,7 +261,7 @@ class Node:
         await self.deliveries.drain(deadline_seconds / 2)
         for task in self._background:
             task.cancel()
-        self.pipeline.sockets.close()
+        self.roster.sockets.close()
 
     # --- calls -------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ async def test_a_tls_connection_closed_between_probes_is_no_outage(tmp_path: Pat
         await far.until(lambda: far.answers >= 12)
         assert far.connections >= 9
         assert [change.state for change in watched.changes] == [TrunkState.AVAILABLE]
-        assert watched.up.node.pipeline.prober.counts.network_errors == 0
+        assert watched.up.node.roster.prober.counts.network_errors == 0
 
 
 async def test_a_tls_connection_that_closes_as_it_is_used_again_is_no_outage(
@@ -56,7 +56,7 @@ async def test_a_tls_connection_that_closes_as_it_is_used_again_is_no_outage(
         await far.until(lambda: far.answers >= 10)
         assert far.connections >= 10
         assert [change.state for change in watched.changes] == [TrunkState.AVAILABLE]
-        assert watched.up.node.pipeline.prober.counts.network_errors == 0
+        assert watched.up.node.roster.prober.counts.network_errors == 0
 
 
 async def test_a_refused_tcp_connection_takes_the_trunk_down(tmp_path: Path) -> None:

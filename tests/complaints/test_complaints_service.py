@@ -128,7 +128,7 @@ async def test_a_disabled_trunk_stays_in_the_metrics(tmp_path: Path) -> None:
         tmp_path, trunk("off", off, "enabled = false") + trunk("down", down)
     ) as watched:
         await watched.until("down", TrunkState.DOWN)
-        watched.up.node.pipeline.set_admin_enabled("down", enabled=False)
+        watched.up.node.roster.set_admin_enabled("down", enabled=False)
         lines = (await got(watched, "/metrics")).text.splitlines()
         for trunk_id in ("off", "down"):
             of_trunk = [line for line in lines if f'trunk="{trunk_id}"' in line]

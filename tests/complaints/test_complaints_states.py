@@ -89,7 +89,7 @@ def test_one_lost_packet_takes_nothing_down() -> None:
             far.play = lose_one_in_three
             await world.clock.advance(3600.0)
             assert node.board.status("trunk-1").state is TrunkState.AVAILABLE
-            assert node.pipeline.prober.counts.retransmissions > 30
+            assert node.roster.prober.counts.retransmissions > 30
             assert far.requests > asked + 100
         assert await states_of(world) == [TrunkState.AVAILABLE]
 
@@ -133,7 +133,7 @@ def test_every_srv_target_is_probed() -> None:
             for far in far_ends[:4]:
                 far.mode = "silent"
             await world.clock.advance(100.0)
-            found = [target.state for target in node.pipeline.record("trunk-1").targets]
+            found = [target.state for target in node.roster.record("trunk-1").targets]
             assert found == [TargetState.DOWN] * 4 + [TargetState.AVAILABLE]
             assert node.board.status("trunk-1").state is TrunkState.DEGRADED
 
@@ -238,7 +238,7 @@ def test_the_prober_that_stops_says_so() -> None:
                 await world.clock.advance(97.0)
                 check_everything_is_probed(node)
                 assert node.problems() == []
-            node.pipeline.prober.close()  # its timer is gone, as after a fault of ours
+            node.roster.prober.close()  # its timer is gone, as after a fault of ours
             await world.clock.advance(60.0)
             (problem,) = node.problems()
             assert "overdue" in problem

@@ -151,7 +151,7 @@ class TappedNode:
 
     @property
     def counts(self) -> ProbeCounts:
-        return self.node.pipeline.prober.counts
+        return self.node.roster.prober.counts
 
 
 @asynccontextmanager

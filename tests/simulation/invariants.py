@@ -103,8 +103,8 @@ def address_of(host: str) -> str:
 
 def check_everything_is_probed(node: Node) -> None:
     """The prober never silently stops: whatever is in service has an attempt ahead or under way."""
-    prober = node.pipeline.prober
-    for record in node.pipeline.records().values():
+    prober = node.roster.prober
+    for record in node.roster.records().values():
         for target in record.targets:
             going = prober.is_under_way(target) or prober.next_attempt(target) is not None
             active = record.trunk.enabled and record.admin_enabled

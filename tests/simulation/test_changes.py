@@ -77,12 +77,12 @@ def test_a_transport_that_is_replaced_during_an_attempt_condemns_nobody() -> Non
         after = replace(before, identity=ProbeIdentity(tls=TlsSettings(verify=False)))
         async with world.node(config(before)) as node:
             await world.clock.advance(60.0)
-            (target,) = node.pipeline.record("trunk-1").targets
-            while not node.pipeline.prober.is_under_way(target):
+            (target,) = node.roster.record("trunk-1").targets
+            while not node.roster.prober.is_under_way(target):
                 await world.clock.advance(0.1)
             await node.apply(config(after))
             await world.clock.advance(60.0)
-            counts = node.pipeline.prober.counts
+            counts = node.roster.prober.counts
             assert (counts.timeouts, counts.network_errors) == (0, 0)
         changes = (await recorded_changes(world))["trunk-1"]
         assert [change.state for change in changes] == [TrunkState.AVAILABLE]
@@ -102,7 +102,7 @@ def test_a_source_of_another_family_than_the_names_addresses_is_told_as_such() -
             moved = replace(NAMED, identity=ProbeIdentity(source=("::1", 5070), enable_nat=True))
             await node.apply(config(moved))
             await world.clock.advance(120.0)
-            (target,) = node.pipeline.record("trunk-1").targets
+            (target,) = node.roster.record("trunk-1").targets
             evidence = target.evidence()
             assert evidence.failure is FailureKind.DNS
             assert evidence.detail == "t1.example has no address that can be probed from here"
@@ -126,8 +126,8 @@ def test_another_proxy_during_a_look_up_is_no_dns_failure() -> None:
             for name in ("t8.example", "t7.example")
         )
         async with world.node(config(one)) as node:
-            (target,) = node.pipeline.record("trunk-1").targets
-            while not node.pipeline.prober.is_under_way(target):
+            (target,) = node.roster.record("trunk-1").targets
+            while not node.roster.prober.is_under_way(target):
                 await world.clock.advance(0.01)
             await node.apply(config(other))
             await world.clock.advance(60.0)
@@ -172,10 +172,10 @@ def test_over_connections_a_new_port_is_no_new_public_address() -> None:
         )
         async with world.node(config(ours)) as node:
             await world.clock.advance(600.0)
-            assert node.pipeline.public.changes == 0
+            assert node.roster.public.changes == 0
             hosts.append("198.51.100.10")
             await world.clock.advance(100.0)
-            assert node.pipeline.public.changes == 1
+            assert node.roster.public.changes == 1
         assert all("198.51.100" in contact for contact in contacts[1:])
         assert contacts[1].startswith("<sip:198.51.100.9")
         assert "transport=tcp" in contacts[1]
@@ -205,7 +205,7 @@ def test_a_name_server_that_takes_for_ever_fails_each_attempt_in_its_own_time() 
             await world.clock.advance(30.0)
             status = node.board.status("trunk-1")
             assert (status.state, status.reason) == (TrunkState.DOWN, Reason.NETWORK_ERROR)
-            (target,) = node.pipeline.record("trunk-1").targets
+            (target,) = node.roster.record("trunk-1").targets
             assert target.evidence().detail == "the name was not found within 4 s"
 
     run_virtual(story)
@@ -229,9 +229,9 @@ def test_a_profiles_limit_holds_whatever_is_asked_for() -> None:
         async with world.node(config(trunk(1, keepalive=limited))) as node:
             for _ in range(40):
                 await world.clock.advance(2.0)
-                node.pipeline.probe_now("trunk-1")
-                node.pipeline.set_admin_enabled("trunk-1", enabled=False)
-                node.pipeline.set_admin_enabled("trunk-1", enabled=True)
+                node.roster.probe_now("trunk-1")
+                node.roster.set_admin_enabled("trunk-1", enabled=False)
+                node.roster.set_admin_enabled("trunk-1", enabled=True)
         gaps = [later - earlier for earlier, later in pairwise(asked)]
         assert len(gaps) >= 3
         assert min(gaps) >= 14.9
@@ -254,8 +254,8 @@ def test_what_a_far_side_asked_for_holds_over_disable_and_enable() -> None:
         world.network.far_end("192.0.2.1").play = play
         async with world.node(config(trunk(1))) as node:
             await world.clock.advance(10.0)
-            node.pipeline.set_admin_enabled("trunk-1", enabled=False)
-            node.pipeline.set_admin_enabled("trunk-1", enabled=True)
+            node.roster.set_admin_enabled("trunk-1", enabled=False)
+            node.roster.set_admin_enabled("trunk-1", enabled=True)
             await world.clock.advance(60.0)
             assert len(asked) == 1
             await world.clock.advance(60.0)

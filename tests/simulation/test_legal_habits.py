@@ -230,11 +230,11 @@ def test_a_connection_that_is_closed_after_each_answer_changes_nothing_in_a_day(
         over_tcp = Trunk(id="trunk-1", name="Trunk 1", targets=(f"sip:{HOST};transport=tcp",))
         async with world.node(config(over_tcp)) as node:
             await world.clock.advance(DAY_SECONDS)
-            (target,) = node.pipeline.record("trunk-1").targets
+            (target,) = node.roster.record("trunk-1").targets
             # Opening the connection is no part of the round trip.
             assert (target.rtt_seconds or 0.0) < 0.1
             # Nothing is repeated where nothing gets lost.
-            assert node.pipeline.prober.counts.retransmissions == 0
+            assert node.roster.prober.counts.retransmissions == 0
         assert network.opened == far.requests > 2500
         changes = (await recorded_changes(world))["trunk-1"]
         assert [change.state for change in changes] == [TrunkState.AVAILABLE]
@@ -326,7 +326,7 @@ def test_an_illegal_habit_is_found_and_explained(habit: str) -> None:
             await world.clock.advance(100.0)
             assert node.board.status("trunk-1").state is TrunkState.DOWN
             far.play = None
-            node.pipeline.probe_now("trunk-1")
+            node.roster.probe_now("trunk-1")
             await world.clock.advance(100.0)
             assert node.board.status("trunk-1").state is TrunkState.AVAILABLE
         _, down, _ = (await recorded_changes(world))["trunk-1"]

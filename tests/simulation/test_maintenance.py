@@ -85,7 +85,7 @@ def test_an_administrator_may_look_before_it_ends() -> None:
             await world.clock.advance(60.0)
             assert node.board.status("trunk-1").state is TrunkState.DOWN
             asked = len(far.asked)
-            node.pipeline.probe_now("trunk-1")
+            node.roster.probe_now("trunk-1")
             await world.clock.advance(10.0)
             assert len(far.asked) == asked + 2
             assert node.board.status("trunk-1").state is TrunkState.AVAILABLE

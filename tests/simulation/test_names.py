@@ -17,7 +17,7 @@ def up(world: World, *hosts: str) -> None:
 
 
 def places(node: Node) -> dict[str, TargetState]:
-    return {str(each.place): each.state for each in node.pipeline.record("trunk-1").targets}
+    return {str(each.place): each.state for each in node.roster.record("trunk-1").targets}
 
 
 def test_every_address_of_a_name_is_probed_and_has_a_state_of_its_own() -> None:
@@ -96,13 +96,13 @@ def test_dns_that_goes_away_takes_nothing_down_not_even_over_a_restart() -> None
             world.names.away = True
             await world.clock.advance(600.0)
             assert places(node) == {"udp:192.0.2.1:5060": TargetState.AVAILABLE}
-            assert list(node.pipeline.locator.troubles()) == [f"sip:{NAME}"]
+            assert list(node.roster.locator.troubles()) == [f"sip:{NAME}"]
         async with world.node(config(TRUNK)) as node:
             await world.clock.advance(300.0)
             assert places(node) == {"udp:192.0.2.1:5060": TargetState.AVAILABLE}
             world.names.away = False
             await world.clock.advance(60.0)
-            assert not node.pipeline.locator.troubles()
+            assert not node.roster.locator.troubles()
         changes = (await recorded_changes(world))["trunk-1"]
         assert [change.state for change in changes] == [TrunkState.AVAILABLE]
 
@@ -118,7 +118,7 @@ def test_a_name_that_was_never_found_is_a_network_error_and_comes_back_with_the_
             await world.clock.advance(60.0)
             status = node.board.status("trunk-1")
             assert (status.state, status.reason) == (TrunkState.DOWN, Reason.NETWORK_ERROR)
-            (target,) = node.pipeline.record("trunk-1").targets
+            (target,) = node.roster.record("trunk-1").targets
             assert "no name server" in (target.evidence().detail or "")
             world.names.away = False
             await world.clock.advance(60.0)

@@ -20,7 +20,7 @@ def test_one_packet_in_ten_lost_for_a_day_changes_nothing() -> None:
         world.network.weather = Weather(loss=0.1)
         async with world.node(setup) as node:
             await world.clock.advance(DAY_SECONDS)
-            assert node.pipeline.prober.counts.retransmissions > 1000  # packets were lost
+            assert node.roster.prober.counts.retransmissions > 1000  # packets were lost
         for changes in (await recorded_changes(world)).values():
             assert [change.state for change in changes] == [TrunkState.AVAILABLE]
 
@@ -93,14 +93,14 @@ def test_disable_takes_effect_at_once_and_sends_nothing_more() -> None:
         far = world.network.far_end("192.0.2.1")
         async with world.node(config(trunk(1))) as node:
             await world.clock.advance(100)
-            record = node.pipeline.set_admin_enabled("trunk-1", enabled=False)
+            record = node.roster.set_admin_enabled("trunk-1", enabled=False)
             assert node.board.status("trunk-1").reason is Reason.ADMIN_DISABLED
             await node.pipeline.recorder.written(record)
             await world.clock.advance(1)
             asked = far.requests
             await world.clock.advance(600)
             assert far.requests == asked
-            node.pipeline.set_admin_enabled("trunk-1", enabled=True)
+            node.roster.set_admin_enabled("trunk-1", enabled=True)
             assert node.board.status("trunk-1").state is TrunkState.UNKNOWN
             await world.clock.advance(10)
             assert node.board.status("trunk-1").state is TrunkState.AVAILABLE
@@ -145,15 +145,15 @@ def test_a_reload_leaves_alone_what_did_not_change() -> None:
         far = [world.network.far_end(f"192.0.2.{number}") for number in (1, 2, 3)]
         async with world.node(config(trunk(1), trunk(2))) as node:
             await world.clock.advance(100)
-            kept = node.pipeline.record("trunk-1").targets[0]
-            planned = node.pipeline.prober.next_attempt(kept)
+            kept = node.roster.record("trunk-1").targets[0]
+            planned = node.roster.prober.next_attempt(kept)
             fast = KeepalivePolicy(interval_seconds=10.0)
             applied = await node.apply(config(trunk(1), trunk(3, keepalive=fast)))
             assert applied.added == ("trunk-3",)
             assert applied.removed == ("trunk-2",)
             assert applied.changed == ()
-            assert node.pipeline.record("trunk-1").targets[0] is kept
-            assert node.pipeline.prober.next_attempt(kept) == planned
+            assert node.roster.record("trunk-1").targets[0] is kept
+            assert node.roster.prober.next_attempt(kept) == planned
             asked = far[1].requests
             await world.clock.advance(100)
             assert far[1].requests == asked
@@ -161,7 +161,7 @@ def test_a_reload_leaves_alone_what_did_not_change() -> None:
             assert "trunk-2" not in node.board
             applied = await node.apply(config(trunk(1, keepalive=fast), trunk(2), trunk(3)))
             assert applied.changed == ("trunk-1", "trunk-3")
-            assert node.pipeline.record("trunk-1").targets[0] is kept
+            assert node.roster.record("trunk-1").targets[0] is kept
             assert node.board.status("trunk-1").state is TrunkState.AVAILABLE
             await world.clock.advance(100)
         changes = await recorded_changes(world, reconfigured=True)
@@ -177,7 +177,7 @@ def test_a_disabled_trunk_that_is_removed_comes_back_disabled() -> None:
         world.network.far_end("192.0.2.1")
         async with world.node(config(trunk(1))) as node:
             await world.clock.advance(100)
-            node.pipeline.set_admin_enabled("trunk-1", enabled=False)
+            node.roster.set_admin_enabled("trunk-1", enabled=False)
             await node.apply(config(trunk(2)))
             await world.clock.advance(100)
             await node.apply(config(trunk(1)))

@@ -56,12 +56,12 @@ async def troubled_hour(world: World, node: Node, rng: random.Random) -> None:
     for _ in range(rng.randint(5, 25)):
         await world.clock.advance(rng.expovariate(1 / 60))
         check_everything_is_probed(node)
-        subject = rng.choice([*node.pipeline.records(), None])
+        subject = rng.choice([*node.roster.records(), None])
         match rng.randrange(8):
             case 0 | 1:
                 world.network.far_end(f"192.0.2.{rng.randint(1, 8)}").mode = rng.choice(MODES)
             case 2 if subject:
-                node.pipeline.set_admin_enabled(subject, enabled=rng.random() < 0.6)
+                node.roster.set_admin_enabled(subject, enabled=rng.random() < 0.6)
             case 3:
                 world.store.away = rng.random() < 0.5
             case 4:
@@ -109,7 +109,7 @@ def test_whatever_happens_the_log_is_true(seed: int) -> None:
             await troubled_hour(world, node, rng)
             await settle(world, node)
             await check_state_is_last_event(world, node)
-            for record in node.pipeline.records().values():
+            for record in node.roster.records().values():
                 assert record.state is expected_state(world, record), record.trunk
         await check_receivers(world)
 

@@ -312,7 +312,7 @@ class World:
                 await node.start()
                 yield node
                 if crash:
-                    node.pipeline.prober.close()
+                    node.roster.prober.close()
                     self.network.unplug()
                     raise Crash  # noqa: TRY301 - a TaskGroup ends early by an exception only
                 await node.stop(5.0)

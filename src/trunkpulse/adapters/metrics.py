@@ -31,6 +31,7 @@ from trunkpulse.pipeline import Pipeline
 from trunkpulse.probing.prober import ProbeCounts
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.recorder import TrunkRecord
+from trunkpulse.roster import Roster
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
@@ -79,6 +80,7 @@ class Metrics(Collector):
         self,
         *,
         pipeline: Pipeline,
+        roster: Roster,
         board: Board,
         deliveries: Callable[[], Mapping[str, DeliveryProgress]],
         instance_id: str,
@@ -86,6 +88,7 @@ class Metrics(Collector):
         version: str,
     ) -> None:
         self._pipeline = pipeline
+        self._roster = roster
         self._board = board
         self._deliveries = deliveries
         self._build = (instance_id, region, version)
@@ -97,7 +100,7 @@ class Metrics(Collector):
         """All metrics in Prometheus' text format, of ``CONTENT_TYPE``."""
         states, ups = [_STATE_HEAD], [_UP_HEAD]
         rtts, successes, expiries = [_RTT_HEAD], [_SUCCESS_HEAD], [_EXPIRY_HEAD]
-        records = iter(list(self._pipeline.records().values()))
+        records = iter(list(self._roster.records().values()))
         while batch := list(islice(records, RECORDS_PER_TURN)):
             states.append("".join(map(_state_line, batch)).encode())
             ups.append("".join(map(_up_lines, batch)).encode())
@@ -119,7 +122,7 @@ class Metrics(Collector):
         yield from self._of_deliveries()
 
     def _totals(self) -> Iterator[Metric]:
-        prober, recorder = self._pipeline.prober, self._pipeline.recorder
+        prober, recorder = self._roster.prober, self._pipeline.recorder
         trunks = GaugeMetricFamily("trunkpulse_trunks", "Trunks by state.", labels=["state"])
         for state, count in self._board.counts().items():
             trunks.add_metric([state], count)
@@ -137,12 +140,12 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "trunkpulse_dns_failing_names",
             "URIs whose last look-up failed; known addresses stay in use.",
-            len(self._pipeline.locator.troubles()),
+            len(self._roster.locator.troubles()),
         )
         yield CounterMetricFamily(
             "trunkpulse_nat_address_changes",
             "Times that a far side saw us at another public address than before.",
-            self._pipeline.public.changes,
+            self._roster.public.changes,
         )
         yield GaugeMetricFamily(
             "trunkpulse_recorder_waiting_trunks",

@@ -101,11 +101,11 @@ async def test_disabling_and_enabling_is_seen_at_once() -> None:
         assert await there.said("trunks", "disable", "carrier-a") == (
             "carrier-a is out of service; its state is DOWN.\n"
         )
-        assert not there.world.pipeline.record("carrier-a").admin_enabled
+        assert not there.world.roster.record("carrier-a").admin_enabled
         assert await there.said("trunks", "enable", "carrier-a") == (
             "carrier-a is in service; its state is UNKNOWN.\n"
         )
-        assert there.world.pipeline.record("carrier-a").admin_enabled
+        assert there.world.roster.record("carrier-a").admin_enabled
         history = cells(await there.said("trunks", "history", "carrier-a"))
     assert [row[2:5] for row in history[1:]] == [
         ["DOWN", "UNKNOWN", "ADMIN_ENABLED"],

@@ -45,6 +45,7 @@ from trunkpulse.ports import (
     StoreUnavailable,
 )
 from trunkpulse.probing.target import ProbeTarget
+from trunkpulse.roster import Roster
 from trunkpulse.routing.selection import RouteTable
 from trunkpulse.sip.uri import SipUri
 
@@ -224,11 +225,17 @@ class World:
             instance_id="edge-1",
             region="default",
             recorded=self._recorded,
+            rng=(rng := random.Random(1)),
+        )
+        self.roster = Roster(
+            self.pipeline,
+            clock=self.clock,
+            board=self.board,
             resolver=NoNames(),
             open_transport=lambda _plan, _receiver: self.transport,
             address_towards=lambda _destination: "127.0.0.1",
             user_agent="trunkpulse",
-            rng=random.Random(1),
+            rng=rng,
         )
         self.progress["noc"] = DeliveryProgress(
             delivered=7, retried=2, parked=1, dead=1, in_flight=3, last_error="answered 500"
@@ -246,11 +253,13 @@ class World:
         trunks = {trunk.id: trunk for trunk in TRUNKS}
         return ApiContext(
             pipeline=self.pipeline,
+            roster=self.roster,
             board=self.board,
             events=self.store,
             feed=self.feed,
             metrics=Metrics(
                 pipeline=self.pipeline,
+                roster=self.roster,
                 board=self.board,
                 deliveries=lambda: self.progress,
                 instance_id="edge-1",
@@ -283,7 +292,7 @@ class World:
         return httpx2.AsyncClient(transport=transport, base_url=base)
 
     def target(self, trunk_id: str, place: int = 0) -> ProbeTarget:
-        return self.pipeline.record(trunk_id).targets[place]
+        return self.roster.record(trunk_id).targets[place]
 
     def succeed(self, trunk_id: str, *, place: int = 0, times: int = 2) -> None:
         for _ in range(times):
@@ -321,12 +330,12 @@ async def running(
     async with asyncio.TaskGroup() as tasks:
         recorder = tasks.create_task(world.pipeline.recorder.run())
         try:
-            world.pipeline.sockets.prepare(trunks)
-            world.pipeline.apply(trunks)
+            world.roster.sockets.prepare(trunks)
+            world.roster.apply(trunks)
             await world.pipeline.recorder.flushed()
             yield world
         finally:
-            world.pipeline.prober.close()
+            world.roster.prober.close()
             recorder.cancel()
 
 

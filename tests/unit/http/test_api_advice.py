@@ -34,7 +34,7 @@ def ending_in(days: float) -> Certificate:
 
 def see(world: World, host: str, port: int = 40_000) -> None:
     target = world.target("carrier-b")
-    world.pipeline.public.learn(target, SEEN_AT.format(host=host, port=port).encode(), 5.0)
+    world.roster.public.learn(target, SEEN_AT.format(host=host, port=port).encode(), 5.0)
 
 
 async def advised(http: httpx2.AsyncClient, code: str) -> bool:

@@ -74,7 +74,7 @@ async def test_another_site_changes_nothing(headers: dict[str, str]) -> None:
     async with running() as world, world.client() as http:
         answer = await http.post(DISABLE, headers=headers)
         assert answer.status_code == 403
-        assert world.pipeline.record("carrier-b").admin_enabled
+        assert world.roster.record("carrier-b").admin_enabled
 
 
 async def test_our_own_page_may_post() -> None:

@@ -73,7 +73,7 @@ async def test_metrics_count_trunks_probes_and_deliveries() -> None:
     async with running() as world:
         world.succeed("carrier-a")
         world.fail("carrier-a", place=1)
-        world.pipeline.prober.counts.timeouts = 3
+        world.roster.prober.counts.timeouts = 3
         samples = await scrape(world)
         assert samples["trunkpulse_trunks", (("state", "DEGRADED"),)] == 1
         assert samples["trunkpulse_trunks", (("state", "AVAILABLE"),)] == 0
@@ -119,7 +119,7 @@ async def test_no_label_is_one_that_prometheus_sets_itself() -> None:
 async def test_disabled_trunks_stay_in_the_metrics_as_down() -> None:
     async with running() as world:
         world.succeed("carrier-b")
-        world.pipeline.set_admin_enabled("carrier-b", enabled=False)
+        world.roster.set_admin_enabled("carrier-b", enabled=False)
         samples = await scrape(world)
         for trunk_id in ("carrier-b", "off-by-file"):
             assert of_trunk(samples, trunk_id) == [("DOWN", "ADMIN_DISABLED")]

@@ -199,7 +199,7 @@ async def test_pages_follow_each_other_while_trunks_come_and_go() -> None:
         assert shown == sorted(trunk.id for trunk in trunks)[:10]
         gone = shown[-1]  # the very one that the cursor stands for
         kept = [trunk for trunk in trunks if trunk.id not in (gone, "t-9")]
-        world.pipeline.apply(kept)
+        world.roster.apply(kept)
         cursor = first["nextCursor"]
         while cursor:
             page = (await http.get(f"{TRUNKS}?limit=10&cursor={cursor}")).json()
@@ -212,7 +212,7 @@ async def test_a_trunk_that_replaces_another_is_listed_at_once() -> None:
     before, after = many(2), (many(3)[0], many(3)[2])
     async with running(trunks=before) as world, world.client() as http:
         await http.get(TRUNKS)
-        world.pipeline.apply(after)
+        world.roster.apply(after)
         page = (await http.get(TRUNKS)).json()
         assert [trunk["id"] for trunk in page["entities"]] == ["t-0", "t-2"]
 
@@ -252,7 +252,7 @@ async def test_what_the_file_disables_cannot_be_enabled_here() -> None:
         answer = await http.post(f"{TRUNKS}/off-by-file/enable")
         assert answer.status_code == 409
         assert FILE in answer.json()["detail"]
-        assert world.pipeline.record("off-by-file").admin_enabled is True
+        assert world.roster.record("off-by-file").admin_enabled is True
 
 
 async def test_disabling_without_a_database_holds_and_says_so() -> None:
@@ -281,7 +281,7 @@ async def test_disabling_waits_for_the_database() -> None:
 
 async def test_a_probe_is_asked_for_now() -> None:
     async with running() as world, world.client() as http:
-        world.pipeline.prober.pause(world.target("carrier-a"))
+        world.roster.prober.pause(world.target("carrier-a"))
         world.clock.seconds = 0.005  # nothing falls due by itself
         answer = await http.post(f"{TRUNKS}/carrier-a/probe")
         assert (answer.status_code, answer.json()) == (202, {"targets": 2})

@@ -66,7 +66,7 @@ async def test_every_endpoint_refuses_what_it_does_not_know_before_it_acts() -> 
                 body = {"to": "+15551230001"} if path == DECIDE else None
                 problem = refusal(await http.request(method.upper(), url, json=body))
                 assert [error["field"] for error in problem["errors"]] == ["query.no"], url
-        assert world.pipeline.record("carrier-a").admin_enabled
+        assert world.roster.record("carrier-a").admin_enabled
 
 
 @pytest.mark.parametrize(

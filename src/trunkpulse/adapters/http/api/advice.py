@@ -70,7 +70,7 @@ def _of_refusals(context: ApiContext) -> Iterator[Advice]:
 
 
 def _of_names(context: ApiContext) -> Iterator[Advice]:
-    for uri, trouble in context.pipeline.locator.troubles().items():
+    for uri, trouble in context.roster.locator.troubles().items():
         kept = (
             "what was last known of it stays in use, so mend the DNS before it changes"
             if trouble.has_answer
@@ -87,12 +87,12 @@ def _of_names(context: ApiContext) -> Iterator[Advice]:
 async def _of_targets(context: ApiContext) -> list[Advice]:
     found: list[Advice] = []
     now_ms = context.now_ms()
-    records = iter(list(context.pipeline.records().values()))
+    records = iter(list(context.roster.records().values()))
     while batch := list(islice(records, RECORDS_PER_TURN)):
         for record in batch:
             found += [_of_expiry(record, each) for each in expiring(record.targets, now_ms)]
             for target in record.targets:
-                sightings = context.pipeline.public.sightings(target)
+                sightings = context.roster.public.sightings(target)
                 if len(sightings) > 1:
                     found.append(_of_moving(record, target, sightings[-1]))
         await asyncio.sleep(0)  # probes must leave on time

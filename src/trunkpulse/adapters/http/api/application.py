@@ -60,7 +60,7 @@ def create_api(context: ApiContext) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.context = context
-    app.state.trunk_index = TrunkIndex(context.pipeline.records)
+    app.state.trunk_index = TrunkIndex(context.roster.records)
     register_problems(app)
     for resource in (trunks, events, routing, advice):
         app.include_router(resource.router, dependencies=[Depends(known_parameters_only)])

@@ -19,6 +19,7 @@ from trunkpulse.model import EventStream, Route
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import Clock, EventLog
 from trunkpulse.probing.heard import LastHeard
+from trunkpulse.roster import Roster
 from trunkpulse.routing.selection import RouteTable
 
 __all__ = ["ApiContext", "Context", "Index"]
@@ -33,6 +34,7 @@ class ApiContext:
     """The live parts of one instance. Callables are asked anew for each request."""
 
     pipeline: Pipeline
+    roster: Roster
     board: Board
     events: EventLog
     feed: EventFeed

@@ -167,7 +167,7 @@ async def newest_first(
 
 async def _check_known(context: ApiContext, trunk_id: str) -> None:
     """A misspelt id must not look like a quiet trunk; events outlive their trunk, though."""
-    if trunk_id in context.pipeline.records():
+    if trunk_id in context.roster.records():
         return
     if not await context.events.latest(limit=1, trunk_id=trunk_id):
         raise Problem(

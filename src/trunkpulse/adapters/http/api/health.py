@@ -74,7 +74,7 @@ async def list_instances(context: Context) -> Entities[InstanceOut]:
         version=context.version,
         started_at=context.started_ms,
         ready=not context.readiness_problems(),
-        trunks=len(context.pipeline.records()),
-        targets=len(context.pipeline.prober),
+        trunks=len(context.roster.records()),
+        targets=len(context.roster.prober),
     )
     return Entities(entities=[instance], next_cursor=None)

@@ -21,8 +21,8 @@ from trunkpulse.model import (
     TrunkState,
     WhenNoneAvailable,
 )
-from trunkpulse.pipeline import UnknownTrunk
 from trunkpulse.recorder import TrunkRecord
+from trunkpulse.roster import UnknownTrunk
 from trunkpulse.routing.numbers import BadNumber, normalise
 from trunkpulse.routing.places import Standing, in_order
 from trunkpulse.routing.selection import CallRequest, Decision, NoCandidates, SkipReason
@@ -150,7 +150,7 @@ def _decision_out(context: ApiContext, decision: Decision) -> DecisionOut:
     candidates: list[CandidateOut] = []
     for each in decision.candidates:
         try:
-            record = context.pipeline.record(each.trunk_id)
+            record = context.roster.record(each.trunk_id)
         except UnknownTrunk:
             continue  # a new configuration is just being applied, and this trunk is on its way out
         places = _places(context, record)

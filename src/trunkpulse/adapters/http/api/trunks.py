@@ -23,8 +23,8 @@ from trunkpulse.adapters.http.api.paging import Cursor, Limit, position_of
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.adapters.http.api.views import explain_out, is_enabled, trunk_out
 from trunkpulse.model import Direction, TrunkState
-from trunkpulse.pipeline import UnknownTrunk
 from trunkpulse.recorder import TrunkRecord
+from trunkpulse.roster import UnknownTrunk
 
 __all__ = ["router"]
 
@@ -114,7 +114,7 @@ async def probe_trunk(context: Context, trunk_id: TrunkId) -> ProbeOut:
             f"Keepalives are switched off for trunk {trunk_id}; "
             "set keepalive.enabled = true to have it probed.",
         )
-    return ProbeOut(targets=context.pipeline.probe_now(trunk_id))
+    return ProbeOut(targets=context.roster.probe_now(trunk_id))
 
 
 @router.get("/{trunk_id}/history", response_model=Entities[EventOut])
@@ -135,7 +135,7 @@ async def explain_trunk(context: Context, trunk_id: TrunkId) -> ExplainOut:
 
 def _record(context: ApiContext, trunk_id: str) -> TrunkRecord:
     try:
-        return context.pipeline.record(trunk_id)
+        return context.roster.record(trunk_id)
     except UnknownTrunk:
         raise Problem(
             HTTPStatus.NOT_FOUND, f"There is no trunk with the id {trunk_id[:256]}."
@@ -143,7 +143,7 @@ def _record(context: ApiContext, trunk_id: str) -> TrunkRecord:
 
 
 async def _administer(context: ApiContext, trunk_id: str, *, enabled: bool) -> TrunkOut:
-    record = context.pipeline.set_admin_enabled(trunk_id, enabled=enabled)
+    record = context.roster.set_admin_enabled(trunk_id, enabled=enabled)
     try:
         async with asyncio.timeout(context.record_seconds):
             await context.pipeline.recorder.written(record)

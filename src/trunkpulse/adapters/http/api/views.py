@@ -131,8 +131,8 @@ def _keepalive_out(policy: KeepalivePolicy) -> KeepaliveOut:
 def _target_out(context: ApiContext, target: ProbeTarget) -> TargetOut:
     evidence = target.evidence()
     place = target.place
-    trouble = context.pipeline.locator.trouble(Watch(target.owner, target.uri))
-    sightings = context.pipeline.public.sightings(target)
+    trouble = context.roster.locator.trouble(Watch(target.owner, target.uri))
+    sightings = context.roster.public.sightings(target)
     return TargetOut(
         uri=target.uri,
         state=evidence.state,
@@ -175,7 +175,7 @@ def _certificate_out(certificate: Certificate | None) -> CertificateOut | None:
 
 
 def _next_in_seconds(context: ApiContext, target: ProbeTarget) -> float | None:
-    moment = context.pipeline.prober.next_attempt(target)
+    moment = context.roster.prober.next_attempt(target)
     if moment is None:
         return None
     return round(max(0.0, moment - context.clock.monotonic()), 3)
