@@ -1,8 +1,9 @@
-"""Trunkpulse itself under load: the node that the service runs, on a store in memory.
+"""Trunkpulse itself under load: all that ``serve`` runs, with its API and database.
 
-Run as a process of its own, so that its CPU time is its own. Each target is a trunk, so every one
-has a state that is kept, put on the board and recorded. What is measured starts when all trunks
-are AVAILABLE. Prints one JSON object.
+Run as a process of its own, so that its CPU time and memory are its own. Each target is a trunk,
+so every one has a state that is kept, put on the board and recorded in SQLite. All were AVAILABLE
+in an earlier life, which the database remembers; the measuring starts once each has answered.
+Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -10,76 +11,65 @@ from __future__ import annotations
 import argparse
 import asyncio
 import cProfile
+import gc
 import json
-import logging
-import random
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import structlog
+import psutil
 
+from benchmarks.history import INSTANCE, write_history
 from benchmarks.load import Load, Measurement, target_uri
-from trunkpulse.adapters.clock import SystemClock
-from trunkpulse.adapters.network.resolver import SystemResolver
-from trunkpulse.adapters.network.udp import UdpTransport
-from trunkpulse.adapters.storage.memory import MemoryStore
-from trunkpulse.app import loop_factory
-from trunkpulse.config.settings import Config, InstanceSettings
-from trunkpulse.model import (
-    EventStream,
-    KeepalivePolicy,
-    ProbeIdentity,
-    StateChange,
-    Trunk,
-    TrunkState,
-)
-from trunkpulse.node import Node, Outside
-from trunkpulse.ports import Address, EventSink, MessageReceiver, TransportPlan
-from trunkpulse.probing.schedule import TimingWheel
-from trunkpulse.probing.target import ProbeTarget
+from benchmarks.probers import warm_up_seconds
+from benchmarks.processes import only_warnings
+from trunkpulse.app import loop_factory, running
+from trunkpulse.config.settings import ApiSettings, Config, InstanceSettings, SipSettings
+from trunkpulse.model import KeepalivePolicy, ProbeIdentity, StateChange, Trunk
+from trunkpulse.node import Node
+from trunkpulse.probing.histogram import Histogram
 
-WARM_UP_INTERVALS = 4
-"""After so many, every trunk has been AVAILABLE for long, or something is broken."""
+WARM_UP_ROUNDS = 4
+"""One is enough, unless the machine has other things to do."""
 GRACE_SECONDS = 0.5
 """For the answers that are on their way when the measuring ends."""
-STOP_SECONDS = 10.0
 LOOPBACK = "127.0.0.1"
+DATABASE = "trunkpulse.db"
+EMPTY = Config(
+    instance=InstanceSettings(id=INSTANCE),
+    api=ApiSettings(listen=(LOOPBACK, 0)),
+    sip=SipSettings(listen=()),
+)
+"""The service without a trunk."""
 
 
-class MeasuredWheel(TimingWheel[ProbeTarget]):
-    """A wheel that notes how late each tick was handed out, and how many were due."""
-
-    __slots__ = ("noted",)
-
-    def __init__(self) -> None:
-        super().__init__(time.monotonic())
-        self.noted: list[tuple[float, int]] = []
-
-    def take(self, now: float) -> tuple[float, list[ProbeTarget]] | None:
-        taken = super().take(now)
-        if taken is not None:
-            moment, due = taken
-            self.noted.append((now - moment, len(due)))
-        return taken
-
-    def quantile(self, share: float) -> float:
-        """The lateness in seconds that this share of the probes did not exceed."""
-        left = share * sum(count for _, count in self.noted)
-        for lateness, count in sorted(self.noted):
-            left -= count
-            if left <= 0:
-                return lateness
-        return 0.0
+def grown(before: Sequence[int], histogram: Histogram) -> Histogram:
+    """What ``histogram`` has counted since its counts were ``before``."""
+    since = Histogram(histogram.bounds)
+    since.counts = [now - then for now, then in zip(histogram.counts, before, strict=True)]
+    return since
 
 
-def no_sink(stream: EventStream) -> EventSink:
-    raise ValueError(f"the benchmark has no event streams, and yet there is {stream.id}")
+class ChangeCount:
+    """How many changes the node has recorded."""
 
+    def __init__(self, node: Node) -> None:
+        self.changes = 0
+        self._came = asyncio.Event()
+        node.listen(self._count)
 
-def loopback(_destination: Address | None) -> str:
-    return LOOPBACK
+    def _count(self, changes: Sequence[StateChange]) -> None:
+        self.changes += len(changes)
+        self._came.set()
+
+    async def until(self, count: int) -> None:
+        """Return once so many are recorded."""
+        while self.changes < count:
+            self._came.clear()
+            await self._came.wait()
 
 
 def trunks(load: Load, port: int) -> tuple[Trunk, ...]:
@@ -99,51 +89,37 @@ def trunks(load: Load, port: int) -> tuple[Trunk, ...]:
     )
 
 
-def when_all_available(node: Node, load: Load) -> asyncio.Event:
-    """Set once every trunk is AVAILABLE and that is recorded."""
-    event = asyncio.Event()
-    available = 0
-
-    def count(changes: Sequence[StateChange]) -> None:
-        nonlocal available
-        for change in changes:
-            available += change.state is TrunkState.AVAILABLE
-            available -= change.previous_state is TrunkState.AVAILABLE
-        if available == load.targets:
-            event.set()
-
-    node.listen(count)
-    return event
+def resident_bytes() -> int:
+    """What this process holds in memory, without what is garbage."""
+    gc.collect()
+    return int(psutil.Process().memory_info().rss)
 
 
-async def measure(load: Load, port: int, profile: cProfile.Profile | None) -> Measurement:
-    """Warm up, then probe for ``load.seconds``."""
-    clock = SystemClock()
-
-    def open_transport(plan: TransportPlan, receiver: MessageReceiver) -> UdpTransport:
-        return UdpTransport.open(plan.local, receiver, clock, receive_buffer_bytes=64 * 1024 * 1024)
-
-    outside = Outside(
-        clock=clock,
-        store=MemoryStore(),
-        resolver=SystemResolver(),
-        open_transport=open_transport,
-        address_towards=loopback,
-        sink_for=no_sink,
-        rng=random.Random(1),
+async def measure(
+    load: Load, port: int, folder: Path, profile: cProfile.Profile | None
+) -> Measurement:
+    """Warm up, then probe for ``load.seconds``; the database is in ``folder``."""
+    async with running(EMPTY, folder / "empty"):
+        empty_bytes = resident_bytes()
+    filled = folder / "filled"
+    await write_history(
+        filled / DATABASE,
+        ((f"trunk-{index}", target_uri(index, port)) for index in range(load.targets)),
     )
-    config = Config(instance=InstanceSettings(id="benchmark"), trunks=trunks(load, port))
-    async with asyncio.TaskGroup() as tasks:
-        node = Node(config, outside, tasks)
-        prober = node.roster.prober
-        # How late each probe was is told by the wheel alone; the prober keeps only the worst.
-        prober._wheel = wheel = MeasuredWheel()  # noqa: SLF001
-        warm = when_all_available(node, load)
-        await node.start()
-        async with asyncio.timeout(WARM_UP_INTERVALS * load.interval_seconds):
-            await warm.wait()
+    async with running(replace(EMPTY, trunks=trunks(load, port)), filled) as instance:
+        gc.collect()
+        gc.freeze()  # as the service does once it is up
+        prober = instance.node.roster.prober
+        recorded = ChangeCount(instance.node)
+        for _ in range(WARM_UP_ROUNDS):
+            await asyncio.sleep(warm_up_seconds(load))
+            if prober.counts.answers >= load.targets:
+                break
+        else:
+            answers = prober.counts.answers
+            sys.exit(f"Only {answers:,} of {load.targets:,} targets ever answered.")
         counts = prober.counts
-        wheel.noted.clear()
+        late_before = tuple(prober.lateness.counts)
         before, lost_before = counts.attempts, counts.timeouts + counts.network_errors
         retransmissions = counts.retransmissions
         cpu = time.process_time()
@@ -153,20 +129,23 @@ async def measure(load: Load, port: int, profile: cProfile.Profile | None) -> Me
         if profile is not None:
             profile.disable()
         cpu = time.process_time() - cpu
+        lateness = grown(late_before, prober.lateness)
         prober.close()
         sent, retransmissions = counts.attempts - before, counts.retransmissions - retransmissions
         await asyncio.sleep(GRACE_SECONDS)
         ended = counts.answers + counts.timeouts + counts.network_errors
         lost = counts.timeouts + counts.network_errors - lost_before + counts.attempts - ended
-        await node.stop(STOP_SECONDS)
-    return Measurement(
-        sent=sent,
-        answered=sent - lost,
-        cpu_seconds=cpu,
-        retransmissions=retransmissions,
-        lateness_p50_seconds=wheel.quantile(0.5),
-        lateness_p99_seconds=wheel.quantile(0.99),
-    )
+        return Measurement(
+            sent=sent,
+            answered=sent - lost,
+            cpu_seconds=cpu,
+            retransmissions=retransmissions,
+            false_changes=recorded.changes,
+            lateness_p50_seconds=lateness.quantile(0.5),
+            lateness_p99_seconds=lateness.quantile(0.99),
+            empty_bytes=empty_bytes,
+            loaded_bytes=resident_bytes(),
+        )
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -177,14 +156,14 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="measured, after a warm-up")
     parser.add_argument("--profile", metavar="FILE", help="write cProfile's findings there")
     options = parser.parse_args(words)
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    only_warnings()
     profile = cProfile.Profile() if options.profile else None
     load = Load(options.targets, options.interval, options.seconds)
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        measurement = runner.run(measure(load, options.port, profile))
+    with (
+        TemporaryDirectory(prefix="trunkpulse-") as folder,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
+    ):
+        measurement = runner.run(measure(load, options.port, Path(folder), profile))
     if profile is not None:
         profile.dump_stats(options.profile)
     print(json.dumps(asdict(measurement)))

@@ -26,6 +26,9 @@ class Load:
         """Probes a second."""
         return self.targets / self.interval_seconds
 
+    def __str__(self) -> str:
+        return f"{self.targets:,} every {self.interval_seconds:g} s"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
@@ -37,9 +40,15 @@ class Measurement:
     cpu_seconds: float
     """Of all its processes, user and system."""
     retransmissions: int = 0
+    false_changes: int = 0
+    """State changes while it was measured: nothing failed, so none is right."""
     lateness_p50_seconds: float | None = None
     """Between the moment a probe was due and the moment it left; None if the prober cannot say."""
     lateness_p99_seconds: float | None = None
+    empty_bytes: int | None = None
+    """Resident memory of the process before it had a target."""
+    loaded_bytes: int | None = None
+    """The same with all its targets, probed for a while."""
 
     @property
     def lost(self) -> int:
@@ -50,8 +59,13 @@ class Measurement:
         return self.cpu_seconds / max(self.sent, 1) * 1e6
 
 
-QUICK = (Load(1_000, 1.0, 6.0), Load(10_000, 5.0, 10.0))
-FULL = (Load(1_000, 1.0, 20.0), Load(10_000, 5.0, 30.0), Load(100_000, 10.0, 30.0))
+QUICK = (Load(1_000, 1.0, 5.0), Load(10_000, 5.0, 10.0), Load(100_000, 10.0, 10.0))
+FULL = (
+    Load(1_000, 1.0, 20.0),
+    Load(10_000, 5.0, 30.0),
+    Load(100_000, 10.0, 30.0),
+    Load(1_000_000, 30.0, 60.0),
+)
 
 
 def target_uri(index: int, port: int) -> str:

@@ -1,223 +1,248 @@
-"""Runs every prober under the same loads, one after the other, and prints one table of ratios.
+"""Runs every measurement, one after the other, and prints one table of ratios.
 
 Absolute figures drift with the machine and with what else it does; what counts is the ratio of
-two rows of one run. Each prober is pinned to one core and the answering side to another.
+two figures of one run. What probes is pinned to one core, what answers to another. Detection
+takes minutes of waiting and next to no work, so it goes on beside everything else.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.detection import DETECTION_SECONDS, Detected
+from benchmarks.findings import FLOOR, KAMAILIO, TRUNKPULSE, Findings
+from benchmarks.kamailio import kamailio
 from benchmarks.load import FULL, QUICK, Load, Measurement
-from benchmarks.probers import (
+from benchmarks.machine import facts_of_this_machine
+from benchmarks.pages import (
+    TABLE_COLUMNS,
+    as_json,
+    as_picture,
+    as_table,
+    as_text,
+    put_into_page,
+)
+from benchmarks.probers import c_floor, responder, trunkpulse
+from benchmarks.processes import (
     Cores,
     NotMeasured,
     build,
-    c_floor,
     end_on_sigterm,
-    kamailio,
-    responder,
-    trunkpulse,
+    only_warnings,
+    printed,
+    python,
+    reading_of,
+    running,
 )
-from trunkpulse import __version__
+from benchmarks.serving import served
 
-FLOOR = "C loop (the floor)"
-TRUNKPULSE = "trunkpulse"
-TABLE_COLUMNS = 104
-KAMAILIO_MOST_TARGETS = 10_000
-"""Beyond this its bursts overrun its own socket, and what is measured is the overrun."""
+KAMAILIO_MOST_TARGETS = {True: 10_000, False: 100_000}
+"""By whether it shall be quick. From 100,000 on its bursts overrun its own socket."""
+SERVED_TRUNKS = {True: (100_000,), False: (100_000, 1_000_000)}
+WEBHOOK_SECONDS = {True: 8.0, False: 30.0}
+ISOLATION_SECONDS = 400.0
+"""At most; it starts 105,000 trunks first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One prober under one load."""
+class Step:
+    """One measurement."""
 
-    load: Load
-    prober: str
-    measurement: Measurement | None
-    reason: str = ""
-    """Why there is no measurement."""
-
-
-def measure(loads: Sequence[Load], console: Console, profile: str | None) -> list[Row]:
-    """Every prober under every load; what cannot be measured is a row with the reason."""
-    rows: list[Row] = []
-    cores = Cores.of_this_machine()
-    with TemporaryDirectory(prefix="trunkpulse-") as name:
-        folder = Path(name)
-        probers = probers_of(cores, folder, profile)
-        answering = build("responder", folder)
-        for load in loads:
-            with responder(answering, cores) as port:
-                for prober, run in probers.items():
-                    started = time.monotonic()
-                    try:
-                        row = Row(load, prober, run(load, port))
-                    except NotMeasured as problem:
-                        row = Row(load, prober, None, str(problem))
-                    rows.append(row)
-                    seconds = time.monotonic() - started
-                    console.print(f"{described(load)}: {prober}, {seconds:.0f} s")
-    return rows
+    name: str
+    seconds: float
+    """About so long."""
+    run: Callable[[], None]
 
 
-def probers_of(
-    cores: Cores, folder: Path, profile: str | None
-) -> dict[str, Callable[[Load, int], Measurement]]:
-    """Each prober by the name it has in the table."""
-    return {
-        FLOOR: lambda load, port: c_floor(load, port, cores, floor(folder)),
-        TRUNKPULSE: lambda load, port: trunkpulse(load, port, cores, profile),
-        "Kamailio dispatcher": lambda load, port: kamailio_within_reason(load, port, cores),
-    }
+class Plan:
+    """The steps of one run; each puts what it found into ``findings``."""
+
+    def __init__(self, folder: Path, *, quick: bool, profile: str | None) -> None:
+        self.findings = Findings()
+        self._folder = folder
+        self._quick = quick
+        self._profile = profile
+        self._cores = Cores.of_this_machine()
+        self._programs: dict[str, Path] = {}
+
+    def steps(self) -> Iterator[Step]:
+        """All of them, in order."""
+        for load in QUICK if self._quick else FULL:
+            warm = 1.1 * load.interval_seconds + load.targets / 7_000
+            yield self._probing(load, FLOOR, load.seconds + 1, self._floor)
+            yield self._probing(load, TRUNKPULSE, 2 + warm + load.seconds, self._trunkpulse)
+            if load.targets <= KAMAILIO_MOST_TARGETS[self._quick]:
+                seconds = 3 + 2.5 * load.interval_seconds + load.seconds
+                yield self._probing(load, KAMAILIO, seconds, self._kamailio)
+        for trunks in SERVED_TRUNKS[self._quick]:
+            name, seconds = f"serve, {trunks:,} trunks", 8 + trunks / 2_500
+            yield Step(name, seconds, partial(self._serve, trunks))
+        seconds = WEBHOOK_SECONDS[self._quick]
+        yield Step("webhooks", 15 + seconds, partial(self._webhooks, seconds))
+        yield Step("routing decisions", 3, self._decisions)
+        if not self._quick:
+            yield Step("isolation", 120, self._isolation)
+
+    @contextmanager
+    def detecting(self) -> Iterator[Callable[[], None]]:
+        """Measure detection beside the block; the function that is given waits for its end."""
+        command = python("benchmarks.detection")
+        began = time.monotonic()
+        with running(command, core=self._cores.answering) as process:
+
+            def finish() -> None:
+                left = DETECTION_SECONDS - (time.monotonic() - began)
+                try:
+                    output, _ = process.communicate(timeout=max(1.0, left))
+                except subprocess.TimeoutExpired:
+                    raise NotMeasured(
+                        f"Outages were not all found within {DETECTION_SECONDS:.0f} s."
+                    ) from None
+                found = reading_of("Detection", output, process.returncode)
+                self.findings.detection = {
+                    policy: {kind: Detected(**each) for kind, each in kinds.items()}
+                    for policy, kinds in found.items()
+                }
+
+            yield finish
+
+    # --- probers -----------------------------------------------------------------------------
+
+    def _probing(
+        self, load: Load, name: str, seconds: float, run: Callable[[Load, int], Measurement]
+    ) -> Step:
+        def measure() -> None:
+            with responder(self._program("responder"), self._cores) as far_side:
+                found = run(load, far_side.port)
+            self.findings.probing[load, name] = found
+            if name == TRUNKPULSE and found.lost:
+                self.findings.laid[load] = (
+                    f" The answering side overflowed {far_side.overflowed:,} times."
+                    if far_side.lost
+                    else " The answering side answered everything that reached it."
+                )
+
+        return Step(f"{load}: {name}", seconds, measure)
+
+    def _trunkpulse(self, load: Load, port: int) -> Measurement:
+        return trunkpulse(load, port, self._cores, self._profile)
+
+    def _floor(self, load: Load, port: int) -> Measurement:
+        if sys.platform != "linux":
+            raise NotMeasured("The C loop needs sendmmsg, which only Linux has.")
+        return c_floor(load, port, self._cores, self._program("floor"))
+
+    def _kamailio(self, load: Load, port: int) -> Measurement:
+        return kamailio(load, port, self._cores)
+
+    def _program(self, name: str) -> Path:
+        """A C program of ours, built when it is first asked for."""
+        if name not in self._programs:
+            self._programs[name] = build(name, self._folder)
+        return self._programs[name]
+
+    # --- the rest ----------------------------------------------------------------------------
+
+    def _serve(self, trunks: int) -> None:
+        with responder(self._program("responder"), self._cores) as far_side:
+            self.findings.served[trunks] = served(trunks, far_side.port, self._cores)
+
+    def _webhooks(self, seconds: float) -> None:
+        words = ["--seconds", seconds]
+        if self._cores.probing is not None:
+            words += ["--core", self._cores.probing]
+        command = python("benchmarks.webhooks", *words)
+        self.findings.webhooks = printed(command, self._cores.answering, seconds + 60)
+
+    def _isolation(self) -> None:
+        # It pins what it starts itself.
+        self.findings.isolation = printed(python("benchmarks.isolation"), None, ISOLATION_SECONDS)
+
+    def _decisions(self) -> None:
+        found = printed(python("benchmarks.deciding"), self._cores.probing, 30)
+        self.findings.decisions_per_second = found["decisions_per_second"]
 
 
-def floor(folder: Path) -> Path:
-    """The C loop, built when it is first asked for."""
-    if sys.platform != "linux":
-        raise NotMeasured("The C loop needs sendmmsg, which only Linux has.")
-    program = folder / "floor"
-    return program if program.exists() else build("floor", folder)
+def measure(plan: Plan, progress: Console) -> None:
+    """Take every step, and say on the way how far it has come."""
+    steps = list(plan.steps())
+    began = time.monotonic()
+    with plan.detecting() as finish_detecting:
+        steps.append(Step("detection, in the background until now", 0, finish_detecting))
+        for number, step in enumerate(steps):
+            passed = time.monotonic() - began
+            left = max(sum(each.seconds for each in steps[number:]), DETECTION_SECONDS - passed)
+            progress.print(f"{passed:4.0f} s  {step.name} (about {left:.0f} s left)")
+            try:
+                step.run()
+            except NotMeasured as problem:
+                plan.findings.reasons[step.name] = str(problem)
+                progress.print(f"        not measured: {problem}")
 
 
-def kamailio_within_reason(load: Load, port: int, cores: Cores) -> Measurement:
-    """Kamailio, as far as its dispatcher goes."""
-    if load.targets > KAMAILIO_MOST_TARGETS:
-        raise NotMeasured(f"Not asked for more than {KAMAILIO_MOST_TARGETS:,} targets.")
-    return kamailio(load, port, cores)
-
-
-def described(load: Load) -> str:
-    return f"{load.targets:,} every {load.interval_seconds:g} s"
-
-
-def floor_cost(rows: Sequence[Row], load: Load) -> float | None:
-    """Microseconds of CPU per probe that the C loop took under this load."""
-    for row in rows:
-        if row.load == load and row.prober == FLOOR and row.measurement:
-            return row.measurement.cpu_microseconds_per_probe
-    return None
-
-
-def as_table(rows: Sequence[Row]) -> Table:
-    table = Table(title="CPU per probe: one OPTIONS, one answer, judged")
-    for heading in ("targets", "prober"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("probes", "lost", "CPU μs", "x floor", "late p50", "late p99"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    previous: Load | None = None
-    for row in rows:
-        if previous is not None and row.load != previous:
-            table.add_section()
-        load = "" if row.load == previous else described(row.load)
-        previous = row.load
-        found = row.measurement
-        if found is None:
-            table.add_row(load, row.prober, "not measured", *[""] * 5)
-            continue
-        cost, least = found.cpu_microseconds_per_probe, floor_cost(rows, row.load)
-        table.add_row(
-            load,
-            row.prober,
-            f"{found.sent:,}",
-            f"[bold red]{found.lost:,}[/]" if found.lost else "0",
-            f"{cost:.1f}",
-            f"{cost / least:.1f}" if least else "",
-            milliseconds(found.lateness_p50_seconds),
-            milliseconds(found.lateness_p99_seconds),
-        )
-    return table
-
-
-def milliseconds(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds * 1e3:.1f} ms"
-
-
-def machine() -> dict[str, str | int | float]:
-    """What the figures depend on."""
-    facts: dict[str, str | int | float] = {
-        "system": platform.platform(),
-        "processor": processor(),
-        "cores": os.cpu_count() or 1,
-        "load_average": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        "trunkpulse": __version__,
-    }
-    if program := shutil.which("kamailio"):
-        output = subprocess.run([program, "-v"], check=False, capture_output=True, text=True)
-        facts["kamailio"] = output.stdout.partition("\n")[0]
-    return facts
-
-
-def processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass  # not Linux
-    return platform.processor()
-
-
-def as_json(rows: Sequence[Row], facts: dict[str, str | int | float]) -> str:
-    results = []
-    for row in rows:
-        found, least = row.measurement, floor_cost(rows, row.load)
-        result: dict[str, object] = {"load": asdict(row.load), "prober": row.prober}
-        if found is None:
-            result["not_measured"] = row.reason
-        else:
-            cost = found.cpu_microseconds_per_probe
-            result |= asdict(found)
-            result["cpu_microseconds_per_probe"] = round(cost, 2)
-            result["times_floor"] = round(cost / least, 2) if least else None
-        results.append(result)
-    return json.dumps({"machine": facts, "results": results}, indent=2) + "\n"
+def below_the_table(plan: Plan, facts: dict[str, str | int | float]) -> str:
+    """What a reader of the table must know besides."""
+    ours = [found for (_, name), found in plan.findings.probing.items() if name == TRUNKPULSE]
+    sent, lost = sum(found.sent for found in ours), sum(found.lost for found in ours)
+    false_changes = sum(found.false_changes for found in ours)
+    lines = [f"{sent:,} probes measured, {lost:,} lost, {false_changes:,} states changed falsely."]
+    lines += [sentence for sentence in plan.findings.losses() if "probes were lost" in sentence]
+    lines += [f"{name}: not measured. {why}" for name, why in plan.findings.reasons.items()]
+    lines.append(", ".join(f"{name} {value}" for name, value in facts.items()))
+    return "\n".join(lines)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller loads, under three minutes")
-    parser.add_argument("--json", metavar="FILE", help="write figures and machine facts there too")
+    parser.add_argument("--quick", action="store_true", help="smaller loads, three minutes")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures there too")
+    parser.add_argument("--picture", metavar="FILE", type=Path, help="write the table there as SVG")
+    parser.add_argument("--page", metavar="FILE", type=Path, help="and into this Markdown page")
     parser.add_argument("--profile", metavar="FILE", help="write cProfile's of the last engine run")
     options = parser.parse_args(words)
     end_on_sigterm()
+    only_warnings()
     progress = Console(stderr=True, highlight=False)
-    facts = machine()
+    facts = facts_of_this_machine()
     profile = str(Path(options.profile).absolute()) if options.profile else None
-    try:
-        rows = measure(QUICK if options.quick else FULL, progress, profile)
-    except NotMeasured as problem:
-        progress.print(str(problem))
-        return 1
-    except KeyboardInterrupt:
-        progress.print("Interrupted; everything that was started has been ended.")
-        return 130
+    with TemporaryDirectory(prefix="trunkpulse-") as folder:
+        plan = Plan(Path(folder), quick=options.quick, profile=profile)
+        try:
+            measure(plan, progress)
+        except KeyboardInterrupt:
+            progress.print("Interrupted; everything that was started has been ended.")
+            return 130
+    findings = plan.findings
+    title = "Each figure beside another of the same run"
+    if options.quick:
+        title += " (--quick: short runs, and none of 1,000,000)"
+    table, below = as_table(findings.rows(), title), below_the_table(plan, facts)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=TABLE_COLUMNS)
-    console.print(as_table(rows))
-    for prober, reason in dict.fromkeys((row.prober, row.reason) for row in rows if row.reason):
-        console.print(f"{prober}: {reason}")
-    console.print(", ".join(f"{name} {value}" for name, value in facts.items()))
+    console.print(table)
+    console.print(below)
     if options.json:
-        Path(options.json).write_text(as_json(rows, facts), encoding="utf-8")
-    measured = [row.measurement for row in rows if row.prober == TRUNKPULSE]
-    return 0 if all(found is not None and found.lost == 0 for found in measured) else 1
+        options.json.write_text(as_json(findings, facts, quick=options.quick), encoding="utf-8")
+    if options.picture:
+        options.picture.write_text(as_picture(table, below), encoding="utf-8")
+    if options.page:
+        page = options.page.read_text(encoding="utf-8")
+        page = put_into_page(page, as_text(table, below))
+        options.page.write_text(page, encoding="utf-8")
+    missing = [name for name in findings.reasons if KAMAILIO not in name and FLOOR not in name]
+    return 1 if findings.losses() or missing else 0
 
 
 if __name__ == "__main__":

@@ -113,6 +113,7 @@ class VirtualClock:
     def __init__(self, wall_start: float = WALL_START_SECONDS) -> None:
         self._loop = asyncio.get_running_loop()
         self._wall_offset = wall_start - self._loop.time()
+        self._slept = 0.0
 
     def monotonic(self) -> float:
         return self._loop.time()
@@ -120,12 +121,20 @@ class VirtualClock:
     def wall(self) -> float:
         return self._loop.time() + self._wall_offset
 
+    def boot(self) -> float:
+        return self._loop.time() + self._slept
+
     async def advance(self, seconds: float) -> None:
         """Return when ``seconds`` have passed, after everything that falls due within them."""
         await asyncio.sleep(seconds)
 
     def step_wall(self, seconds: float) -> None:
         """Somebody sets the wall clock; what is monotonic does not notice."""
+        self._wall_offset += seconds
+
+    def sleep_through(self, seconds: float) -> None:
+        """The machine is suspended for so long; what is monotonic does not notice."""
+        self._slept += seconds
         self._wall_offset += seconds
 
 

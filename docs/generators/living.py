@@ -41,6 +41,9 @@ listen = "127.0.0.1:0"
 [sip]
 listen = []
 
+[pacing]
+probes_per_second = 1000
+
 [keepalive]
 confirm_interval_seconds = 0.1
 

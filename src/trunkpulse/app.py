@@ -30,6 +30,7 @@ from trunkpulse.adapters.http.api.feed import EventFeed
 from trunkpulse.adapters.http.server import ListenFailed, serve_http
 from trunkpulse.adapters.metrics import Metrics
 from trunkpulse.adapters.network.errors import BindFailed
+from trunkpulse.adapters.network.link import MachineLink
 from trunkpulse.adapters.network.local import LocalAddresses
 from trunkpulse.adapters.network.resolver import SystemResolver
 from trunkpulse.adapters.network.responder import Fate, OptionsResponder, ResponderSettings
@@ -53,6 +54,7 @@ from trunkpulse.ports import (
 )
 from trunkpulse.probing.heard import LastHeard
 from trunkpulse.probing.sockets import OpenTransport
+from trunkpulse.progress import Progress, unseen
 from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.server import AnswerSettings
 
@@ -84,11 +86,13 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(config: Config, data: Path) -> AsyncIterator[Running]:
+async def running(
+    config: Config, data: Path, progress: Progress = unseen
+) -> AsyncIterator[Running]:
     """Everything of ``config`` up and running; ends in order, within five seconds.
 
-    ``data`` is the folder of the database if the configuration names none. Raises CannotStart,
-    in an ExceptionGroup once tasks have been started.
+    ``data`` is the folder of the database if the configuration names none; ``progress`` hears how
+    far the start has come. Raises CannotStart, in an ExceptionGroup once tasks have been started.
     """
     database = config.storage.database(data)
     clock = SystemClock()
@@ -105,11 +109,12 @@ async def running(config: Config, data: Path) -> AsyncIterator[Running]:
                     address_towards=LocalAddresses().route_to,
                     sink_for=make_sink,
                     rng=rng,
+                    link=MachineLink(),
                 )
                 node = Node(config, outside, tasks)
                 feed = EventFeed(store)
                 node.listen(lambda _: feed.wake())
-                await _start(node)
+                await _start(node, progress)
                 last_heard = LastHeard()
                 async with _responders(node, clock, rng, last_heard) as responders:
                     async with _api(node, store, feed, clock, rng, last_heard=last_heard) as url:
@@ -141,11 +146,24 @@ async def _open(database: Path, instance_id: str, clock: SystemClock) -> Databas
         raise CannotStart(str(problem)) from problem
 
 
-async def _start(node: Node) -> None:
+async def _start(node: Node, progress: Progress) -> None:
     try:
-        await node.start()
+        with _collector_paused():
+            await node.start(progress)
     except (OSError, StoreUnavailable, DestinationInvalid) as problem:
         raise CannotStart(_cannot_run(problem, node.config)) from problem
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """A million trunks that are loaded are no garbage; looking at them over and over takes long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _cannot_run(problem: Exception, config: Config) -> str:
@@ -210,6 +228,7 @@ async def _api(
         roster=node.roster,
         board=node.board,
         events=store,
+        measures=store,
         feed=feed,
         metrics=Metrics(
             pipeline=node.pipeline,
@@ -219,6 +238,7 @@ async def _api(
             instance_id=instance.id,
             region=instance.region,
             version=__version__,
+            per_trunk=lambda: node.config.metrics.per_trunk,
         ),
         clock=clock,
         rng=rng,
@@ -311,15 +331,16 @@ def _alone_with(database: Path) -> Iterator[None]:
 # --- the process -------------------------------------------------------------------------------
 
 
-def run_service(config_path: Path, data: Path | None) -> int:
+def run_service(config_path: Path, data: Path | None, progress: Progress = unseen) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP reads the file again. Returns the exit code.
 
-    Raises ConfigError for a bad file and CannotStart for what is missing around it.
+    ``progress`` hears how far the start has come. Raises ConfigError for a bad file and
+    CannotStart for what is missing around it.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
-    config = load_config(config_path, os.environ)
     _set_up_logging()
-    service = _serve(config, config_path, data or config_path.parent)
+    config = load_config(config_path, os.environ, progress=progress)
+    service = _serve(config, config_path, data or config_path.parent, progress)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(service)
@@ -349,14 +370,14 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(config: Config, config_path: Path, data: Path) -> None:
+async def _serve(config: Config, config_path: Path, data: Path, progress: Progress) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     again = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, again.set)
-    async with running(config, data) as instance:
+    async with running(config, data, progress) as instance:
         # What was loaded stays; the collector need not look at it over and over.
         gc.collect()
         gc.freeze()
@@ -376,7 +397,9 @@ async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> Non
         await again.wait()
         again.clear()
         try:
-            config = await asyncio.to_thread(load_config, config_path, os.environ)
+            config = await asyncio.to_thread(
+                load_config, config_path, os.environ, present=node.config
+            )
         except ConfigError as refused:
             node.refuse(refused.problems)
             continue

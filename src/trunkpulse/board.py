@@ -4,24 +4,40 @@ Routing decides on it, API and console show it. Reading never waits for anything
 database or another region gone the board still answers, and what it says is what this node's own
 probes found. A change is on the board before it is in the database, because calls must leave a
 dead trunk even while the database is down (docs/decisions/0002).
+
+Whoever keeps the trunks in an order of their own watches the board, so that nobody ever has to
+look at all of them to see what has changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from trunkpulse.model import TrunkState, TrunkStatus
 
-__all__ = ["Board"]
+__all__ = ["Board", "BoardWatcher"]
 
 UNDECIDED = TrunkStatus(TrunkState.UNKNOWN, None, None)
 
 
+class BoardWatcher(Protocol):
+    """Is told at once of what happens on the board; must be quick, and change nothing there."""
+
+    def moved(self, trunk_id: str, state: TrunkState) -> None:
+        """The trunk has left its state for this one."""
+
+    def listed(self, trunk_id: str) -> None:
+        """The trunk has come or gone, or was published again, as after a new configuration."""
+
+
 class Board:
-    """Trunk id -> status. Written by the pipeline only."""
+    """Trunk id -> status. Written by the pipeline and the roster only."""
 
     def __init__(self) -> None:
         self._statuses: dict[str, TrunkStatus] = {}
+        self._counts = dict.fromkeys(TrunkState, 0)
+        self._watchers: list[BoardWatcher] = []
 
     def status(self, trunk_id: str) -> TrunkStatus:
         """The trunk's status; UNKNOWN for one that nothing is known of."""
@@ -37,16 +53,39 @@ class Board:
         return len(self._statuses)
 
     def counts(self) -> Mapping[TrunkState, int]:
-        """How many trunks are in each state."""
-        counts = dict.fromkeys(TrunkState, 0)
-        for status in self._statuses.values():
-            counts[status.state] += 1
-        return counts
+        """How many trunks are in each state; kept, not counted."""
+        return dict(self._counts)
+
+    def watch(self, watcher: BoardWatcher) -> None:
+        """Have ``watcher`` told of everything from now on."""
+        self._watchers.append(watcher)
 
     def publish(self, trunk_id: str, status: TrunkStatus) -> None:
-        """From now on this is the trunk's status."""
+        """From now on this is the trunk's status.
+
+        Published again for a trunk that is configured anew: watchers then read its settings.
+        """
+        before = self._statuses.get(trunk_id)
         self._statuses[trunk_id] = status
+        state = status.state
+        if before is not None and before.state is state:
+            for watcher in self._watchers:
+                watcher.listed(trunk_id)
+            return
+        self._counts[state] += 1
+        if before is None:
+            for watcher in self._watchers:
+                watcher.listed(trunk_id)
+            return
+        self._counts[before.state] -= 1
+        for watcher in self._watchers:
+            watcher.moved(trunk_id, state)
 
     def remove(self, trunk_id: str) -> None:
         """The trunk is no longer configured."""
-        self._statuses.pop(trunk_id, None)
+        status = self._statuses.pop(trunk_id, None)
+        if status is None:
+            return
+        self._counts[status.state] -= 1
+        for watcher in self._watchers:
+            watcher.listed(trunk_id)

@@ -16,10 +16,17 @@ __all__ = [
     "Destination",
     "Direction",
     "EventStream",
+    "EventType",
     "FailureKind",
+    "IsolationEvidence",
+    "IsolationPolicy",
+    "IsolationRule",
     "KeepalivePolicy",
     "NumberRange",
     "ProbeIdentity",
+    "ProberEvent",
+    "ProberReason",
+    "ProberState",
     "Reason",
     "Route",
     "RouteTrunk",
@@ -125,6 +132,42 @@ _OF_THE_FAR_SIDE = frozenset(
 )
 
 
+class EventType(StrEnum):
+    """What an event stream may subscribe to."""
+
+    STATE_CHANGE = "telephony.trunks.stateChange"
+    PROBER_ISOLATED = "telephony.prober.isolated"
+    PROBER_RESTORED = "telephony.prober.restored"
+
+
+class ProberState(StrEnum):
+    """Whether this instance believes what its own probes say."""
+
+    CONNECTED = "CONNECTED"
+    ISOLATED = "ISOLATED"
+    """It suspects itself: the trunks' states are held."""
+
+
+class ProberReason(StrEnum):
+    """Why the prober changed its state."""
+
+    PROBER_ISOLATED = "PROBER_ISOLATED"
+    PROBER_RESTORED = "PROBER_RESTORED"
+
+
+class IsolationRule(StrEnum):
+    """What made the prober suspect itself."""
+
+    LINK = "LINK"
+    """The interface that probes leave by is down, or there is no route."""
+    RESOLVER = "RESOLVER"
+    """The name servers are silent, and so is everybody else."""
+    PEERS = "PEERS"
+    """Nearly all carriers fell silent at once."""
+    RESTART = "RESTART"
+    """It was isolated when its last life ended, and has heard nobody since."""
+
+
 class TransportProtocol(StrEnum):
     """What carries SIP; the value is that of a URI's transport parameter."""
 
@@ -175,6 +218,19 @@ class KeepalivePolicy:
     """Status codes ("404") and classes ("2xx") that count as a success."""
     healthy_codes: frozenset[int] = field(default=frozenset(range(200, 300)), repr=False)
     """``healthy_responses`` expanded; an unlisted code stands for x00 (RFC 3261 8.1.3.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsolationPolicy:
+    """When the prober suspects itself, and for how long at most."""
+
+    enabled: bool = True
+    failed_share: float = 0.9
+    """Of the carriers, and of the attempts, that got no answer at all."""
+    minimum_carriers: int = 2
+    """So many at least have to fall silent together."""
+    hold_seconds: float = 900.0
+    """How long states are held while only the silence of others speaks for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,3 +406,58 @@ class StateChange:
     instance_id: str
     region: str
     evidence: tuple[AttemptEvidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsolationEvidence:
+    """What the prober's suspicion of itself rested on."""
+
+    rule: IsolationRule
+    since_ms: int
+    """When it began to hold the trunks' states."""
+    problem: str
+    """One phrase for a person."""
+    interfaces: tuple[str, ...] = ()
+    """Network interfaces that are down."""
+    silent_carriers: int = 0
+    """Carriers that gave no answer, of those that were asked last."""
+    asked_carriers: int = 0
+    failed_attempts: int = 0
+    """Attempts without an answer while the suspicion was checked."""
+    answered_attempts: int = 0
+    hold_expired: bool = False
+    """True if states are decided as seen, because they were held for ``hold_seconds``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProberEvent:
+    """The prober of an instance began, or ceased, to suspect itself."""
+
+    event_id: str
+    instance_id: str
+    region: str
+    sequence: int
+    """Counts an instance's events from 1 without gaps; odd ones isolate, even ones restore."""
+    at_ms: int
+    state: ProberState
+    evidence: IsolationEvidence
+
+    @property
+    def previous_state(self) -> ProberState:
+        isolated = self.state is ProberState.ISOLATED
+        return ProberState.CONNECTED if isolated else ProberState.ISOLATED
+
+    @property
+    def reason(self) -> ProberReason:
+        isolated = self.state is ProberState.ISOLATED
+        return ProberReason.PROBER_ISOLATED if isolated else ProberReason.PROBER_RESTORED
+
+    @property
+    def event_type(self) -> EventType:
+        isolated = self.state is ProberState.ISOLATED
+        return EventType.PROBER_ISOLATED if isolated else EventType.PROBER_RESTORED
+
+    @property
+    def entity(self) -> str:
+        """What stores file it under; no trunk can have such an id."""
+        return f"prober:{self.instance_id}"

@@ -9,28 +9,44 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import structlog
 
 from trunkpulse.board import Board
 from trunkpulse.config import Config
+from trunkpulse.events.announcing import Announcements
 from trunkpulse.events.delivery import Deliveries
-from trunkpulse.model import EventStream, StateChange
+from trunkpulse.model import (
+    EventStream,
+    IsolationEvidence,
+    ProberEvent,
+    ProberState,
+    StateChange,
+)
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import (
-    Clock,
     EventLog,
     EventSink,
     HealthStore,
+    LinkWatch,
+    MachineClock,
+    MeasureStore,
     Outbox,
+    ProberLog,
     Resolver,
     StoreUnavailable,
 )
 from trunkpulse.probing.expiry import expiring
+from trunkpulse.probing.isolation import Isolation
+from trunkpulse.probing.rollup import MinuteRollup
 from trunkpulse.probing.sockets import AddressTowards, OpenTransport
+from trunkpulse.probing.target import ProbeTarget
+from trunkpulse.progress import Progress, unseen
 from trunkpulse.roster import Applied, Roster
 from trunkpulse.routing.selection import CallRequest, Decision, RouteTable
 
@@ -44,25 +60,29 @@ CHECKPOINT_SECONDS = 30.0
 CHECKPOINT_TRUNKS = 1000
 OVERDUE_SECONDS = 5.0
 CERTIFICATES_EVERY_SECONDS = 600.0
+LAST_MINUTE_SECONDS = 0.5
+"""What a stop waits for the numbers of the minute that is not over yet."""
 RECORDS_PER_TURN = 500
 DAY_MS = 24 * 3600 * 1000
 
 
-class Store(HealthStore, EventLog, Outbox, Protocol):
-    """What a node keeps: one database that is all three, so that they commit together."""
+class Store(HealthStore, ProberLog, EventLog, Outbox, MeasureStore, Protocol):
+    """What a node keeps: one database that is all of these, so that they commit together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
     """Everything through which a node touches the world."""
 
-    clock: Clock
+    clock: MachineClock
     store: Store
     resolver: Resolver
     open_transport: OpenTransport
     address_towards: AddressTowards
     sink_for: Callable[[EventStream], EventSink]
     rng: random.Random
+    link: LinkWatch | None = None
+    """None: nobody looks at this machine's own ways out."""
 
 
 class Node:
@@ -106,6 +126,30 @@ class Node:
             clock=outside.clock,
             rng=outside.rng,
         )
+        self.announcements = Announcements(
+            outside.store,
+            config.instance.id,
+            writing=self.pipeline.recorder.writing,
+            recorded=self._announced,
+        )
+        self.isolation = Isolation(
+            config.isolation,
+            trunks=self.roster,
+            changed=self._prober_changed,
+            count=self.pipeline.count_failure,
+            link=outside.link,
+            clock=outside.clock,
+            rng=random.Random(config.instance.id),  # so that it draws from nobody else's luck
+        )
+        self.pipeline.doubts = self.isolation
+        self.minutes = MinuteRollup(
+            outside.store,
+            outside.clock,
+            self.roster.numbers,
+            self._measured,
+            retention_days=lambda: self.config.numbers.retention_days,
+        )
+        self._rolling_up: asyncio.Task[None] | None = None
         self.routes = RouteTable((), {}, config.instance.region)
         self.refused: tuple[str, ...] = ()
         """Why the newest configuration was not taken; empty: it is in force."""
@@ -115,38 +159,49 @@ class Node:
 
     # --- life --------------------------------------------------------------------------------
 
-    async def start(self) -> None:
+    async def start(self, progress: Progress = unseen) -> None:
         """Restore the recorded states, then probe, record and deliver."""
         store = self._outside.store
         await store.release()
-        self.roster.restore(await self.pipeline.recorder.start(self.config.event_streams))
+        recorder = self.pipeline.recorder
+        self.roster.restore(await recorder.start(self.config.event_streams, progress))
+        if await self.announcements.was_isolated():
+            self.isolation.resume()
         self._background = [
             self._tasks.create_task(self.pipeline.recorder.run(), name="recorder"),
+            self._tasks.create_task(self.announcements.run(), name="announcements"),
+            self._tasks.create_task(self.isolation.run(), name="isolation"),
+            self._tasks.create_task(self.roster.watchdog.run(), name="watchdog"),
             self._tasks.create_task(self.roster.locator.run(), name="locator"),
             self._tasks.create_task(self._prune(), name="prune"),
             self._tasks.create_task(self._checkpoint(), name="checkpoint"),
             self._tasks.create_task(self._watch_certificates(), name="certificates"),
         ]
-        await self.apply(self.config)
+        await self.apply(self.config, progress)
+        self._rolling_up = self._tasks.create_task(self.minutes.run(), name="minutes")
+        self._background.append(self._rolling_up)
 
-    async def apply(self, config: Config) -> Applied:
+    async def apply(self, config: Config, progress: Progress = unseen) -> Applied:
         """From now on run this configuration; what did not change in it is not touched.
 
         Raises OSError if a source address cannot be used, DestinationInvalid if a stream's
         destination cannot be, and StoreUnavailable if the database is away; then nothing is
-        changed.
+        changed. Otherwise trunks are changed some at a time (``Roster.apply``), then the routes.
         """
         async with self._applying:
-            self.roster.sockets.prepare(config.trunks)
+            await self.roster.prepare(config.trunks)
             try:
                 await self._apply_streams(config.event_streams)
             except BaseException:
-                self.roster.close_unused_sockets()
+                self.roster.sockets.close_unused()
                 raise
-            applied = self.roster.apply(config.trunks)
-            trunks = {trunk.id: trunk for trunk in config.trunks}
+            self._pace(config)
+            applied = await self.roster.apply(config.trunks, progress)
+            routed = {member.id for route in config.routes for member in route.trunks}
+            trunks = {trunk_id: self.roster.record(trunk_id).trunk for trunk_id in routed}
             self.routes = RouteTable(config.routes, trunks, self._begun_with.instance.region)
             self.config = config
+            self.isolation.configure(config.isolation)
             self.refused = ()
             self._name_what_needs_a_restart(config)
             log.info(
@@ -174,9 +229,14 @@ class Node:
             async with recorder.writing:
                 await self._outside.store.sync_streams(streams)
                 recorder.set_streams(streams)
+                self.announcements.set_streams(streams)
         except StoreUnavailable:
             await self.deliveries.apply(self.config.event_streams)
             raise
+
+    def _pace(self, config: Config) -> None:
+        pacing, now = config.pacing, self._outside.clock.monotonic()
+        self.roster.sockets.paces.change(pacing.probes_per_second, dict(pacing.carriers), now)
 
     def _name_what_needs_a_restart(self, config: Config) -> None:
         for section in ("instance", "storage", "api", "sip"):
@@ -192,6 +252,12 @@ class Node:
                 f"The database does not take what is decided, and {len(recorder)} trunks wait to "
                 "be recorded; check that its disk is there and not full."
             )
+        evidence = self.isolation.evidence
+        if evidence is not None:
+            problems.append(
+                f"This prober is isolated ({evidence.problem}), so the states of trunks are held; "
+                "check this machine's network."
+            )
         overdue = self.roster.prober.overdue_seconds()
         if overdue > OVERDUE_SECONDS:
             problems.append(
@@ -199,6 +265,14 @@ class Node:
                 "this machine."
             )
         return problems
+
+    def _measured(self) -> Iterator[ProbeTarget]:
+        """The targets whose numbers are kept minute by minute, read bit by bit."""
+        records = self.roster.records()
+        for trunk in islice(self.config.trunks, self.config.numbers.rollup_trunks):
+            record = records.get(trunk.id)
+            if record is not None:
+                yield from record.targets
 
     async def _prune(self) -> None:
         """Events and settled deliveries are kept for 90 days; what is pending stays."""
@@ -250,15 +324,19 @@ class Node:
         database is away, will be found again by the probes of the next start.
         """
         self.roster.prober.close()
+        self.minutes.finish()
         recorder = self.pipeline.recorder
         for record in self.roster.records().values():
             recorder.enqueue(record)  # with the moment of its last good answer
         try:
             async with asyncio.timeout(deadline_seconds / 2):
                 await recorder.flushed()
+                await self.announcements.flushed()
         except TimeoutError:
             log.warning("stop.unwritten", trunks=len(recorder))
         await self.deliveries.drain(deadline_seconds / 2)
+        if self._rolling_up is not None:
+            await asyncio.wait({self._rolling_up}, timeout=LAST_MINUTE_SECONDS)
         for task in self._background:
             task.cancel()
         self.roster.sockets.close()
@@ -272,6 +350,31 @@ class Node:
     def listen(self, listener: Callable[[Sequence[StateChange]], None]) -> None:
         """Have ``listener`` called with every batch of changes once it is recorded."""
         self._listeners.append(listener)
+
+    def _prober_changed(self, state: ProberState, evidence: IsolationEvidence) -> None:
+        outside, instance = self._outside, self._begun_with.instance
+        event = ProberEvent(
+            event_id=str(uuid.UUID(int=outside.rng.getrandbits(128), version=4)),
+            instance_id=instance.id,
+            region=instance.region,
+            sequence=0,  # given when it is recorded
+            at_ms=int(outside.clock.wall() * 1000),
+            state=state,
+            evidence=evidence,
+        )
+        log.warning(
+            "prober.isolated" if state is ProberState.ISOLATED else "prober.restored",
+            rule=evidence.rule.value,
+            problem=evidence.problem,
+            silent_carriers=evidence.silent_carriers,
+            asked_carriers=evidence.asked_carriers,
+        )
+        self.announcements.add(event)
+
+    def _announced(self, told: frozenset[str]) -> None:
+        self.deliveries.wake(told)
+        for listener in self._listeners:
+            listener(())
 
     def _recorded(self, changes: Sequence[StateChange], told: frozenset[str]) -> None:
         self.deliveries.wake(told)

@@ -14,8 +14,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from trunkpulse.board import Board
-from trunkpulse.health.hysteresis import advance, pace_seconds
+from trunkpulse.board import UNDECIDED, Board
+from trunkpulse.health.hysteresis import Run, advance, pace_seconds
 from trunkpulse.health.rollup import failure_reason, roll_up
 from trunkpulse.model import (
     FailureKind,
@@ -26,6 +26,7 @@ from trunkpulse.model import (
     TrunkStatus,
 )
 from trunkpulse.ports import Clock, HealthStore, StoredHealth
+from trunkpulse.probing.doubts import NOT_COUNTED, Doubts, Ruling, Trusting
 from trunkpulse.probing.target import Attempt, ProbeTarget
 from trunkpulse.probing.verdict import judge
 from trunkpulse.recorder import Recorder, TrunkRecord
@@ -62,6 +63,8 @@ class Pipeline:
 
     keeper: Keeper
     """Set by the roster, before anything is judged."""
+    doubts: Doubts = Trusting()
+    """Set by whoever makes the prober suspect itself."""
 
     def __init__(
         self,
@@ -109,12 +112,30 @@ class Pipeline:
 
     def failed(self, target: ProbeTarget, kind: FailureKind, detail: str) -> float:
         """Judge an attempt without an answer; returns seconds to the next one, as above."""
+        ruling = self.doubts.failed(target, kind)
+        if ruling is Ruling.HELD:
+            detail = f"{detail} ({NOT_COUNTED})"
         target.remember(Attempt(self._clock.wall(), None, kind, detail, None))
+        if ruling is not Ruling.COUNTS:
+            return self._put_off(target, ruling)
         return self._judge(target, success=False)
+
+    def count_failure(self, target: ProbeTarget) -> None:
+        """The target's last attempt failed and, as is known by now, through nobody else's fault."""
+        self._judge(target, success=False)
+
+    def _put_off(self, target: ProbeTarget, ruling: Ruling) -> float:
+        """The failure does not count, for now or for good; what counted of its run neither."""
+        if ruling is Ruling.HELD and target.state is not TargetState.DOWN:
+            target.run = Run(target.state)
+        return pace_seconds(target.run, target.settings.policy, self._rng.random())
 
     def _judge(self, target: ProbeTarget, *, success: bool, quiet_seconds: float = 0.0) -> float:
         policy = target.settings.policy
         before = target.state
+        if not success and self.doubts.holds(target):
+            delay = self._put_off(target, Ruling.HELD)
+            return self._after_rest(target, delay, quiet_seconds)
         target.run = run = advance(
             target.run, success=success, policy=policy, quiet_seconds=quiet_seconds
         )
@@ -125,6 +146,9 @@ class Pipeline:
             self.decide(record, trigger=target)
             self.recorder.enqueue(record)  # the target's own state is kept even if no trunk's is
         delay = pace_seconds(run, policy, self._rng.random())
+        return self._after_rest(target, delay, quiet_seconds)
+
+    def _after_rest(self, target: ProbeTarget, delay: float, quiet_seconds: float) -> float:
         if quiet_seconds:
             # Asked for from now on, while the pace counts from the attempt's start.
             since = self._clock.monotonic() - target.started
@@ -211,5 +235,7 @@ class Pipeline:
 
     def publish(self, record: TrunkRecord) -> None:
         """Put the trunk's state on the board as it is."""
-        status = TrunkStatus(record.state, record.reason, record.since_ms)
+        status = UNDECIDED  # shared by all of which nothing is known
+        if record.since_ms is not None or record.state is not TrunkState.UNKNOWN:
+            status = TrunkStatus(record.state, record.reason, record.since_ms)
         self._board.publish(record.trunk.id, status)

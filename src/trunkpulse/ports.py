@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -10,6 +10,7 @@ from typing import Protocol
 from trunkpulse.model import (
     EventStream,
     FailureKind,
+    ProberEvent,
     Reason,
     StateChange,
     TargetState,
@@ -32,9 +33,13 @@ __all__ = [
     "EventSink",
     "HealthCommit",
     "HealthStore",
+    "MachineClock",
+    "MeasureStore",
     "MessageReceiver",
     "MessageTransport",
+    "MinuteNumbers",
     "Outbox",
+    "ProberLog",
     "RecordedEvent",
     "ResolutionFailed",
     "Resolver",
@@ -58,6 +63,13 @@ class Clock(Protocol):
 
     def wall(self) -> float:
         """Seconds since the epoch: for what a person reads."""
+
+
+class MachineClock(Clock, Protocol):
+    """The time of the machine that we run on, which may sleep and whose clock may be set."""
+
+    def boot(self) -> float:
+        """Like ``monotonic``, but it goes on while the machine sleeps."""
 
 
 # --- the network ---------------------------------------------------------------------------
@@ -145,6 +157,12 @@ class MessageTransport(Protocol):
     def settled(self, data: bytes, destination: Address) -> None:
         """The request ``data`` has its answer, over whichever connection it came."""
 
+    def drain(self) -> None:
+        """Hand over at once what has arrived and was not read yet, as far as that can be told."""
+
+    def dropped_datagrams(self) -> int:
+        """How many the kernel has thrown away because nobody read them in time, so far."""
+
     def certificate(self, destination: Address) -> Certificate | None:
         """The certificate last shown by ``destination``; None without one."""
 
@@ -183,6 +201,26 @@ class Resolver(Protocol):
 
     async def locate(self, uri: SipUri) -> Location:
         """All servers that RFC 3263 finds for ``uri``; raises ResolutionFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkProblem:
+    """Why what is sent cannot leave this machine."""
+
+    problem: str
+    """One phrase for a person, such as "the interface eth0 is down"."""
+    interfaces: tuple[str, ...] = ()
+    """Those that are down."""
+
+
+class LinkWatch(Protocol):
+    """Looks at this machine's own ways out, without a word to any far side. Never raises."""
+
+    async def problem(self, paths: Sequence[tuple[str, Address]]) -> LinkProblem | None:
+        """Why nearly none of ``paths``, (local address, destination), can be used; else None."""
+
+    async def resolver_problem(self) -> str | None:
+        """Why the name servers cannot be asked, a phrase for a person; None: they answer."""
 
 
 # --- the store -----------------------------------------------------------------------------
@@ -242,8 +280,13 @@ class HealthCommit:
 class HealthStore(Protocol):
     """Trunk states. State, event row and deliveries are written in one transaction."""
 
-    async def load(self) -> dict[str, StoredHealth]:
-        """Every trunk's last recorded state by trunk id, forgotten ones included."""
+    async def load(
+        self, progress: Callable[[int, int], None] | None = None
+    ) -> dict[str, StoredHealth]:
+        """Every trunk's last recorded state by trunk id, forgotten ones included.
+
+        ``progress`` hears now and then how many of how many there are so far.
+        """
 
     async def load_owed(self) -> set[tuple[str, str]]:
         """(stream id, trunk id) of every recovery that is still owed."""
@@ -266,6 +309,19 @@ class HealthStore(Protocol):
         """Release connections; safe to repeat."""
 
 
+class ProberLog(Protocol):
+    """What was recorded of this instance's suspicions of itself."""
+
+    async def prober_sequence(self, instance_id: str) -> int:
+        """Of the last event of this instance's prober; 0 before the first."""
+
+    async def record_prober(self, event: ProberEvent, tell: Sequence[str]) -> bool:
+        """Write the event and its deliveries to these streams; raises StoreUnavailable.
+
+        False, and nothing is written, if ``event.sequence`` does not follow on the last one.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
     """A row of the event log."""
@@ -274,6 +330,7 @@ class RecordedEvent:
     """Grows with every event; the cursor of readers."""
     event_id: str
     trunk_id: str
+    """Or ``ProberEvent.entity``, as with a delivery."""
     at_ms: int
     body: str
     """The event as JSON, exactly as it is delivered."""
@@ -369,6 +426,69 @@ class Outbox(Protocol):
 
     async def release(self) -> None:
         """At start: give back every claim that an earlier life of this process held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinuteNumbers:
+    """What the attempts at one target came to in one minute, or in several."""
+
+    trunk_id: str
+    uri: str
+    place: str | None
+    """Where its name led, as ``udp:192.0.2.1:5060``; None while that was not known."""
+    minute: int
+    """Which one, the first if there are several: minutes since the epoch."""
+    answers: int
+    """Attempts with a final answer, healthy or not."""
+    losses: int
+    """Attempts without one."""
+    rtt_sum_seconds: float
+    """Of all answers together."""
+    rtt_max_seconds: float
+    """0 without an answer."""
+    smoothed_rtt_seconds: float | None
+    """As it was at the end; None before the first answer."""
+    jitter_seconds: float | None
+    """As it was at the end; None before the second answer."""
+    state: TargetState
+    """As it was at the end."""
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """What the minutes of a trunk are in the order of: time, then URI and place."""
+        return self.minute, self.uri, self.place or ""
+
+
+class MeasureStore(Protocol):
+    """The numbers of targets, minute by minute. Only adapters know how they are kept small."""
+
+    async def add_minutes(self, minutes: Sequence[MinuteNumbers]) -> None:
+        """Write all in one transaction; raises StoreUnavailable.
+
+        A minute of a target that is there already, from before a restart or a step of the clock,
+        is added to: counts and sums add up, the longer round trip stays, and what is told as of
+        the end is that of the later writing.
+        """
+
+    async def minutes(
+        self,
+        trunk_id: str,
+        *,
+        first: int,
+        last: int,
+        step: int = 1,
+        after: tuple[int, str, str] | None = None,
+        limit: int = 1000,
+    ) -> list[MinuteNumbers]:
+        """A trunk's minutes from ``first`` to ``last``, inclusive, ``step`` of them summed up.
+
+        In the order of their keys, ``limit`` entries at most, those with a key above ``after``. An
+        entry stands for the minutes from a multiple of ``step`` on; one in which nothing was
+        written is left out.
+        """
+
+    async def prune_minutes(self, before: int) -> int:
+        """Drop minutes older than this one, in small transactions; how many went."""
 
 
 class DeliveryOutcome(StrEnum):

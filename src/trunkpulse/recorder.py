@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 
 import structlog
 
@@ -18,13 +20,14 @@ from trunkpulse.events.filters import StreamIndex, subscribers
 from trunkpulse.model import EventStream, Reason, StateChange, Trunk, TrunkState
 from trunkpulse.ports import HealthCommit, HealthStore, StoredHealth, StoredTarget, StoreUnavailable
 from trunkpulse.probing.target import ProbeTarget
+from trunkpulse.progress import Progress, Step, unseen
 
 __all__ = ["Recorder", "TrunkRecord"]
 
 log = structlog.get_logger(__name__)
 
-BATCH = 1000
-"""Trunks per transaction."""
+BATCH = 200
+"""Trunks per transaction: some milliseconds of work on the event loop, where probes must leave."""
 PENDING_LIMIT = 16
 """Changes of one trunk that wait for the database before the newest are merged."""
 RETRY_SECONDS = (0.1, 5.0)
@@ -56,13 +59,13 @@ class TrunkRecord:
         self.since_ms: int | None = None
         self.sequence = 0
         self.admin_enabled = True
-        self.pending: list[StateChange] = []
+        self.pending: Sequence[StateChange] = ()
         """Decided and not yet recorded, oldest first."""
         self.queued = False
         """True while the recorder holds it."""
         self.unsaved = False
         """True if something changed since the last commit was put together."""
-        self.waiters: list[asyncio.Future[None]] = []
+        self.waiters: Sequence[asyncio.Future[None]] = ()
         if stored is not None:
             self.adopt(stored)
 
@@ -86,18 +89,22 @@ class TrunkRecord:
         """Take on a decided change; it is given the next sequence number."""
         self.state, self.reason, self.since_ms = change.state, change.reason, change.at_ms
         self.sequence += 1
-        self.pending.append(replace(change, sequence=self.sequence))
+        self.pending = [*self.pending, replace(change, sequence=self.sequence)]
         if len(self.pending) > PENDING_LIMIT:
             self._merge_newest()
 
     def _merge_newest(self) -> None:
-        newer, older = self.pending.pop(), self.pending.pop()
+        *oldest, older, newer = self.pending
         self.sequence = older.sequence - 1
         if older.previous_state is not newer.state:
             self.sequence = older.sequence
-            self.pending.append(
-                replace(newer, previous_state=older.previous_state, sequence=older.sequence)
-            )
+            merged = replace(newer, previous_state=older.previous_state, sequence=older.sequence)
+            oldest.append(merged)
+        self.pending = oldest
+
+    def recorded(self) -> None:
+        """The oldest pending change is in the store."""
+        self.pending = self.pending[1:] or ()  # the empty tuple is the same for all
 
     def health(self) -> StoredHealth:
         """What shall be stored once the oldest pending change is recorded."""
@@ -152,11 +159,13 @@ class Recorder:
         self.available = True
         """False while the store does not take what it is given."""
 
-    async def start(self, streams: Sequence[EventStream]) -> dict[str, StoredHealth]:
+    async def start(
+        self, streams: Sequence[EventStream], progress: Progress = unseen
+    ) -> dict[str, StoredHealth]:
         """Load what was recorded before; call once, before anything is enqueued."""
         self._streams = StreamIndex(streams)
         self._owed = await self._store.load_owed()
-        return await self._store.load()
+        return await self._store.load(partial(progress, Step.RESTORING))
 
     def set_streams(self, streams: Sequence[EventStream]) -> None:
         """From now on these streams are told."""
@@ -180,7 +189,7 @@ class Recorder:
         """Return once all that was decided about this trunk is in the store."""
         if record.queued:
             waiter = asyncio.get_running_loop().create_future()
-            record.waiters.append(waiter)
+            record.waiters = [*record.waiters, waiter]
             await waiter
 
     async def flushed(self) -> None:
@@ -202,7 +211,7 @@ class Recorder:
         pause, longest = RETRY_SECONDS
         while True:
             await self._work.wait()
-            batch = list(self._queue.values())[:BATCH]
+            batch = list(islice(self._queue.values(), BATCH))
             try:
                 async with self.writing:
                     if batch:
@@ -237,7 +246,7 @@ class Recorder:
                 told.update(commit.tell)
                 self._owed.update((stream, trunk_id) for stream in commit.opened)
                 self._owed.difference_update((stream, trunk_id) for stream in commit.closed)
-                record.pending.pop(0)
+                record.recorded()
             if not record.pending and not record.unsaved:
                 self._finish(record)
         self._recorded(changes, frozenset(told))
@@ -259,7 +268,7 @@ class Recorder:
         """Somebody else wrote: what they wrote is the past, what we decided is decided anew."""
         found = None if stored is None else stored.sequence
         log.error("store.conflict", trunk=record.trunk.id, decided=record.sequence, found=found)
-        record.pending.clear()
+        record.pending = ()
         self._finish(record)
         self._conflicted(record, stored)
 
@@ -280,7 +289,7 @@ class Recorder:
     def _finish(self, record: TrunkRecord) -> None:
         record.queued = False
         del self._queue[record.trunk.id]
-        waiters, record.waiters = record.waiters, []
+        waiters, record.waiters = record.waiters, ()
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -6,27 +6,43 @@ What the probes find is judged in the pipeline, which the roster tells of every 
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from trunkpulse.board import Board
 from trunkpulse.health.hysteresis import pace_seconds
 from trunkpulse.model import TransportProtocol, Trunk
 from trunkpulse.pipeline import Pipeline
-from trunkpulse.ports import Clock, Location, Resolver, StoredHealth
+from trunkpulse.ports import Location, MachineClock, Resolver, StoredHealth, TransportPlan
 from trunkpulse.probing.locating import Locator, Watch
 from trunkpulse.probing.prober import Prober
 from trunkpulse.probing.publicity import PublicAddresses
-from trunkpulse.probing.sockets import AddressTowards, OpenTransport, ProbeSockets
+from trunkpulse.probing.schedule import NEVER
+from trunkpulse.probing.sight import Sight
+from trunkpulse.probing.sockets import (
+    GONE,
+    AddressTowards,
+    OpenTransport,
+    ProbeSockets,
+    plans_of,
+)
 from trunkpulse.probing.target import ProbeSettings, ProbeTarget
 from trunkpulse.probing.targeting import Retargeted, Targeting
+from trunkpulse.probing.watchdog import Watchdog
+from trunkpulse.progress import Progress, Step, unseen
 from trunkpulse.recorder import TrunkRecord
 
 __all__ = ["Applied", "Roster", "UnknownTrunk"]
 
 HANDFUL = 20
 """New targets that are probed at once; more are spread over an interval."""
+TRUNKS_PER_TURN = 200
+"""Trunks taken on, some two milliseconds' work, before the event loop does anything else."""
+
+ItemT = TypeVar("ItemT")
 
 
 class UnknownTrunk(KeyError):
@@ -42,6 +58,14 @@ class Applied:
     removed: tuple[str, ...] = ()
 
 
+async def _in_turns(items: Sequence[ItemT]) -> AsyncIterator[Sequence[ItemT]]:
+    """The items, some at a time; before each lot but the first the event loop gets its turn."""
+    for start in range(0, len(items), TRUNKS_PER_TURN):
+        if start:
+            await asyncio.sleep(0)
+        yield items[start : start + TRUNKS_PER_TURN]
+
+
 class Roster:
     """See the module's opening; the pipeline's ``Keeper``."""
 
@@ -49,7 +73,7 @@ class Roster:
         self,
         pipeline: Pipeline,
         *,
-        clock: Clock,
+        clock: MachineClock,
         board: Board,
         resolver: Resolver,
         open_transport: OpenTransport,
@@ -68,12 +92,21 @@ class Roster:
         """Trunks that are no longer configured; one that comes back goes on counting."""
         self._stored: dict[str, StoredHealth] = {}
         self.locator = Locator(resolver, clock, self._located)
-        self.prober = Prober(clock=clock, sink=pipeline, look_up=self._look_up)
+        self.sight = Sight(clock)
+        self.prober = Prober(clock=clock, sink=pipeline, look_up=self._look_up, sight=self.sight)
+        self.numbers = self.prober.numbers
         self.sockets = ProbeSockets(
             self.prober, open_transport, address_towards, user_agent, answers_at
         )
         self.targeting = Targeting(self.sockets, self.locator, self._adopt)
         self.public = PublicAddresses(self.sockets)
+        self.watchdog = Watchdog(
+            clock=clock,
+            sight=self.sight,
+            prober=self.prober,
+            paces=self.sockets.paces,
+            transports=self.sockets.transports,
+        )
         pipeline.keeper = self
 
     # --- what the pipeline asks (Keeper) -----------------------------------------------------
@@ -143,10 +176,12 @@ class Roster:
     def _adopt(self, target: ProbeTarget, settings: ProbeSettings) -> None:
         """Have a target that is there already go on with these settings."""
         moves = settings.transport is not target.settings.transport
-        if moves and target.transaction is not None:
+        if moves and target.awaiting:
             # Its answer would come to a transport that is closed by then: it is asked anew.
             self.prober.pause(target)
             self.prober.probe_at(target, self._clock.monotonic())
+        elif target.awaiting:
+            self.prober.unfold(target)
         target.adopt(self.public.known(target, settings))
 
     def _take_over(self, record: TrunkRecord, found: Retargeted) -> None:
@@ -160,46 +195,97 @@ class Roster:
 
     # --- which trunks there are ------------------------------------------------------------
 
-    def restore(self, stored: Mapping[str, StoredHealth]) -> None:
+    def restore(self, stored: dict[str, StoredHealth]) -> None:
         """Before the first ``apply``: the states that trunks had when last recorded."""
-        self._stored = dict(stored)
+        self._stored = stored
 
-    def apply(self, trunks: Sequence[Trunk]) -> Applied:
+    async def prepare(self, trunks: Sequence[Trunk]) -> None:
+        """Open the sockets that these trunks will need, or raise OSError and open none."""
+        plans: set[TransportPlan] = set()
+        async for part in _in_turns(trunks):
+            for trunk in part:
+                if not self._has(trunk):
+                    plans.update(plans_of(trunk))
+        self.sockets.prepare(plans)
+
+    async def apply(self, trunks: Sequence[Trunk], progress: Progress = unseen) -> Applied:
         """From now on these are the trunks. One that did not change is not touched.
 
         A target that a changed trunk keeps goes on with its state and its next probe as planned.
-        Done in one step: nothing is ever half changed. The sockets are there already
-        (``sockets.prepare``).
+
+        Done some hundred trunks at a time, so that the probes of the others leave on time: readers
+        see some trunks changed earlier than others. Nothing can fail on the way, so nothing stays
+        half changed: the sockets are there already (``prepare``). One call at a time.
         """
-        wanted = {trunk.id for trunk in trunks}
-        removed = [record for key, record in self._records.items() if key not in wanted]
-        for record in removed:
-            self._retire(record)
+        wanted: set[str] = set()
+        async for part in _in_turns(trunks):
+            wanted.update([trunk.id for trunk in part])
+        removed: list[str] = []
+        async for ids in _in_turns(list(self._records)):
+            for trunk_id in ids:
+                if trunk_id not in wanted:
+                    self._retire(self._records[trunk_id])
+                    removed.append(trunk_id)
+        del wanted
         added: list[str] = []
         changed: list[str] = []
-        fresh: list[ProbeTarget] = []
-        for trunk in trunks:
-            known = self._records.get(trunk.id)
-            if known is not None and known.trunk == trunk:
-                continue
-            record = known or self._admit(trunk)
-            record.trunk = trunk
-            (changed if known else added).append(trunk.id)
-            new = self._retarget(record)
-            self.prober.add(new)
-            self._pipeline.decide(record)
-            self._pipeline.publish(record)
-            if self._is_active(record):
-                fresh += new
-            self._set_going(record, but_not=new)
-        self.prober.spread(fresh)
-        self.close_unused_sockets()
-        return Applied(tuple(added), tuple(changed), tuple(record.trunk.id for record in removed))
+        done = 0
+        async for part in _in_turns(trunks):
+            for trunk in part:
+                if self._has(trunk):
+                    continue
+                (changed if trunk.id in self._records else added).append(trunk.id)
+                self._take_on(trunk)
+            done += len(part)
+            progress(Step.STARTING, done, len(trunks))
+        async for ids in _in_turns([*changed, *added]):
+            self.prober.spread([*self._resting(ids)])
+        if changed or removed:
+            self.sockets.close_unused()
+        return Applied(tuple(added), tuple(changed), tuple(removed))
 
-    def _admit(self, trunk: Trunk) -> TrunkRecord:
+    def _has(self, trunk: Trunk) -> bool:
+        """True if ``trunk`` is already as it shall be."""
+        record = self._records.get(trunk.id)
+        if record is None or not (record.trunk is trunk or record.trunk == trunk):
+            return False
+        pace = self.sockets.paces.of(trunk.carrier)  # caps are no part of the trunk
+        return not record.targets or record.targets[0].settings.pace is pace
+
+    def _take_on(self, trunk: Trunk) -> None:
+        """Run a trunk that is new or has changed; its new targets rest until they are spread."""
+        record = self._records.get(trunk.id)
+        stored = None
+        if record is None:
+            stored = self._stored.pop(trunk.id, None)
+            record = self._admit(trunk, stored)
+        # Most of a million: nothing is known of the trunk, so nothing follows from it.
+        is_blank = not (record.targets or stored) and record.admin_enabled and trunk.enabled
+        record.trunk = trunk
+        found = self.targeting.retarget(trunk, record.targets, stored.targets if stored else ())
+        self._drop(found.gone)
+        record.targets = found.targets
+        self.prober.add(found.fresh)
+        if not is_blank:
+            self._pipeline.decide(record)
+        self._pipeline.publish(record)
+        if len(found.fresh) < len(found.targets) or not self._is_active(record):
+            # Those that rest are spread with the new ones: many may be enabled at once.
+            self._set_going(record, but_not=found.fresh, wake=False)
+
+    def _resting(self, trunk_ids: Sequence[str]) -> Iterator[ProbeTarget]:
+        """The targets of these trunks that shall be probed, and have no next probe yet."""
+        for trunk_id in trunk_ids:
+            record = self._records.get(trunk_id)
+            if record is not None and self._is_active(record):
+                for target in record.targets:
+                    if target.due_tick == NEVER and not self.prober.is_under_way(target):
+                        yield target
+
+    def _admit(self, trunk: Trunk, stored: StoredHealth | None) -> TrunkRecord:
         record = self._retired.pop(trunk.id, None)
         if record is None:
-            record = TrunkRecord(trunk, self._stored.get(trunk.id))
+            record = TrunkRecord(trunk, stored)
         else:
             self._pipeline.recorder.keep(record)
         self._records[trunk.id] = record
@@ -221,15 +307,7 @@ class Roster:
             self.public.forget(target)
             if target.index >= 0:
                 self.prober.remove(target)
-
-    def _retarget(self, record: TrunkRecord) -> Sequence[ProbeTarget]:
-        """Give the record the targets its trunk has now; returns those that are new."""
-        stored = self._stored.pop(record.trunk.id, None)
-        memory = stored.targets if stored else ()
-        found = self.targeting.retarget(record.trunk, record.targets, memory)
-        self._drop(found.gone)
-        record.targets = found.targets
-        return found.fresh
+            target.settings = GONE  # the schedule forgets it only when its turn would have come
 
     # --- what an administrator does ----------------------------------------------------------
 
@@ -243,11 +321,6 @@ class Roster:
     def records(self) -> Mapping[str, TrunkRecord]:
         """All trunks as they run, by id, to read."""
         return self._records
-
-    def close_unused_sockets(self) -> None:
-        """Close the sockets that no target is probed from."""
-        records = self._records.values()
-        self.sockets.close_unused(each.settings for record in records for each in record.targets)
 
     def set_admin_enabled(self, trunk_id: str, *, enabled: bool) -> TrunkRecord:
         """Disable or enable a trunk, at once; ``recorder.written`` tells when it is durable."""
@@ -273,8 +346,23 @@ class Roster:
         trunk = record.trunk
         return trunk.enabled and record.admin_enabled and trunk.keepalive.enabled
 
-    def _set_going(self, record: TrunkRecord, but_not: Sequence[ProbeTarget] = ()) -> None:
-        """Start the probes of an active trunk that rest, stop those of any other."""
+    def _quiet_seconds(self, target: ProbeTarget) -> float:
+        """For how long the far side still wants to be left alone; never more than it asked for.
+
+        It was noted by the wall clock, which may have been set back since.
+        """
+        last = target.attempts[-1] if target.attempts else None
+        if last is None or last.quiet_until is None:
+            return 0.0
+        return min(last.quiet_until - self._clock.wall(), last.quiet_until - last.at)
+
+    def _set_going(
+        self, record: TrunkRecord, but_not: Sequence[ProbeTarget] = (), *, wake: bool = True
+    ) -> None:
+        """Start the probes of an active trunk that rest, stop those of any other.
+
+        ``wake``: False if somebody else is about to spread those that rest.
+        """
         now = self._clock.monotonic()
         active = self._is_active(record)
         for target in record.targets:
@@ -283,14 +371,17 @@ class Roster:
                 continue
             if target in but_not or self.prober.is_under_way(target):
                 continue
-            quiet = 0.0 if target.quiet_until is None else target.quiet_until - self._clock.wall()
+            quiet = self._quiet_seconds(target)
             if quiet > 0.0:  # the far side asked for it
                 if self.prober.next_attempt(target) is None:
                     self.prober.probe_at(target, now + quiet)
                 continue
-            latest = now + pace_seconds(target.run, target.settings.policy, self._rng.random())
             planned = self.prober.next_attempt(target)
             if planned is None:
-                self.prober.probe_at(target, now)
-            elif planned > latest:
-                self.prober.probe_at(target, latest)
+                if wake:
+                    self.prober.probe_at(target, now)
+                continue
+            seconds = pace_seconds(target.run, target.settings.policy, self._rng.random())
+            if planned > now + seconds:
+                # Sooner than planned; anywhere in time, or as many as changed come as one burst.
+                self.prober.probe_at(target, now + seconds * self._rng.random())

@@ -64,6 +64,12 @@ class Wire:
     def settled(self, data: bytes, destination: Address) -> None:
         """Nothing is kept."""
 
+    def drain(self) -> None:
+        """Nothing waits to be read."""
+
+    def dropped_datagrams(self) -> int:
+        return 0
+
     def certificate(self, destination: Address) -> Certificate | None:
         return None
 

@@ -8,7 +8,8 @@ from itertools import pairwise
 from simulation.world import World
 from trunkpulse.config.settings import Config
 from trunkpulse.events.envelope import decode
-from trunkpulse.model import Reason, StateChange, TrunkState
+from trunkpulse.events.prober_envelope import decode_prober
+from trunkpulse.model import ProberEvent, Reason, StateChange, TrunkState
 from trunkpulse.node import Node
 
 PROBED = {Reason.KEEPALIVE_FAILURE, Reason.NETWORK_ERROR, Reason.KEEPALIVE_RESTORED}
@@ -30,12 +31,24 @@ async def recorded_changes(
             assert event.event_id not in ids
             position = event.position
             ids.add(event.event_id)
+            if event.trunk_id.startswith("prober:"):
+                continue
             change = decode(event.body)
             assert (change.event_id, change.trunk_id) == (event.event_id, event.trunk_id)
             changes[change.trunk_id].append(change)
     for of_trunk in changes.values():
         _check_history(of_trunk, reconfigured=reconfigured)
     return changes
+
+
+async def recorded_prober_events(world: World) -> list[ProberEvent]:
+    """Every isolation and restoration, in the order of the log."""
+    events = await world.store.read(limit=1000, trunk_id="prober:edge-1")
+    decoded = [decode_prober(event.body) for event in events]
+    assert [each.sequence for each in decoded] == list(range(1, len(decoded) + 1))
+    for before, after in pairwise(decoded):
+        assert after.previous_state is before.state
+    return decoded
 
 
 def _check_history(changes: list[StateChange], *, reconfigured: bool) -> None:

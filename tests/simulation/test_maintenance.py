@@ -107,3 +107,24 @@ def test_a_new_configuration_does_not_break_the_silence() -> None:
             assert len(far.asked) == asked
 
     run_virtual(story)
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait_longer_than_was_asked() -> None:
+    async def story() -> None:
+        world = World(5)
+        far = maintained(world, 120)
+        async with world.node(config(trunk(1))) as node:
+            await world.clock.advance(60.0)
+            far.refusals = 1
+            while far.refusals:
+                await world.clock.advance(1.0)
+            refused = far.asked[-1]
+            world.clock.step_wall(-86_400.0)
+            await world.clock.advance(10.0)
+            node.roster.set_admin_enabled("trunk-1", enabled=False)
+            node.roster.set_admin_enabled("trunk-1", enabled=True)
+            await world.clock.advance(200.0)
+            following = next(moment for moment in far.asked if moment > refused)
+            assert 120.0 <= following - refused <= 132.0
+
+    run_virtual(story)

@@ -27,6 +27,7 @@ from trunkpulse.ports import (
     DeliveryReport,
     DeliveryResult,
     HealthCommit,
+    LinkWatch,
     Location,
     MessageReceiver,
     Obstacle,
@@ -83,6 +84,8 @@ class Network:
         self.clock = clock
         self.weather = Weather()
         self._rng = rng
+        self.departures: list[float] = []
+        """Monotonic moments at which datagrams left us."""
         self._far_ends: dict[Address, FarEnd] = {}
         self._wires: list[Wire] = []
 
@@ -93,6 +96,11 @@ class Network:
         wire = Wire(self, plan, receiver)
         self._wires.append(wire)
         return wire
+
+    def drop(self, datagrams: int) -> None:
+        """The kernel says that it threw away so many more at each socket."""
+        for wire in self._wires:
+            wire.dropped += datagrams
 
     def unplug(self) -> None:
         """The process that these sockets belonged to is gone."""
@@ -144,6 +152,8 @@ class Wire:
         self._local = (plan.local[0], plan.local[1] or 40_000)
         self._receiver = receiver
         self._closed = False
+        self.dropped = 0
+        """What the kernel is to say that it threw away."""
 
     @property
     def protocol(self) -> TransportProtocol:
@@ -159,11 +169,18 @@ class Wire:
     def settled(self, data: bytes, destination: Address) -> None:
         """Nothing is kept."""
 
+    def drain(self) -> None:
+        """Nothing waits to be read."""
+
+    def dropped_datagrams(self) -> int:
+        return self.dropped
+
     def certificate(self, destination: Address) -> Certificate | None:
         return None
 
     def send(self, data: bytes, destination: Address) -> None:
         if not self._closed:
+            self._network.departures.append(self._network.clock.monotonic())
             self._network.carry(partial(self._network.arrive, self, data, destination))
 
     def close(self) -> None:
@@ -291,6 +308,7 @@ class World:
         self.store = FragileStore()
         self.receivers = Receivers(random.Random(seed + 2))
         self.names = Names(random.Random(seed + 3))
+        self.link: LinkWatch | None = None
 
     def outside(self) -> Outside:
         return Outside(
@@ -301,6 +319,7 @@ class World:
             address_towards=lambda _: "127.0.0.1",
             sink_for=self.receivers.sink_for,
             rng=random.Random(self.rng.random()),
+            link=self.link,
         )
 
     @asynccontextmanager

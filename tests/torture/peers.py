@@ -23,6 +23,8 @@ class Carrier:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self.up = True
+        self.hears = True
+        """False: what comes is noted and not answered."""
         self.script: Iterator[bool] | None = None
         """If there is one, it says before each answer whether the carrier is up."""
         self.asked: list[tuple[int, int]] = []
@@ -42,6 +44,9 @@ class Carrier:
             self.asked.append(attempt)
             if self.script is not None:
                 self.up = next(self.script)
+        if not self.hears:
+            self._watch.stir()
+            return
         status = b"200 OK" if self.up else b"503 Service Unavailable"
         echoed = b"".join(_ECHOED.findall(data))
         answer = b"SIP/2.0 %b\r\n%bContent-Length: 0\r\n\r\n" % (status, echoed)

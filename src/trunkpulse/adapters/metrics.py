@@ -4,9 +4,13 @@ Nothing is counted twice: the prober, the recorder and the deliveries keep their
 the collector only reads them. The registry is this object's own, so two instances in one process
 do not mix.
 
-With 100,000 trunks a scrape is 35 megabytes of text. The totals are few and go through
-``prometheus_client``; the lines of trunks are written directly, in small steps on the event loop,
-because objects for each of them would take seconds, and probes must leave on time.
+Totals and histograms are always there, and cost the same for a million trunks as for ten: each is
+a number that somebody keeps anyway. They go through ``prometheus_client``, one generator a source.
+
+Series of each trunk and target are another matter: with 100,000 trunks they are 35 megabytes of
+text in each scrape. So without other orders there are some only up to ``PER_TRUNK_LIMIT`` trunks,
+and a metric says which it is. Their lines are written directly, in small steps, because objects
+for each of them would take seconds, and probes must leave on time.
 
 A disabled trunk stays in the metrics, as DOWN with the reason ADMIN_DISABLED: a series that
 vanishes looks like a monitoring failure, and alerts on it never resolve.
@@ -14,20 +18,24 @@ vanishes looks like a monitoring failure, and alerts on it never resolve.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
+from trunkpulse.adapters.number_series import NumberSeries
+from trunkpulse.adapters.self_metrics import of_paces, of_watchdog
+from trunkpulse.adapters.turns import Turns
 from trunkpulse.board import Board
 from trunkpulse.events.delivery import DeliveryProgress
 from trunkpulse.model import TargetState
 from trunkpulse.pipeline import Pipeline
+from trunkpulse.probing.histogram import Histogram
 from trunkpulse.probing.prober import ProbeCounts
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.recorder import TrunkRecord
@@ -36,7 +44,9 @@ from trunkpulse.roster import Roster
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-RECORDS_PER_TURN = 500
+RECORDS_PER_STEP = 50
+PER_TRUNK_LIMIT = 10_000
+"""Trunks up to which each has series of its own unless the configuration says otherwise."""
 
 _STATE_HEAD = b"""\
 # HELP trunkpulse_trunk_state Always 1: the trunk's state and the reason of its last change.
@@ -86,30 +96,37 @@ class Metrics(Collector):
         instance_id: str,
         region: str,
         version: str,
+        per_trunk: Callable[[], bool | None] = lambda: None,
     ) -> None:
+        """``per_trunk`` says whether each trunk has series; None: if there are not too many."""
         self._pipeline = pipeline
         self._roster = roster
         self._board = board
         self._deliveries = deliveries
         self._build = (instance_id, region, version)
+        self._per_trunk = per_trunk
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
-    async def render(self) -> bytes:
+    async def render(self, turns: Turns) -> bytes:
         """All metrics in Prometheus' text format, of ``CONTENT_TYPE``."""
+        totals = generate_latest(self._registry)
+        if not self._has_trunk_series():
+            return totals
         states, ups = [_STATE_HEAD], [_UP_HEAD]
         rtts, successes, expiries = [_RTT_HEAD], [_SUCCESS_HEAD], [_EXPIRY_HEAD]
+        numbers = NumberSeries(self._roster.numbers, _labels)
         records = iter(list(self._roster.records().values()))
-        while batch := list(islice(records, RECORDS_PER_TURN)):
+        while batch := list(islice(records, RECORDS_PER_STEP)):
             states.append("".join(map(_state_line, batch)).encode())
             ups.append("".join(map(_up_lines, batch)).encode())
             rtts.append("".join(map(_rtt_lines, batch)).encode())
             successes.append("".join(map(_success_lines, batch)).encode())
             expiries.append("".join(map(_expiry_lines, batch)).encode())
-            await asyncio.sleep(0)
-        totals = generate_latest(self._registry)
-        return b"".join((totals, *states, *ups, *rtts, *successes, *expiries))
+            numbers.add(batch)
+            await turns.give_way()
+        return b"".join((totals, *states, *ups, *rtts, *successes, *expiries, numbers.text()))
 
     def collect(self) -> Iterator[Metric]:
         """The totals, for the registry."""
@@ -118,15 +135,30 @@ class Metrics(Collector):
         )
         build.add_metric(self._build, 1)
         yield build
-        yield from self._totals()
+        yield from self._of_trunks()
+        yield from self._of_probes()
+        yield from self._of_recording()
+        yield from of_watchdog(self._roster.watchdog)
+        yield from of_paces(self._roster.watchdog)
         yield from self._of_deliveries()
 
-    def _totals(self) -> Iterator[Metric]:
-        prober, recorder = self._roster.prober, self._pipeline.recorder
+    def _has_trunk_series(self) -> bool:
+        ordered = self._per_trunk()
+        return len(self._roster.records()) <= PER_TRUNK_LIMIT if ordered is None else ordered
+
+    def _of_trunks(self) -> Iterator[Metric]:
         trunks = GaugeMetricFamily("trunkpulse_trunks", "Trunks by state.", labels=["state"])
         for state, count in self._board.counts().items():
             trunks.add_metric([state], count)
         yield trunks
+        yield GaugeMetricFamily(
+            "trunkpulse_per_trunk_series",
+            "1 if each trunk and target has series of its own, 0 if there are totals alone.",
+            int(self._has_trunk_series()),
+        )
+
+    def _of_probes(self) -> Iterator[Metric]:
+        prober = self._roster.prober
         yield GaugeMetricFamily(
             "trunkpulse_targets", "Targets of all trunks, resting ones included.", len(prober)
         )
@@ -135,7 +167,17 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "trunkpulse_probe_lateness_max_seconds",
             "The worst delay of a probe against its schedule since the start.",
-            prober.counts.lateness_seconds_max,
+            prober.lateness_seconds_max,
+        )
+        yield histogram_family(
+            "trunkpulse_probe_lateness_seconds",
+            "Delays between the moments at which probes were due and those at which they had left.",
+            prober.lateness,
+        )
+        yield histogram_family(
+            "trunkpulse_probe_rtt_seconds",
+            "Round-trip times of all answers, healthy or not.",
+            self._roster.numbers.rtt,
         )
         yield GaugeMetricFamily(
             "trunkpulse_dns_failing_names",
@@ -147,10 +189,24 @@ class Metrics(Collector):
             "Times that a far side saw us at another public address than before.",
             self._roster.public.changes,
         )
+
+    def _of_recording(self) -> Iterator[Metric]:
+        recorder = self._pipeline.recorder
         yield GaugeMetricFamily(
             "trunkpulse_recorder_waiting_trunks",
             "Trunks with something that the database does not hold yet.",
             len(recorder),
+        )
+        doubts = self._pipeline.doubts
+        yield GaugeMetricFamily(
+            "trunkpulse_prober_isolated",
+            "1 while the prober suspects itself and holds the states of trunks.",
+            int(doubts.evidence is not None),
+        )
+        yield CounterMetricFamily(
+            "trunkpulse_prober_isolations",
+            "Times that the prober came to suspect itself.",
+            doubts.isolations,
         )
         yield GaugeMetricFamily(
             "trunkpulse_store_available",
@@ -177,6 +233,14 @@ class Metrics(Collector):
             in_flight.add_metric([stream_id], progress.in_flight)
         yield ends
         yield in_flight
+
+
+def histogram_family(name: str, meaning: str, histogram: Histogram) -> Metric:
+    """``histogram`` as Prometheus takes it."""
+    family = HistogramMetricFamily(name, meaning)
+    buckets = [(floatToGoString(bound), count) for bound, count in histogram.cumulative()]
+    family.add_metric([], buckets, histogram.sum)
+    return family
 
 
 def _state_line(record: TrunkRecord) -> str:

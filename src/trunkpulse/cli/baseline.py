@@ -253,6 +253,12 @@ class _Tap:
     def settled(self, data: bytes, destination: Address) -> None:
         self._transport.settled(data, destination)
 
+    def drain(self) -> None:
+        self._transport.drain()
+
+    def dropped_datagrams(self) -> int:
+        return self._transport.dropped_datagrams()
+
     def certificate(self, destination: Address) -> Certificate | None:
         return self._transport.certificate(destination)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trunkpulse.cli.errors import CommandFailed
+from trunkpulse.cli.loading import watched
 from trunkpulse.cli.output import amount, paint, print_json, print_line, print_table
 from trunkpulse.config import Config, ConfigError, load_config
 from trunkpulse.config.advice import Advice, advise
@@ -30,7 +32,8 @@ def check(
     Ends with 0 if the file can be used, whatever the advice, otherwise with 1.
     """
     try:
-        config = load_config(file, os.environ)
+        with watched(sys.stderr, logged=False) as progress:
+            config = load_config(file, os.environ, progress=progress)
     except ConfigError as error:
         if as_json:
             print_json({"valid": False, "problems": list(error.problems), "advice": []})

@@ -113,7 +113,7 @@ def _print_event(api: Api, event: Document) -> None:
     if api.as_json:
         sys.stdout.write(json.dumps(event.members) + "\n")
         return
-    failed = event.document("metadata").number("failedAttempts")
+    failed = event.document("metadata").number_or_none("failedAttempts")
     parts: list[Cell] = [
         clock_time(event.number("timestamp")),
         "  ",

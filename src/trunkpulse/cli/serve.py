@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,12 +31,14 @@ def serve(
     gc.disable()
     try:
         from trunkpulse.app import CannotStart, run_service  # noqa: PLC0415
+        from trunkpulse.cli.loading import watched  # noqa: PLC0415
         from trunkpulse.config import ConfigError  # noqa: PLC0415
     finally:
         gc.enable()
 
     try:
-        code = run_service(config, data)
+        with watched(sys.stderr, logged=True) as progress:
+            code = run_service(config, data, progress)
     except (ConfigError, CannotStart) as problem:
         raise WrongUsage(str(problem)) from problem
     raise typer.Exit(code)

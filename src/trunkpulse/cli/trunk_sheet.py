@@ -8,7 +8,16 @@ from typing import Final
 from trunkpulse.cli.document import Document
 from trunkpulse.cli.output import Cell, ago, amount, clock_time, paint, state_text
 
-__all__ = ["keepalive", "pace", "probe_facts", "remarks", "target_row", "where"]
+__all__ = [
+    "keepalive",
+    "numbers_so_far",
+    "pace",
+    "percent",
+    "probe_facts",
+    "remarks",
+    "target_row",
+    "where",
+]
 
 
 def keepalive(policy: Document) -> str:
@@ -82,6 +91,29 @@ def remarks(target: Document) -> Iterator[str]:
         yield f"its certificate {certificate.text('subject')} ends {ends}"
     if target.number("weight") != _EVEN_WEIGHT or target.number("priority"):
         yield f"priority {target.number('priority'):g}, weight {target.number('weight'):g}"
+
+
+def numbers_so_far(target: Document) -> str | None:
+    """What its attempts came to, in a line; None before the first has ended."""
+    numbers = target.document_or_none("numbers")
+    if numbers is None or numbers.number_or_none("lossShare") is None:
+        return None
+    said: list[str] = []
+    smoothed, jitter = numbers.number_or_none("smoothedRttMs"), numbers.number_or_none("jitterMs")
+    if smoothed is not None:
+        said.append(f"round trip {smoothed:.1f} ms")
+    if jitter is not None:
+        said.append(f"jitter {jitter:.1f} ms")
+    said.append(f"{percent(numbers.number('lossShare'))} lost lately")
+    answers = amount(int(numbers.number("answers")), "answer")
+    losses = amount(int(numbers.number("losses")), "loss", "losses")
+    return f"{', '.join(said)}; {answers} and {losses} since the start"
+
+
+def percent(share: float) -> str:
+    """A share of 0 to 1; what is not quite nothing is not shown as nothing."""
+    shown = f"{share * 100:.1f} %"
+    return shown if shown != "0.0 %" or not share else "< 0.1 %"
 
 
 def target_row(target: Document) -> Iterator[Cell]:

@@ -23,7 +23,16 @@ from trunkpulse.cli.output import (
     print_table,
     state_text,
 )
-from trunkpulse.cli.trunk_sheet import keepalive, pace, probe_facts, remarks, target_row, where
+from trunkpulse.cli.trunk_numbers import numbers
+from trunkpulse.cli.trunk_sheet import (
+    keepalive,
+    numbers_so_far,
+    pace,
+    probe_facts,
+    remarks,
+    target_row,
+    where,
+)
 from trunkpulse.config.wording import either, shown
 from trunkpulse.model import Direction, TrunkState
 
@@ -132,6 +141,8 @@ def show(api: Api, trunk_id: TrunkId) -> None:
         none="It has no targets.",
     )
     for target in trunk.documents("targets"):
+        if (so_far := numbers_so_far(target)) is not None:
+            print_line("- ", where(target), ": ", so_far)
         for remark in remarks(target):
             print_line("- ", where(target), ": ", remark)
 
@@ -153,6 +164,8 @@ def explain(api: Api, trunk_id: TrunkId) -> None:
         resting = answer.text_or_none("reasonCode") == "ADMIN_DISABLED"
         state = paint("not probed", "dim") if resting else state_text(target.text("state"))
         print_line(where(target), "  ", state)
+        if (so_far := numbers_so_far(target)) is not None:
+            print_line(paint(so_far, "dim"), indent=2)
         attempts = target.documents("attempts")
         _print_attempts(attempts)
         if not attempts:
@@ -199,6 +212,9 @@ def history(
         ),
         none="Its state has never changed.",
     )
+
+
+trunks.command()(numbers)
 
 
 @trunks.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from trunkpulse.config.certificates import Certificates, TlsFiles
@@ -13,7 +13,13 @@ from trunkpulse.config.wording import shown
 from trunkpulse.model import TransportProtocol
 from trunkpulse.sip.grammar import host_and_port
 
-__all__ = ["check_ids", "check_listeners", "check_references", "server_files"]
+__all__ = [
+    "check_ids",
+    "check_listeners",
+    "check_references",
+    "declared_trunks",
+    "server_files",
+]
 
 _IDENTIFIED = ("trunks", "routes", "event_streams")
 
@@ -39,24 +45,30 @@ def check_ids(raw: Mapping[str, object], report: Report) -> None:
                 )
 
 
+def declared_trunks(raw: Mapping[str, object]) -> frozenset[str | None] | None:
+    """The ids of the trunks, faulty ones included; None if they cannot be read at all."""
+    # That is one problem then, and not one for each reference.
+    if not isinstance(raw.get("trunks", []), list):
+        return None
+    return frozenset(_ids(raw, "trunks"))
+
+
 def check_references(
     document: Document,
     positions: Mapping[str, Sequence[int]],
-    raw: Mapping[str, object],
+    declared: Collection[str | None] | None,
     report: Report,
 ) -> None:
     """Every trunk that routes and streams name is declared, and named once in a route.
 
-    ``positions`` tells where in ``raw`` the entries of ``document`` stand.
+    ``positions`` tells where in the file the entries of ``document`` stand, ``declared`` the ids
+    of its trunks; None if these cannot be read.
     """
-    declared = frozenset(_ids(raw, "trunks"))
-    # A list of trunks that cannot be read at all is one problem, not one for each reference.
-    readable = isinstance(raw.get("trunks", []), list)
     for position, route in zip(positions["routes"], document.routes, strict=True):
         seen: set[str] = set()
         for place, member in enumerate(route.trunks):
             location = ("routes", position, "trunks", place, "id")
-            if readable and member.id not in declared:
+            if declared is not None and member.id not in declared:
                 report.add(location, _dangling(member.id))
             if member.id in seen:
                 report.add(
@@ -65,7 +77,7 @@ def check_references(
             seen.add(member.id)
     for position, stream in zip(positions["event_streams"], document.event_streams, strict=True):
         for place, name in enumerate(stream.trunks):
-            if readable and name not in declared:
+            if declared is not None and name not in declared:
                 report.add(("event_streams", position, "trunks", place), _dangling(name))
 
 

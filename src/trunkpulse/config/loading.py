@@ -3,37 +3,45 @@
 Everything that is wrong is found in one go. An entry that is wrong in itself is reported and set
 aside; the rest is then checked as if it had not been there, except that its id still counts as
 declared, so that one mistake is one sentence.
+
+A large file is first taken in pieces (see ``pieces``), each of which is forgotten as soon as its
+trunks are made. If anything at all is amiss, it is read again as a whole to say what.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import gc
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from trunkpulse.config.alike import Alike
 from trunkpulse.config.certificates import Certificates
 from trunkpulse.config.checks import (
     check_ids,
     check_listeners,
     check_references,
+    declared_trunks,
     server_files,
 )
-from trunkpulse.config.document import read_document
+from trunkpulse.config.document import parsed, read_content
 from trunkpulse.config.errors import ConfigError
+from trunkpulse.config.pieces import Pieces, entries_of
 from trunkpulse.config.profiles import Profiles
 from trunkpulse.config.report import Report
-from trunkpulse.config.schema import Document, RouteEntry, ServerTlsEntry, StreamEntry
+from trunkpulse.config.schema import Document, RouteEntry, ServerTlsEntry, StreamEntry, TrunkEntry
 from trunkpulse.config.secrets import Secrets
 from trunkpulse.config.settings import (
     ApiSettings,
     Config,
     InstanceSettings,
+    MetricsSettings,
+    NumbersSettings,
+    PacingSettings,
     ServerTls,
     SipSettings,
     StorageSettings,
@@ -42,31 +50,89 @@ from trunkpulse.config.stamps import FileStamps
 from trunkpulse.config.trunk_checks import check_trunks
 from trunkpulse.config.trunks import Trunks
 from trunkpulse.config.wording import printable
-from trunkpulse.model import Destination, EventStream, Route, RouteTrunk
+from trunkpulse.model import (
+    Destination,
+    EventStream,
+    IsolationPolicy,
+    KeepalivePolicy,
+    Route,
+    RouteTrunk,
+    Trunk,
+)
+from trunkpulse.progress import Progress, Step, unseen
 
 __all__ = ["load_config"]
+
+LARGE_BYTES = 1024 * 1024
+"""From here on a file is read in pieces; a smaller one is read in the time of a blink."""
 
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+def load_config(
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    progress: Progress = unseen,
+    present: Config | None = None,
+) -> Config:
     """The configuration in the file at ``path``, its secrets taken from ``environ`` and files.
 
-    Paths within the file start from its folder. Raises ConfigError with every problem found.
+    Paths within the file start from its folder. What is as in ``present``, the configuration in
+    force, is the same object. Raises ConfigError with every problem found.
     """
     with _collector_paused():
-        raw = read_document(path)
-        report = Report(printable(str(path)), raw)
+        content = read_content(path)
+        if len(content) >= LARGE_BYTES:
+            secrets = Secrets(path.parent, environ)
+            with contextlib.suppress(ConfigError, ValueError, RecursionError):
+                return _from_pieces(path, Pieces(content), secrets, progress, present)
         secrets = Secrets(path.parent, environ)
-        document, positions = _validated(raw, secrets, report)
-        check_ids(raw, report)
-        check_references(document, positions, raw, report)
-        certificates = Certificates()
-        check_listeners(document.sip, path.parent, certificates, report)
-        profiles = Profiles(secrets, certificates)
+        return _from_whole(path, parsed(path, content), secrets, present)
+
+
+def _from_whole(
+    path: Path, raw: Mapping[str, object], secrets: Secrets, present: Config | None
+) -> Config:
+    """The configuration; raises ConfigError with all that is wrong."""
+    report = Report(printable(str(path)), raw)
+    document, positions = _validated(raw, secrets, report)
+    check_ids(raw, report)
+    check_references(document, positions, declared_trunks(raw), report)
+    certificates = Certificates()
+    check_listeners(document.sip, path.parent, certificates, report)
+    profiles = Profiles(secrets, certificates)
+    check_trunks(
+        document.trunks,
+        positions["trunks"],
+        report,
+        folder=path.parent,
+        profiles=profiles,
+        certificates=certificates,
+    )
+    if report.problems:
+        raise ConfigError(report.problems)
+    trunks = Trunks(document.keepalive, profiles, path, present)
+    made = tuple(map(trunks.trunk, document.trunks))
+    return _config(document, path, trunks.default, made, secrets)
+
+
+def _from_pieces(
+    path: Path, pieces: Pieces, secrets: Secrets, progress: Progress, present: Config | None
+) -> Config:
+    """The same, made by and by; raises ConfigError or ValueError if anything is amiss."""
+    report = Report(printable(str(path)), pieces.rest)
+    document = Document.model_validate(pieces.rest, context=secrets)
+    certificates = Certificates()
+    check_listeners(document.sip, path.parent, certificates, report)
+    profiles = Profiles(secrets, certificates)
+    trunks = Trunks(document.keepalive, profiles, path, present)
+
+    def validated(entries: list[object]) -> Sequence[TrunkEntry]:
+        part = Document.model_validate({"trunks": entries}, context=secrets).trunks
         check_trunks(
-            document.trunks,
-            positions["trunks"],
+            part,
+            range(len(part)),
             report,
             folder=path.parent,
             profiles=profiles,
@@ -74,10 +140,30 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         )
         if report.problems:
             raise ConfigError(report.problems)
-        config = _config(document, path, profiles)
-        return dataclasses.replace(
-            config, exposed_secret_files=tuple(sorted(secrets.exposed_files))
-        )
+        return part
+
+    alike = Alike(trunks)
+    made: list[Trunk] = []
+    for texts in pieces.texts():
+        found = [alike.find(text) for text in texts]
+        others = [text for text, trunk in zip(texts, found, strict=True) if trunk is None]
+        entries = validated(entries_of(others))
+        ordinary = [trunks.trunk(entry) for entry in entries]
+        for text, entry, trunk in zip(others, entries, ordinary, strict=True):
+            alike.note(text, entry, trunk)
+        following = iter(ordinary)
+        made += [trunk or next(following) for trunk in found]
+        progress(Step.READING, len(made), pieces.count)
+    made += map(trunks.trunk, validated(pieces.last))
+    progress(Step.READING, len(made), len(made))
+    ids = {trunk.id for trunk in made}
+    check_ids(pieces.rest, report)
+    positions = {"routes": range(len(document.routes))}
+    positions["event_streams"] = range(len(document.event_streams))
+    check_references(document, positions, ids, report)
+    if report.problems or len(ids) != len(made):
+        raise ConfigError(report.problems)
+    return _config(document, path, trunks.default, tuple(made), secrets)
 
 
 @contextlib.contextmanager
@@ -126,25 +212,45 @@ def _without(raw: Mapping[str, object], faulty: set[tuple[str | int, ...]]) -> d
     return kept
 
 
-def _config(document: Document, path: Path, profiles: Profiles) -> Config:
-    storage, sip = document.storage, document.sip
-    trunks = Trunks(document.keepalive, profiles, path)
+def _config(
+    document: Document,
+    path: Path,
+    keepalive: KeepalivePolicy,
+    trunks: tuple[Trunk, ...],
+    secrets: Secrets,
+) -> Config:
+    storage, sip, pacing = document.storage, document.sip, document.pacing
     return Config(
         instance=InstanceSettings(
             id=document.instance.id or _host_name(), region=document.instance.region
         ),
         storage=StorageSettings(path=None if storage.url is None else path.parent / storage.url),
         api=ApiSettings(listen=document.api.listen),
+        metrics=MetricsSettings(
+            per_trunk=None if document.metrics.per_trunk == "auto" else document.metrics.per_trunk
+        ),
         sip=SipSettings(
             listen=sip.listen,
             tls=None if sip.tls is None else _server_tls(sip.tls, path.parent),
             allow=sip.allow,
             user_agent=sip.user_agent,
         ),
-        keepalive=trunks.default,
-        trunks=tuple(map(trunks.trunk, document.trunks)),
+        isolation=IsolationPolicy(
+            enabled=document.isolation.enabled,
+            failed_share=document.isolation.failed_share,
+            minimum_carriers=document.isolation.minimum_carriers,
+            hold_seconds=document.isolation.hold_seconds,
+        ),
+        pacing=PacingSettings(probes_per_second=pacing.probes_per_second, carriers=pacing.carriers),
+        numbers=NumbersSettings(
+            rollup_trunks=document.numbers.rollup_trunks,
+            retention_days=document.numbers.retention_days,
+        ),
+        keepalive=keepalive,
+        trunks=trunks,
         routes=tuple(_route(entry, path.name) for entry in document.routes),
         event_streams=tuple(_stream(entry, path.name) for entry in document.event_streams),
+        exposed_secret_files=tuple(sorted(secrets.exposed_files)),
     )
 
 

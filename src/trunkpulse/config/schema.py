@@ -13,12 +13,14 @@ from typing import Annotated, Literal
 from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
+from trunkpulse.config.caps import FEWEST_PER_SECOND, MOST_PER_SECOND, carrier_caps
 from trunkpulse.config.secrets import sip_password, webhook_secret
 from trunkpulse.config.section import Allowed, Section, TextOr, secret_of, text_of
 from trunkpulse.config.settings import (
     ApiSettings,
     IpNetwork,
     ListenAddress,
+    NumbersSettings,
     SipListen,
     SipSettings,
 )
@@ -43,6 +45,8 @@ from trunkpulse.config.values import (
 from trunkpulse.config.wording import either
 from trunkpulse.model import (
     Direction,
+    EventType,
+    IsolationPolicy,
     KeepalivePolicy,
     NumberRange,
     TransportProtocol,
@@ -55,8 +59,12 @@ __all__ = [
     "Allowed",
     "DestinationEntry",
     "Document",
+    "IsolationEntry",
     "KeepaliveEntry",
     "LimitsEntry",
+    "MetricsEntry",
+    "NumbersEntry",
+    "PacingEntry",
     "ProfileDocument",
     "RequiresEntry",
     "RouteEntry",
@@ -75,6 +83,20 @@ def _headers(raw: object) -> tuple[tuple[str, str], ...]:
     return extra_headers(raw)
 
 
+def _carriers(raw: object) -> tuple[tuple[str, float], ...]:
+    if not isinstance(raw, dict):
+        raise PydanticCustomError("dict_type", "not a table")
+    return carrier_caps(raw)
+
+
+def _per_trunk(raw: object) -> bool | Literal["auto"]:
+    if raw == "auto":
+        return "auto"
+    if not isinstance(raw, bool):
+        raise PydanticCustomError("per_trunk", "not a choice")
+    return raw
+
+
 _ID = 'a name of 1 to 128 letters, digits, ".", "_" and "-" that begins with a letter or digit'
 _LABEL = "a text of 1 to 200 printable characters"
 _USER_NAME = "a text of 1 to 128 printable characters"
@@ -85,6 +107,7 @@ _SWITCH = "true or false"
 _DIRECTION = '"inbound", "outbound" or "both"'
 _PEM = "the path of a PEM file in quotes"
 _POLICY = KeepalivePolicy()
+_ISOLATION = IsolationPolicy()
 _SIP_URI = 'a SIP URI in quotes such as "sip:192.0.2.1:5060"'
 
 _Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
@@ -120,6 +143,12 @@ class ApiEntry(Section):
     ] = ApiSettings().listen
 
 
+class MetricsEntry(Section):
+    per_trunk: Annotated[
+        bool | Literal["auto"], PlainValidator(_per_trunk), Allowed('"auto", true or false')
+    ] = "auto"
+
+
 class ServerTlsEntry(Section):
     cert_file: Annotated[_Path, Allowed(_PEM)]
     key_file: Annotated[_Path | None, Allowed(_PEM)] = None
@@ -144,6 +173,41 @@ class SipEntry(Section):
     user_agent: Annotated[_Agent, Allowed("a text of 1 to 128 printable ASCII characters")] = (
         SipSettings().user_agent
     )
+
+
+class IsolationEntry(Section):
+    enabled: Annotated[bool, Allowed(_SWITCH)] = _ISOLATION.enabled
+    failed_share: Annotated[
+        float, Field(ge=0.5, le=1), Allowed("a share of the carriers from 0.5 to 1")
+    ] = _ISOLATION.failed_share
+    minimum_carriers: Annotated[int, Field(ge=2, le=16), Allowed("a whole number from 2 to 16")] = (
+        _ISOLATION.minimum_carriers
+    )
+    hold_seconds: Annotated[
+        float, Field(ge=1, le=86400), Allowed("a number of seconds from 1 to 86400")
+    ] = _ISOLATION.hold_seconds
+
+
+class PacingEntry(Section):
+    probes_per_second: Annotated[
+        float | None,
+        Field(ge=FEWEST_PER_SECOND, le=MOST_PER_SECOND),
+        Allowed("a number of probes a second from 0.01 to 1000000"),
+    ] = None
+    carriers: Annotated[
+        tuple[tuple[str, float], ...],
+        PlainValidator(_carriers),
+        Allowed('a table such as { "acme" = 50 }'),
+    ] = ()
+
+
+class NumbersEntry(Section):
+    rollup_trunks: Annotated[
+        int, Field(ge=0, le=10_000), Allowed("a whole number from 0 to 10000")
+    ] = NumbersSettings().rollup_trunks
+    retention_days: Annotated[
+        int, Field(ge=1, le=3650), Allowed("a whole number of days from 1 to 3650")
+    ] = NumbersSettings().retention_days
 
 
 class KeepaliveEntry(Section):
@@ -311,8 +375,11 @@ class StreamEntry(Section):
     event_types: Annotated[
         tuple[Annotated[str, text_of(event_type)], ...],
         _FilledList,
-        Allowed("a list of at least one event type", each='"telephony.trunks.stateChange"'),
-    ] = ("telephony.trunks.stateChange",)
+        Allowed(
+            "a list of at least one event type",
+            each='a text such as "telephony.trunks.stateChange"',
+        ),
+    ] = (EventType.STATE_CHANGE.value,)
     trunks: Annotated[
         tuple[_Id, ...],
         _List,
@@ -330,7 +397,13 @@ class Document(Section):
     instance: Annotated[InstanceEntry, Allowed("a table, begun with [instance]")] = InstanceEntry()
     storage: Annotated[StorageEntry, Allowed("a table, begun with [storage]")] = StorageEntry()
     api: Annotated[ApiEntry, Allowed("a table, begun with [api]")] = ApiEntry()
+    metrics: Annotated[MetricsEntry, Allowed("a table, begun with [metrics]")] = MetricsEntry()
     sip: Annotated[SipEntry, Allowed("a table, begun with [sip]")] = SipEntry()
+    pacing: Annotated[PacingEntry, Allowed("a table, begun with [pacing]")] = PacingEntry()
+    numbers: Annotated[NumbersEntry, Allowed("a table, begun with [numbers]")] = NumbersEntry()
+    isolation: Annotated[IsolationEntry, Allowed("a table, begun with [isolation]")] = (
+        IsolationEntry()
+    )
     keepalive: Annotated[KeepaliveEntry, Allowed("a table, begun with [keepalive]")] = (
         KeepaliveEntry()
     )

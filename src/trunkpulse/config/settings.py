@@ -6,7 +6,14 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trunkpulse.model import EventStream, KeepalivePolicy, Route, TransportProtocol, Trunk
+from trunkpulse.model import (
+    EventStream,
+    IsolationPolicy,
+    KeepalivePolicy,
+    Route,
+    TransportProtocol,
+    Trunk,
+)
 
 __all__ = [
     "ApiSettings",
@@ -14,6 +21,9 @@ __all__ = [
     "InstanceSettings",
     "IpNetwork",
     "ListenAddress",
+    "MetricsSettings",
+    "NumbersSettings",
+    "PacingSettings",
     "ServerTls",
     "SipListen",
     "SipSettings",
@@ -55,6 +65,14 @@ class ApiSettings:
     listen: ListenAddress = ("127.0.0.1", 8080)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSettings:
+    """What Prometheus is told."""
+
+    per_trunk: bool | None = None
+    """Whether each trunk has series of its own; None: unless there are too many."""
+
+
 @dataclass(frozen=True, slots=True)
 class SipListen:
     """Where SIP requests are awaited."""
@@ -93,13 +111,37 @@ class SipSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PacingSettings:
+    """How many probes may leave in a second."""
+
+    probes_per_second: float | None = None
+    """Of all together; None: no cap."""
+    carriers: tuple[tuple[str, float], ...] = ()
+    """The cap of each carrier that has one of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumbersSettings:
+    """Whose numbers are kept minute by minute."""
+
+    rollup_trunks: int = 1000
+    """So many trunks, those that are configured first; 0: none."""
+    retention_days: int = 30
+    """For so long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """One configuration file. Ids are unique, and every trunk that is referred to exists."""
 
     instance: InstanceSettings
     storage: StorageSettings = StorageSettings()
     api: ApiSettings = ApiSettings()
+    metrics: MetricsSettings = MetricsSettings()
     sip: SipSettings = SipSettings()
+    pacing: PacingSettings = PacingSettings()
+    numbers: NumbersSettings = NumbersSettings()
+    isolation: IsolationPolicy = IsolationPolicy()
     keepalive: KeepalivePolicy = field(default_factory=KeepalivePolicy)
     """What a trunk inherits; trunks with equal settings share one object."""
     trunks: tuple[Trunk, ...] = ()

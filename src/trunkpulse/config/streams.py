@@ -11,11 +11,11 @@ import re
 from urllib.parse import urlsplit
 
 from trunkpulse.config.wording import either, shown
-from trunkpulse.model import Reason
+from trunkpulse.model import EventType, Reason
 
 __all__ = ["destination_type", "event_type", "reason_code", "webhook_url"]
 
-_EVENT_TYPES = ("telephony.trunks.stateChange",)
+_EVENT_TYPES = tuple(each.value for each in EventType)
 _DESTINATION_TYPES = ("webhook",)
 _LATER_DESTINATION_TYPES = frozenset(
     {"pagerduty", "servicenow", "amqp", "kafka", "nats", "redis", "apprise"}

@@ -7,6 +7,7 @@ that is what memory is made of, and what the prober groups its targets by.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 from trunkpulse.config.profiles import BOUNDED, Profile, Profiles, merged
@@ -18,6 +19,7 @@ from trunkpulse.config.schema import (
     TlsEntry,
     TrunkEntry,
 )
+from trunkpulse.config.settings import Config
 from trunkpulse.config.stamps import FileStamps
 from trunkpulse.config.values import healthy_codes
 from trunkpulse.model import KeepalivePolicy, ProbeIdentity, TlsSettings, Trunk
@@ -36,14 +38,27 @@ class Trunks:
     default: KeepalivePolicy
     """What a trunk without a profile inherits."""
 
-    def __init__(self, keepalive: KeepaliveEntry, profiles: Profiles, file: Path) -> None:
-        self.default = _overridden(KeepalivePolicy(), keepalive)
+    def __init__(
+        self,
+        keepalive: KeepaliveEntry,
+        profiles: Profiles,
+        file: Path,
+        present: Config | None = None,
+    ) -> None:
+        """``present`` is what is in force: equal trunks, policies and identities are taken over."""
+        known = () if present is None else present.trunks
+        self._present = {trunk.id: trunk for trunk in known}
+        # A million trunks have few policies; hashing one for each would be felt.
+        policies = {id(trunk.keepalive): trunk.keepalive for trunk in known}.values()
+        identities = {id(trunk.identity): trunk.identity for trunk in known}.values()
+        self._policies = {policy: policy for policy in policies}
+        self._identities = {identity: identity for identity in identities}
+        self._identities.setdefault(_NOTHING_SPECIAL, _NOTHING_SPECIAL)
+        self.default = self._shared(_overridden(KeepalivePolicy(), keepalive))
         self._profiles = profiles
-        self._file = file.name
+        self._file = sys.intern(file.name)
         self._folder = file.parent
         self._stamps = FileStamps()
-        self._policies = {self.default: self.default}
-        self._identities = {_NOTHING_SPECIAL: _NOTHING_SPECIAL}
         self._inherited: dict[str, KeepalivePolicy] = {}
         """Name of a profile -> what its trunks inherit."""
         self._by_overrides: dict[tuple[object, ...], KeepalivePolicy] = {}
@@ -54,21 +69,48 @@ class Trunks:
         identity = _NOTHING_SPECIAL
         if entry.advanced is not None or not profile.plain:
             identity = self._identity(merged(profile, entry.advanced, self._folder))
-        return Trunk(
+        trunk = Trunk(
             id=entry.id,
             name=entry.name or entry.id,
             targets=targets_of(entry),
             weights=_weights(entry) if len(entry.targets) > 1 else (),
             direction=entry.direction,
-            region=entry.region,
-            carrier=entry.carrier,
+            region=None if entry.region is None else sys.intern(entry.region),
+            carrier=None if entry.carrier is None else sys.intern(entry.carrier),
             min_available_targets=entry.min_available_targets,
             enabled=entry.enabled,
-            profile=entry.profile,
+            profile=profile.name,
             keepalive=self._policy(profile, entry.keepalive, identity.max_forwards),
             identity=identity,
             managed_by=self._file,
         )
+        return self._shared_with_present(trunk)
+
+    def is_plain(self, entry: TrunkEntry) -> bool:
+        """True if its profile neither says nor asks anything of its trunks' requests."""
+        return self._profiles[entry.profile].plain
+
+    def like(self, other: Trunk, trunk_id: str, name: str, target: str) -> Trunk:
+        """A trunk like ``other``, which has one target and nothing else of its own."""
+        trunk = Trunk(
+            id=trunk_id,
+            name=name,
+            targets=(target,),
+            direction=other.direction,
+            region=other.region,
+            carrier=other.carrier,
+            min_available_targets=other.min_available_targets,
+            enabled=other.enabled,
+            profile=other.profile,
+            keepalive=other.keepalive,
+            identity=other.identity,
+            managed_by=other.managed_by,
+        )
+        return self._shared_with_present(trunk)
+
+    def _shared_with_present(self, trunk: Trunk) -> Trunk:
+        known = self._present.get(trunk.id)
+        return known if known is not None and known == trunk else trunk
 
     def _policy(
         self, profile: Profile, entry: KeepaliveEntry | None, max_forwards: int

@@ -17,7 +17,13 @@ from pathlib import PurePosixPath
 from trunkpulse.config.settings import IpNetwork, ListenAddress, SipListen
 from trunkpulse.config.wording import did_you_mean, either, shown
 from trunkpulse.model import NumberRange, TransportProtocol
-from trunkpulse.sip.grammar import check_host, find_parameter, host_and_port, split_sent_by
+from trunkpulse.sip.grammar import (
+    IPV4_PATTERN,
+    check_host,
+    find_parameter,
+    host_and_port,
+    split_sent_by,
+)
 from trunkpulse.sip.request import check_extra_header
 from trunkpulse.sip.status import known_as
 from trunkpulse.sip.uri import SipUri
@@ -53,11 +59,8 @@ _PROVISIONAL = re.compile(r"1(?:xx|[0-9]{2})")
 _NUMBERS = re.compile(r"(\+[0-9]{1,15})(?:-(\+[0-9]{1,15}))?")
 _ADDRESS_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
 _PASSWORD = re.compile(r"(?:sips?:|(?!sips?:))[^@]*:.*@", re.DOTALL | re.IGNORECASE)
-_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 # What most targets are. With 100,000 of them, parsing each would take as long as all the rest.
-_CANONICAL_TARGET = re.compile(
-    rf"sip:(?:{_OCTET}\.){{3}}{_OCTET}:(?:[1-5][0-9]{{4}}|[1-9][0-9]{{0,3}})"
-)
+_CANONICAL_TARGET = re.compile(rf"sip:{IPV4_PATTERN}:(?:[1-5][0-9]{{4}}|[1-9][0-9]{{0,3}})")
 _MOST_HEADERS = 32
 
 

@@ -61,8 +61,12 @@ def explain(
     *,
     admin_enabled: bool,
     now_ms: int,
+    delayed: str | None = None,
 ) -> Explanation:
-    """Say why ``trunk`` has this status; ``now_ms`` is milliseconds since the epoch."""
+    """Say why ``trunk`` has this status; ``now_ms`` is milliseconds since the epoch.
+
+    ``delayed`` says which cap makes its probes wait, as a sentence without a full stop.
+    """
     if not (trunk.enabled and admin_enabled):
         return _disabled(trunk, status, admin_enabled=admin_enabled, now_ms=now_ms)
     if not trunk.keepalive.enabled:
@@ -73,9 +77,10 @@ def explain(
             "Nothing happens until keepalives are switched on; "
             "calls are routed over it as a last resort.",
         )
-    return Explanation(
-        _summary(trunk, status, targets, now_ms), _rule(trunk, targets), _next(trunk, targets)
-    )
+    coming = _next(trunk, targets)
+    if delayed is not None:
+        coming += f" {delayed[0].upper()}{delayed[1:]}."
+    return Explanation(_summary(trunk, status, targets, now_ms), _rule(trunk, targets), coming)
 
 
 def _disabled(

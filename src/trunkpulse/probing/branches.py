@@ -14,11 +14,12 @@ from trunkpulse.sip.errors import SipError
 from trunkpulse.sip.message import response_facts
 from trunkpulse.sip.peek import peek_response
 
-__all__ = ["MARK_BYTES", "Branches", "code_and_branch", "mark_of", "same_branch"]
+__all__ = ["MARK_BYTES", "Branches", "mark_of"]
 
 MAGIC_COOKIE: Final = b"z9hG4bK"
 MARK_BYTES: Final = 16
-_INDEX_BYTES: Final = 8
+_SEQUENCE_BITS: Final = 32
+_LARGEST_SEQUENCE: Final = 2**_SEQUENCE_BITS - 1
 
 
 def mark_of(index: int, sequence: int) -> bytes:
@@ -35,15 +36,40 @@ class Branches:
         self.head = MAGIC_COOKIE + secrets.token_hex(8).encode()
         """What all of them begin with; a mark completes it."""
 
-    def index(self, branch: bytes) -> int | None:
-        """The index of the target that ``branch`` was made for; None: it is none of ours."""
-        length = len(self.head)
-        if not same_branch(self.head, branch[:length]):
+    def read(self, branch: bytes) -> tuple[int, int] | None:
+        """(index, sequence) that ``branch`` was made of; None: it is none of ours.
+
+        Case does not matter (RFC 3261 7.3.1), and some peers do change it.
+        """
+        head = self.head
+        length = len(head)
+        if len(branch) != length + MARK_BYTES:
+            return None
+        if branch[:length] != head and branch[:length].lower() != head.lower():
             return None
         try:
-            return int(branch[length : length + _INDEX_BYTES], 16)
+            number = int(branch[length:], 16)
         except ValueError:
             return None
+        return number >> _SEQUENCE_BITS, number & _LARGEST_SEQUENCE
+
+    def read_answer(self, data: bytes) -> tuple[int, int, int] | None:
+        """(status code, index, sequence) of an answer to a request of ours; None: it is not one.
+
+        More than one Via means that the answer is for somebody behind us (8.1.3.3).
+        """
+        peeked = peek_response(data)
+        if peeked is None:
+            try:
+                facts = response_facts(data)
+            except SipError:
+                return None
+            if facts.via_count != 1 or facts.cseq_method != "OPTIONS":
+                return None
+            peeked = facts.code, facts.branch
+        code, branch = peeked
+        found = self.read(branch)
+        return None if found is None else (code, *found)
 
     def within(self, request: bytes) -> bytes:
         """The branch in a request of ours, which may have been cut short; b"" without one."""
@@ -53,25 +79,3 @@ class Branches:
     def mark(self, branch: bytes) -> bytes:
         """What completes ``branch``, one of ours."""
         return branch[len(self.head) :]
-
-
-def same_branch(ours: bytes, theirs: bytes) -> bool:
-    """True if they are one branch: case does not matter (7.3.1), and some peers do change it."""
-    return ours == theirs or ours.lower() == theirs.lower()
-
-
-def code_and_branch(data: bytes) -> tuple[int, bytes] | None:
-    """Status code and top branch of an answer to OPTIONS; None: it is not one, or not for us.
-
-    More than one Via means that the answer is for somebody behind us (8.1.3.3).
-    """
-    peeked = peek_response(data)
-    if peeked is not None:
-        return peeked
-    try:
-        facts = response_facts(data)
-    except SipError:
-        return None
-    if facts.via_count != 1 or facts.cseq_method != "OPTIONS":
-        return None
-    return facts.code, facts.branch

@@ -7,14 +7,17 @@ to is told to the sink at once, and the sink says when the next one shall start.
 An answer finds its target by the branch alone (``branches``). A branch that fits a target but no
 attempt under way is a late or repeated answer: counted, and ignored.
 
+Nearly every attempt is one datagram each way within T1. Until T1 has passed there is nothing for a
+transaction to do but to take a final answer, so none is made: the attempt is known by the target's
+``sequence`` alone. One that lasts longer is *unfolded* into a ``NonInviteClientTransaction`` as old
+as the attempt, and so are those over connections and those with credentials from the start.
+
 A challenge (401, 407) that we have credentials for is part of the attempt: the request is sent once
 more, authenticated, in a transaction of its own (RFC 3261 22.2), within the time of the attempt.
 """
 
 from __future__ import annotations
 
-import asyncio
-import math
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,19 +25,18 @@ from typing import Protocol
 
 from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address, Clock, Obstacle
-from trunkpulse.probing.branches import Branches, code_and_branch, mark_of, same_branch
+from trunkpulse.probing.branches import Branches, mark_of
 from trunkpulse.probing.challenges import CHALLENGES, Challenges
-from trunkpulse.probing.schedule import TimingWheel, first_moments
+from trunkpulse.probing.histogram import Histogram
+from trunkpulse.probing.numbers import Numbers
+from trunkpulse.probing.pacing import Pace
+from trunkpulse.probing.schedule import first_moments
+from trunkpulse.probing.sight import Sight
 from trunkpulse.probing.target import ProbeTarget
-from trunkpulse.sip.transaction import NonInviteClientTransaction, TransactionEvent
+from trunkpulse.probing.turns import Turns
+from trunkpulse.sip.transaction import T1_SECONDS, NonInviteClientTransaction, TransactionEvent
 
 __all__ = ["AttemptSink", "ProbeCounts", "Prober"]
-
-AFTER_A_FAULT_SECONDS = 1.0
-"""A target whose turn ended in an exception, a fault of ours, has its next turn then."""
-PROBES_PER_TURN = 512
-"""Probes sent before the event loop may look at anything else."""
-
 
 LookUp = Callable[[ProbeTarget, Callable[[], None]], None]
 """Finds a target's address and calls back, whether it was found or not."""
@@ -64,6 +66,8 @@ class ProbeCounts:
     retransmissions: int = 0
     answers: int = 0
     timeouts: int = 0
+    voided: int = 0
+    """Attempts without a verdict, because we could not have heard an answer."""
     network_errors: int = 0
     late_answers: int = 0
     """Answers to an attempt that had already ended, repeated ones included."""
@@ -72,18 +76,29 @@ class ProbeCounts:
     """Challenges that were answered with credentials."""
     strangers: int = 0
     """Datagrams that answer nothing of ours."""
-    lateness_seconds_max: float = 0.0
-    """The worst delay between the moment a probe was due and the moment it left."""
 
 
 class Prober:
     """See the module's opening. Lives on one event loop; not thread-safe."""
 
-    def __init__(self, *, clock: Clock, sink: AttemptSink, look_up: LookUp = find_nothing) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        sink: AttemptSink,
+        look_up: LookUp = find_nothing,
+        sight: Sight | None = None,
+    ) -> None:
+        """``sight`` says whether a time-out means anything; None: it always does."""
         self._clock = clock
         self._sink = sink
         self._look_up = look_up
-        self._wheel: TimingWheel[ProbeTarget] = TimingWheel(clock.monotonic())
+        self._sight = sight
+        self._places: dict[ProbeTarget, float] = {}
+        """When targets that a cap keeps waiting may leave."""
+        self.numbers = Numbers()
+        self._turns = Turns(clock, self._take_turn, self._wait_for_t1)
+        self._wheel = self._turns.wheel
         self._targets: list[ProbeTarget | None] = []
         self._vacant: list[tuple[int, int]] = []
         """(index, next sequence) of slots whose target has gone."""
@@ -91,9 +106,8 @@ class Prober:
         self._call_head = secrets.token_hex(8).encode()
         self._tag_head = secrets.token_hex(4).encode()  # 32 random bits (RFC 3261 19.3)
         self._challenges = Challenges()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_moment = 0.0
-        self._closed = False
+        self._begun: list[ProbeTarget] = []
+        """Targets whose attempts began in this turn, and that have no transaction yet."""
         self.counts = ProbeCounts()
 
     # --- which targets there are ---------------------------------------------------------
@@ -110,6 +124,7 @@ class Prober:
             else:
                 target.index = len(self._targets)
                 self._targets.append(target)
+            self.numbers.reset(target.index)
 
     def spread(self, targets: Sequence[ProbeTarget]) -> None:
         """Start probing these, their first probes spread out in time."""
@@ -117,7 +132,7 @@ class Prober:
         moments = first_moments(intervals, self._clock.monotonic())
         for target, moment in zip(targets, moments, strict=True):
             self._wheel.arm(target, moment)
-        self._rearm()
+        self._turns.rearm()
 
     def remove(self, target: ProbeTarget) -> None:
         """Stop probing; an answer still on its way counts as late."""
@@ -130,8 +145,9 @@ class Prober:
     def pause(self, target: ProbeTarget) -> None:
         """No probes until ``probe_at``; an attempt under way is dropped without a verdict."""
         self._withdraw(target)
+        target.awaiting = target.locating = False
         target.transaction = None
-        target.locating = False
+        self._places.pop(target, None)
         self._wheel.disarm(target)
 
     def probe_at(self, target: ProbeTarget, moment: float) -> None:
@@ -139,21 +155,32 @@ class Prober:
 
         It starts no sooner after the last one than the target's policy allows.
         """
-        if target.transaction is None and not target.locating:
+        if not target.awaiting and not target.locating:
             least = target.settings.policy.minimum_interval_seconds
             if least and target.started:
                 moment = max(moment, target.started + least)
+            if self._places:
+                moment = max(moment, self._places.get(target, moment))
             self._wheel.arm(target, moment)
-            self._rearm()
+            self._turns.rearm()
 
     def is_under_way(self, target: ProbeTarget) -> bool:
         """True while an attempt at the target has not ended."""
-        return target.transaction is not None or target.locating
+        return target.awaiting or target.locating
 
     def overdue_seconds(self) -> float:
         """For how long a probe has been waiting that should have left; 0 if all is on time."""
-        moment = self._wheel.next_moment()
-        return 0.0 if moment is None else max(0.0, self._clock.monotonic() - moment)
+        return self._turns.overdue_seconds()
+
+    @property
+    def lateness(self) -> Histogram:
+        """Seconds between the moments at which probes were due and those at which they had left."""
+        return self._turns.lateness
+
+    @property
+    def lateness_seconds_max(self) -> float:
+        """The worst of them."""
+        return self._turns.lateness_seconds_max
 
     def next_attempt(self, target: ProbeTarget) -> float | None:
         """When the next attempt starts; None while paused or while one is under way."""
@@ -165,81 +192,85 @@ class Prober:
 
     def close(self) -> None:
         """Send nothing more; safe to repeat."""
-        self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._turns.close()
 
     # --- time passes ---------------------------------------------------------------------
 
-    def _rearm(self) -> None:
-        if self._closed or (self._timer and not self._wheel.armed_before(self._timer_moment)):
-            return
-        moment = self._wheel.next_moment()
-        self._wheel.forget_armed()
-        if moment is None:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_moment = moment
-        # In whole milliseconds, rounded up: libuv knows no finer ones, and a timer that fires
-        # before its moment is a wake-up for nothing.
-        delay = math.ceil((moment - self._clock.monotonic()) * 1000 + 0.5) / 1000
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, delay), self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        counts = self.counts
-        sent = 0
-        due: list[ProbeTarget] = []
-        unfinished: ProbeTarget | None = None
-        try:
-            while sent < PROBES_PER_TURN:
-                now = self._clock.monotonic()
-                taken = self._wheel.take(now)
-                if taken is None:
-                    break
-                moment, due = taken
-                counts.lateness_seconds_max = max(counts.lateness_seconds_max, now - moment)
-                sent += len(due)
-                while due:
-                    unfinished = due.pop()
-                    self._take_turn(unfinished, now)
-                    unfinished = None
-        finally:
-            # Whatever went wrong with one target, the others' turn comes, and the timer's.
-            now = self._clock.monotonic()
-            for target in due:
-                self._wheel.arm(target, now)
-            if unfinished is not None and unfinished.index >= 0:
-                self._wheel.arm(unfinished, now + AFTER_A_FAULT_SECONDS)
-            self._rearm()
-
-    def _take_turn(self, target: ProbeTarget, now: float) -> None:
-        if target.index < 0:
-            return  # removed by what another target's turn brought about
-        if target.locating:
-            self._give_up_locating(target, now)
-        elif target.transaction is None:
-            self._start(target, now)
+    def _take_turn(self, target: ProbeTarget) -> None:
+        if target.awaiting:
+            self._on_deadline(target, self._clock.monotonic())
+        elif target.locating:
+            self._give_up_locating(target, self._clock.monotonic())
         else:
-            self._on_deadline(target, target.transaction, now)
+            self._start(target)
 
-    def _start(self, target: ProbeTarget, now: float) -> None:
+    def _wait_for_t1(self) -> None:
+        """All of these may be asked again from now on after T1."""
+        self._wheel.arm_all(self._begun, self._clock.monotonic() + T1_SECONDS)
+        self._begun.clear()
+
+    def _start(self, target: ProbeTarget) -> None:
+        """Begin an attempt."""
+        now = self._clock.monotonic()
+        settings, address = target.settings, target.address
+        if settings.pace is not None and self._waits(target, settings.pace, now):
+            return
         self.counts.attempts += 1
-        target.sequence = target.sequence + 1 & 0x7FFFFFFF  # RFC 3261 8.1.1.5
+        target.sequence = sequence = target.sequence + 1 & 0x7FFFFFFF  # RFC 3261 8.1.1.5
         target.started = now
-        if target.address is None:
+        if address is None:
             target.locating = True
-            sequence = target.sequence
-            self._wheel.arm(target, now + target.settings.policy.timeout_seconds)
+            self._wheel.arm(target, now + settings.policy.timeout_seconds)
             self._look_up(target, lambda: self._located(target, sequence))
+        elif settings.unfolds_later:
+            target.awaiting = True
+            self._begun.append(target)
+            settings.transport.send(self._rendered(target), address)
         else:
-            self._send(target, target.address, now)
+            self._send(target, address, now)
+
+    def _waits(self, target: ProbeTarget, pace: Pace, now: float) -> bool:
+        """True if a cap keeps the target's probe from leaving now: it leaves when its place is."""
+        if self._places.pop(target, None) is None:
+            moment = pace.reserve(now)
+            if moment > now:
+                self._places[target] = moment
+                self._wheel.arm(target, moment)
+                return True
+        return False
+
+    def _rendered(self, target: ProbeTarget) -> bytes:
+        """The first request of an attempt, without proof."""
+        mark = mark_of(target.index, target.sequence)
+        return target.settings.options.render(
+            target.request_uri,
+            self._branches.head + mark,
+            self._tag_head + mark,
+            self._call_head + mark,
+            target.sequence,
+        )
+
+    def unfold(self, target: ProbeTarget) -> NonInviteClientTransaction:
+        """The transaction of the attempt under way, such as it is.
+
+        To be called before settings change with which a request was sent: what is sent again is
+        the same.
+        """
+        transaction = target.transaction
+        if transaction is None:
+            transaction = target.transaction = NonInviteClientTransaction(
+                self._rendered(target),
+                self._branches.head + mark_of(target.index, target.sequence),
+                target.started,
+                timeout_seconds=target.settings.policy.timeout_seconds,
+            )
+        return transaction
 
     def _give_up_locating(self, target: ProbeTarget, now: float) -> None:
         """The time of the attempt is up, and nobody knows yet where its name leads."""
         target.locating = False
+        if self._is_void(target, now):
+            return
         self.counts.network_errors += 1
         seconds = target.settings.policy.timeout_seconds
         self._end(target, FailureKind.DNS, f"the name was not found within {seconds:g} s", now)
@@ -255,10 +286,10 @@ class Prober:
         else:
             target.started = now
             self._send(target, target.address, now)
-        self._rearm()
+        self._turns.rearm()
 
     def _send(self, target: ProbeTarget, address: Address, now: float) -> None:
-        """Begin an attempt: send its first request."""
+        """Send the first request of an attempt in a transaction of its own."""
         settings = target.settings
         mark = mark_of(target.index, target.sequence)
         proof = b""
@@ -294,15 +325,22 @@ class Prober:
         transaction = target.transaction = NonInviteClientTransaction(
             request, branch, now, timeout_seconds=timeout_seconds, reliable=settings.reliable
         )
+        target.awaiting = True
         self._wheel.arm(target, transaction.deadline)
         settings.transport.send(request, address)
 
-    def _on_deadline(
-        self, target: ProbeTarget, transaction: NonInviteClientTransaction, now: float
-    ) -> None:
+    def _on_deadline(self, target: ProbeTarget, now: float) -> None:
+        transaction = self.unfold(target)
+        if now >= transaction.timeout_at:
+            # What has arrived is heard before anybody is given up, however late we are.
+            target.settings.transport.drain()
+            if target.transaction is not transaction:
+                return
         event = transaction.on_deadline(now)
         if event is TransactionEvent.TIMED_OUT:
             obstacle = self._withdraw(target)
+            if self._is_void(target, now):
+                return
             if obstacle is not None:
                 self.counts.network_errors += 1
                 self._end(target, obstacle.kind, obstacle.detail, now)
@@ -315,6 +353,17 @@ class Prober:
         if event is TransactionEvent.RETRANSMIT and target.address is not None:
             self.counts.retransmissions += 1
             target.settings.transport.send(transaction.request, target.address)
+
+    def _is_void(self, target: ProbeTarget, now: float) -> bool:
+        """True if the attempt's time-out says nothing; then another one is on its way."""
+        transport, started = target.settings.transport, target.started
+        if self._sight is None or self._sight.blind_since(transport, started, now) is None:
+            return False
+        target.awaiting = False
+        target.transaction = None
+        self.counts.voided += 1
+        self._wheel.arm(target, max(now, started + target.settings.policy.minimum_interval_seconds))
+        return True
 
     def _withdraw(self, target: ProbeTarget) -> Obstacle | None:
         """Tell the transport that nobody waits any more; why the request never left, if so."""
@@ -341,90 +390,98 @@ class Prober:
         return True
 
     def _end(self, target: ProbeTarget, kind: FailureKind, detail: str, now: float) -> None:
+        target.awaiting = False
         target.transaction = None
+        self.numbers.lost(target.index)
         self._next(target, self._sink.failed(target, kind, detail), now)
 
     def _next(self, target: ProbeTarget, delay: float, now: float) -> None:
-        if target.index >= 0 and target.transaction is None:
+        if target.index >= 0 and not target.awaiting:
             self._wheel.arm(target, max(target.started + delay, now))
 
     # --- the network speaks (MessageReceiver) ----------------------------------------------
 
     def message_received(self, data: bytes, source: Address, now: float) -> None:
         """Give an answer to the attempt it belongs to; never raises for what it says."""
-        read = code_and_branch(data)
-        target = None if read is None else self._target_of(read[1])
+        read = self._branches.read_answer(data)
+        target = None if read is None else self._target_at(read[1])
         if read is None or target is None:
             self.counts.strangers += 1
             return
-        code, branch = read
-        transaction = target.transaction
-        if transaction is None or not same_branch(transaction.branch, branch):
+        code, _, sequence = read
+        if not target.awaiting or target.sequence != sequence:
             self.counts.late_answers += 1
             return
-        event = transaction.on_response(code, now)
-        if event is TransactionEvent.FINAL:
-            self._answered(target, transaction, code, data, now)
-        elif event is TransactionEvent.PROVISIONAL:
-            self.counts.provisional_answers += 1
-            self._wheel.arm(target, transaction.deadline)
+        transaction = target.transaction
+        if transaction is None and code < 200:
+            transaction = self.unfold(target)
+        if transaction is not None:
+            event = transaction.on_response(code, now)
+            if event is TransactionEvent.PROVISIONAL:
+                self.counts.provisional_answers += 1
+                self._wheel.arm(target, transaction.deadline)
+            if event is not TransactionEvent.FINAL:
+                return
+        self._answered(target, transaction, code, data, now)
 
     # All by position: this is the hot path, and names cost time there.
     def _answered(
         self,
         target: ProbeTarget,
-        transaction: NonInviteClientTransaction,
+        transaction: NonInviteClientTransaction | None,
         code: int,
         data: bytes,
         now: float,
     ) -> None:
         """A final answer: the end of the attempt, unless it is a challenge that can be met."""
         self.counts.answers += 1
-        settings = target.settings
-        if settings.reliable and target.address is not None:
-            settings.transport.settled(transaction.request, target.address)
-        if code >= 400 and settings.identity.credentials is not None:
-            if code not in CHALLENGES:
-                # It may be what was proved, unasked, with an old nonce: it is asked for anew.
-                self._challenges.forget(target)
-            elif self._meets_challenge(target, transaction, data, now):
-                return
-        target.transaction = None
-        delay = self._sink.answered(target, code, now - transaction.started, data)
+        sent = target.started
+        if transaction is not None:
+            sent = transaction.started
+            settings = target.settings
+            if settings.reliable and target.address is not None:
+                settings.transport.settled(transaction.request, target.address)
+            if code >= 400 and settings.identity.credentials is not None:
+                if code not in CHALLENGES:
+                    # It may be what was proved, unasked, with an old nonce: it is asked for anew.
+                    self._challenges.forget(target)
+                elif self._meets_challenge(target, transaction, data, now):
+                    return
+            target.transaction = None
+        target.awaiting = False
+        rtt_seconds = max(0.0, now - sent)
+        self.numbers.answered(target.index, rtt_seconds)
+        delay = self._sink.answered(target, code, rtt_seconds, data)
         self._next(target, delay, now)
 
     def message_left(self, data: bytes, now: float) -> None:
         """A request that had to wait for its connection is on its way: its round trip begins."""
-        transaction = self._transaction_of(data)
-        if transaction is not None:
-            transaction.started = now
+        target = self._sender_of(data)
+        if target is not None:
+            self.unfold(target).started = now
 
     def send_failed(
         self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float
     ) -> None:
         """End the attempt that ``data`` belongs to: the network said no."""
-        transaction = self._transaction_of(data)
-        target = None if transaction is None else self._target_of(transaction.branch)
-        if transaction is None or target is None:
-            return
-        transaction.on_transport_error()
-        self.counts.network_errors += 1
-        self._end(target, kind, detail, now)
+        target = self._sender_of(data)
+        if target is not None:
+            if target.transaction is not None:
+                target.transaction.on_transport_error()
+            self.counts.network_errors += 1
+            self._end(target, kind, detail, now)
 
     def batch_finished(self) -> None:
         """All waiting datagrams have been handed over."""
-        self._rearm()
+        self._turns.rearm()
 
-    def _transaction_of(self, data: bytes) -> NonInviteClientTransaction | None:
-        """The transaction under way that ``data`` is the request of."""
-        branch = self._branches.within(data)
-        target = self._target_of(branch)
-        if target is None or target.transaction is None or target.transaction.branch != branch:
+    def _sender_of(self, data: bytes) -> ProbeTarget | None:
+        """The target whose attempt under way ``data`` is the request of."""
+        read = self._branches.read(self._branches.within(data))
+        target = None if read is None else self._target_at(read[0])
+        if read is None or target is None or not target.awaiting or target.sequence != read[1]:
             return None
-        return target.transaction
+        return target
 
-    def _target_of(self, branch: bytes) -> ProbeTarget | None:
-        index = self._branches.index(branch)
-        if index is None or not 0 <= index < len(self._targets):
-            return None
-        return self._targets[index]
+    def _target_at(self, index: int) -> ProbeTarget | None:
+        return self._targets[index] if index < len(self._targets) else None

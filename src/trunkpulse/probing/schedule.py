@@ -10,6 +10,7 @@ right slot but not in the right round: it is put back until its round comes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 __all__ = ["NEVER", "Schedulable", "TimingWheel", "first_moments"]
@@ -46,13 +47,24 @@ class TimingWheel(Generic[ItemT]):
     def arm(self, item: ItemT, moment: float) -> None:
         """Let ``item`` fall due at ``moment``, never earlier; this replaces an earlier arming."""
         tick = math.ceil((moment - self._origin) / self.tick_seconds)
-        tick = max(tick, self._tick)
+        # On the hottest path, where max() and min() would be calls.
+        if tick < self._tick:  # noqa: PLR1730
+            tick = self._tick
         if tick != item.due_tick:
             item.due_tick = tick
-            if tick < self._soonest:  # noqa: PLR1730 - min() is a call, on the hottest path
+            if tick < self._soonest:  # noqa: PLR1730
                 self._soonest = tick
             slots = self._slots
             slots[tick % len(slots)].append(item)
+
+    def arm_all(self, items: Sequence[ItemT], moment: float) -> None:
+        """Let all ``items``, none of which is armed, fall due at ``moment``."""
+        tick = max(math.ceil((moment - self._origin) / self.tick_seconds), self._tick)
+        for item in items:
+            item.due_tick = tick
+        self._soonest = min(self._soonest, tick)
+        slots = self._slots
+        slots[tick % len(slots)].extend(items)
 
     def disarm(self, item: ItemT) -> None:
         """Let ``item`` not fall due any more."""

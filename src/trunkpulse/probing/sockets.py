@@ -22,12 +22,21 @@ from trunkpulse.ports import (
     Server,
     TransportPlan,
 )
+from trunkpulse.probing.pacing import Pace, Paces
 from trunkpulse.probing.target import ProbeSettings, literal_server
-from trunkpulse.sip.grammar import host_and_port, split_sent_by
+from trunkpulse.sip.grammar import host_and_port, is_ipv4, split_sent_by
 from trunkpulse.sip.request import SharedOptions
-from trunkpulse.sip.uri import SipUri
+from trunkpulse.sip.uri import SipUri, plain_address
 
-__all__ = ["AddressTowards", "OpenTransport", "ProbeSockets", "way_to"]
+__all__ = [
+    "GONE",
+    "AddressTowards",
+    "OpenTransport",
+    "ProbeSockets",
+    "plans_of",
+    "server_of",
+    "way_to",
+]
 
 OpenTransport = Callable[[TransportPlan, MessageReceiver], MessageTransport]
 """Opens what a plan asks for; raises OSError with a sentence."""
@@ -35,12 +44,14 @@ OpenTransport = Callable[[TransportPlan, MessageReceiver], MessageTransport]
 AddressTowards = Callable[[Address], str | None]
 """The local address that packets to a destination leave from; None: there is no route to it."""
 
+ANY_IPV4 = TransportPlan(TransportProtocol.UDP, ("0.0.0.0", 0))  # noqa: S104 - see below
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - probes leave by whichever route fits the target
 LOOPBACK = ("127.0.0.1", "::1")
 
 
-_Key = tuple[int, int, int, tuple[str, bool], str | None]
-"""Ids of policy, identity and transport; our sent-by and whether SIPS; as whom we are seen."""
+_Key = tuple[int, int, int, tuple[str, bool], str | None, int]
+"""Ids of policy, identity and transport; our sent-by and whether SIPS; as whom we are seen; id of
+the pace."""
 
 
 class Nowhere:
@@ -59,6 +70,13 @@ class Nowhere:
     def settled(self, data: bytes, destination: Address) -> None:
         """Nothing was asked."""
 
+    def drain(self) -> None:
+        """Nothing can have arrived."""
+
+    def dropped_datagrams(self) -> int:
+        """Nothing can have been lost."""
+        return 0
+
     def certificate(self, destination: Address) -> Certificate | None:
         """Nobody was met."""
 
@@ -68,6 +86,8 @@ class Nowhere:
 
 NOWHERE = Nowhere()
 UNSENT = SharedOptions(sent_by="nowhere.invalid")
+GONE = ProbeSettings(KeepalivePolicy(), ProbeIdentity(), UNSENT, NOWHERE)
+"""Of a target that is probed no more, so that it holds nothing that others could do without."""
 
 
 def way_to(uri: str, identity: ProbeIdentity) -> str:
@@ -93,29 +113,39 @@ class ProbeSockets:
         self._address_towards = address_towards
         self._user_agent = user_agent
         self._transports: dict[TransportPlan, MessageTransport] = {}
+        self._udp: dict[tuple[str, int], MessageTransport] = {}
+        """Those of them that are UDP sockets, by their local addresses."""
         # Keyed by identity: while settings live, what they were made of does, so no id is used
         # twice. Those that no target uses any more are gone.
         self._settings = WeakValueDictionary[_Key, ProbeSettings]()
-        self._unlocated = WeakValueDictionary[tuple[int, int], ProbeSettings]()
+        self._unlocated = WeakValueDictionary[tuple[int, int, int], ProbeSettings]()
+        self.paces = Paces()
+        """What caps the probes of each carrier."""
 
-    def prepare(self, trunks: Iterable[Trunk]) -> None:
-        """Open what these trunks will need as far as they say it, or raise OSError and open none.
+    def transports(self) -> Collection[MessageTransport]:
+        """What probes leave by at present."""
+        return self._transports.values()
 
-        Names are not looked up for it; what those need is opened when they have been.
-        """
+    def prepare(self, plans: Iterable[TransportPlan]) -> None:
+        """Open what is planned, or raise OSError and open none."""
         opened: list[TransportPlan] = []
         try:
-            for plan in {plan for trunk in trunks for plan in _plans(trunk)}:
+            for plan in plans:
                 if plan not in self._transports:
-                    self._transports[plan] = self._open_transport(plan, self._receiver)
+                    self._open(plan)
                     opened.append(plan)
         except OSError:
             for plan in opened:
-                self._transports.pop(plan).close()
+                self._close(plan)
             raise
 
     def settings_for(
-        self, policy: KeepalivePolicy, identity: ProbeIdentity, way: SipUri, server: Server
+        self,
+        policy: KeepalivePolicy,
+        identity: ProbeIdentity,
+        way: SipUri,
+        server: Server,
+        pace: Pace | None = None,
     ) -> ProbeSettings | None:
         """How ``server``, found for the URI ``way``, is probed.
 
@@ -125,23 +155,42 @@ class ProbeSockets:
         plan = _plan(identity, way, server)
         if (":" in plan.local[0]) != (len(server.address) == 4):
             return None
-        transport = self._transports.get(plan)
-        if transport is None:
-            transport = self._transports[plan] = self._open_transport(plan, self._receiver)
+        transport = self._transports.get(plan) or self._open(plan)
         sent_by = self._sent_by(transport, server.address)
         secure = way.scheme == "sips" or (identity.request_uri or "").startswith("sips:")
-        return self._settings_for(policy, identity, transport, (sent_by, secure), None)
+        ours = sent_by, secure
+        return self._settings_for(policy, identity, transport, ours, None, pace=pace)
+
+    def settings_at(
+        self,
+        policy: KeepalivePolicy,
+        identity: ProbeIdentity,
+        address: tuple[str, int],
+        pace: Pace | None = None,
+    ) -> ProbeSettings | None:
+        """How an IPv4 address that the target's URI names is probed over UDP.
+
+        The same as ``settings_for``, for a million targets; None if it takes more than that.
+        """
+        transport = self._udp.get(identity.source or ANY_IPV4.local)
+        if transport is None or identity.outbound_proxy or identity.request_uri:
+            return None
+        ours = self._sent_by(transport, address), False
+        return self._settings_for(policy, identity, transport, ours, None, pace=pace)
 
     def has_route(self, server: Server) -> bool:
         """False if nothing that this machine sends could get to ``server``."""
         return self._address_towards(server.address) is not None
 
-    def unlocated(self, policy: KeepalivePolicy, identity: ProbeIdentity) -> ProbeSettings:
+    def unlocated(
+        self, policy: KeepalivePolicy, identity: ProbeIdentity, pace: Pace | None = None
+    ) -> ProbeSettings:
         """The settings of a target until its name has been looked up."""
-        key = (id(policy), id(identity))
+        key = (id(policy), id(identity), id(pace))
         settings = self._unlocated.get(key)
         if settings is None:
-            settings = self._unlocated[key] = ProbeSettings(policy, identity, UNSENT, NOWHERE)
+            settings = ProbeSettings(policy, identity, UNSENT, NOWHERE, pace=pace)
+            self._unlocated[key] = settings
         return settings
 
     def seen_as(self, settings: ProbeSettings, address: Address, public: str) -> ProbeSettings:
@@ -154,7 +203,12 @@ class ProbeSockets:
             return settings
         ours = self._sent_by(settings.transport, address), settings.secure
         return self._settings_for(
-            settings.policy, settings.identity, settings.transport, ours, public
+            settings.policy,
+            settings.identity,
+            settings.transport,
+            ours,
+            public,
+            pace=settings.pace,
         )
 
     def _settings_for(
@@ -164,13 +218,17 @@ class ProbeSockets:
         transport: MessageTransport,
         ours: tuple[str, bool],
         public: str | None,
+        *,
+        pace: Pace | None,
     ) -> ProbeSettings:
         """``ours`` is our sent-by, and whether we are asked for by SIPS."""
-        key = (id(policy), id(identity), id(transport), ours, public)
+        key = (id(policy), id(identity), id(transport), ours, public, id(pace))
         settings = self._settings.get(key)
         if settings is None:
             options = self._options(identity, transport.protocol, ours, public)
-            settings = ProbeSettings(policy, identity, options, transport, secure=ours[1])
+            settings = ProbeSettings(
+                policy, identity, options, transport, secure=ours[1], pace=pace
+            )
             self._settings[key] = settings
         return settings
 
@@ -219,27 +277,50 @@ class ProbeSockets:
                 return port
         return None
 
-    def close_unused(self, in_use: Iterable[ProbeSettings]) -> None:
-        """Close what none of these settings needs."""
-        needed = {id(each.transport) for each in in_use}
+    def close_unused(self) -> None:
+        """Close what no target is probed over any more."""
+        needed = {id(each.transport) for each in self._settings.values()}
         for plan, transport in list(self._transports.items()):
             if id(transport) not in needed:
-                del self._transports[plan]
-                transport.close()
+                self._close(plan)
 
     def close(self) -> None:
         """Close everything."""
-        for transport in self._transports.values():
-            transport.close()
-        self._transports.clear()
+        for plan in list(self._transports):
+            self._close(plan)
+
+    def _open(self, plan: TransportPlan) -> MessageTransport:
+        transport = self._transports[plan] = self._open_transport(plan, self._receiver)
+        if plan.protocol is TransportProtocol.UDP:
+            self._udp[plan.local] = transport
+        return transport
+
+    def _close(self, plan: TransportPlan) -> None:
+        self._transports.pop(plan).close()
+        if plan.protocol is TransportProtocol.UDP:
+            del self._udp[plan.local]
 
 
-def _plans(trunk: Trunk) -> Iterator[TransportPlan]:
-    """What the trunk certainly needs: every literal target's, and its source in any case."""
+def server_of(way: SipUri) -> Server | None:
+    """The server that ``way`` names in digits; None if its host is a name."""
+    if is_ipv4(way.host):  # most of a million targets
+        return Server(TransportProtocol(way.transport), (way.host, way.effective_port))
+    return literal_server(way)
+
+
+def plans_of(trunk: Trunk) -> Iterator[TransportPlan]:
+    """What the trunk certainly needs: every literal target's, and its source in any case.
+
+    Names are not looked up for it; what those need is opened when they have been.
+    """
     identity = trunk.identity
+    is_usual = identity.source is None and identity.outbound_proxy is None
+    if is_usual and len(trunk.targets) == 1 and plain_address(trunk.targets[0]) is not None:
+        yield ANY_IPV4  # most of a million
+        return
     for uri in (identity.outbound_proxy,) if identity.outbound_proxy else trunk.targets:
         way = SipUri.parse(uri)
-        server = literal_server(way)
+        server = server_of(way)
         if server is not None:
             yield _plan(identity, way, server)
         elif identity.source is not None:

@@ -21,10 +21,11 @@ from trunkpulse.model import (
     TransportProtocol,
 )
 from trunkpulse.ports import Address, Certificate, MessageTransport, Server
+from trunkpulse.probing.pacing import Pace
 from trunkpulse.probing.schedule import NEVER
 from trunkpulse.sip.grammar import host_and_port, split_sent_by
 from trunkpulse.sip.request import SharedOptions, request_uri_bytes
-from trunkpulse.sip.transaction import NonInviteClientTransaction
+from trunkpulse.sip.transaction import T1_SECONDS, NonInviteClientTransaction
 from trunkpulse.sip.uri import SipUri
 
 __all__ = ["Attempt", "Place", "ProbeSettings", "ProbeTarget", "Share", "literal_server"]
@@ -76,14 +77,22 @@ class ProbeSettings:
     transport: MessageTransport
     secure: bool = False
     """True if what it is asked for is a SIPS URI (RFC 3261 26.2.2)."""
+    pace: Pace | None = None
+    """What caps its probes per second, if anything does."""
     reliable: bool = field(init=False)
     """True if the transport itself repeats what is lost."""
     learns_address: bool = field(init=False)
     """True if answers are read for the address that we are seen as."""
+    unfolds_later: bool = field(init=False)
+    """True if an attempt needs no transaction before T1 has passed."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reliable", self.transport.protocol.reliable)
         object.__setattr__(self, "learns_address", self.identity.enable_nat)
+        plain = not self.reliable and self.identity.credentials is None
+        object.__setattr__(
+            self, "unfolds_later", plain and self.policy.timeout_seconds > T1_SECONDS
+        )
 
 
 class Attempt(NamedTuple):
@@ -124,6 +133,7 @@ class ProbeTarget:
     __slots__ = (
         "address",
         "attempts",
+        "awaiting",
         "code",
         "due_tick",
         "failure",
@@ -171,7 +181,10 @@ class ProbeTarget:
         """Attempts made; the CSeq and the other part of the branch."""
         self.due_tick = NEVER
         self.started = 0.0
+        self.awaiting = False
+        """True while a request of the attempt under way waits for its final answer."""
         self.transaction: NonInviteClientTransaction | None = None
+        """Of a request that has waited for T1, or that needs one from the start."""
 
         self.state = TargetState.UNKNOWN
         self.failures = 0

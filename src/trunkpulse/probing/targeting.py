@@ -17,9 +17,9 @@ import structlog
 from trunkpulse.model import TargetState, Trunk
 from trunkpulse.ports import Server, StoredTarget
 from trunkpulse.probing.locating import Locator, Watch
-from trunkpulse.probing.sockets import ProbeSockets, way_to
-from trunkpulse.probing.target import Place, ProbeSettings, ProbeTarget, Share, literal_server
-from trunkpulse.sip.uri import SipUri
+from trunkpulse.probing.sockets import ProbeSockets, server_of, way_to
+from trunkpulse.probing.target import Place, ProbeSettings, ProbeTarget, Share
+from trunkpulse.sip.uri import SipUri, plain_address
 
 __all__ = ["Retargeted", "Targeting"]
 
@@ -72,8 +72,12 @@ class Targeting:
     ) -> Retargeted:
         """The targets of ``trunk``, which has ``present`` ones and had ``stored`` ones before.
 
-        A target that stays keeps what is known of it. Raises OSError if ``prepare`` was not asked.
+        A target that stays keeps what is known of it.
         """
+        if not present and len(trunk.targets) == 1 and not trunk.weights:
+            alone = self._alone(trunk, stored)
+            if alone is not None:
+                return alone
         by_uri: dict[str, list[ProbeTarget]] = {}
         for target in present:
             by_uri.setdefault(target.uri, []).append(target)
@@ -86,7 +90,7 @@ class Targeting:
         gone: list[ProbeTarget] = []
         for uri, weight in zip(trunk.targets, weights, strict=True):
             way = SipUri.parse(way_to(uri, trunk.identity))
-            server = literal_server(way)
+            server = server_of(way)
             known = by_uri.pop(uri, [])
             if server is None:
                 part = self._named(trunk, (uri, way, weight), known, memory.get(uri, {}))
@@ -101,6 +105,27 @@ class Targeting:
             self._unwatch(Watch(trunk.id, uri))
             gone += known
         return Retargeted(tuple(targets), tuple(fresh), tuple(gone))
+
+    def _alone(self, trunk: Trunk, stored: Sequence[StoredTarget]) -> Retargeted | None:
+        """The one target of a trunk that is new: most of a million, so with less ado.
+
+        None if it takes more than that.
+        """
+        uri = trunk.targets[0]
+        address = plain_address(uri)
+        if address is None:
+            return None
+        pace = self._sockets.paces.of(trunk.carrier)
+        settings = self._sockets.settings_at(trunk.keepalive, trunk.identity, address, pace)
+        if settings is None:
+            return None
+        self._impossible.pop(trunk.id, None)
+        target = ProbeTarget(uri, trunk.id, settings, address)
+        if stored:
+            memory = {each.place: each for each in stored if each.uri == uri}
+            _remind(target, memory.get(str(target.place)) or memory.get(None))
+        targets = (target,)
+        return Retargeted(targets, targets)
 
     def _named(
         self,
@@ -124,7 +149,8 @@ class Targeting:
         wanted = self._wanted(trunk, way, servers, weight)
         if wanted:
             return self._merge(trunk, uri, wanted, known, memory)
-        settings = self._sockets.unlocated(trunk.keepalive, trunk.identity)
+        pace = self._sockets.paces.of(trunk.carrier)
+        settings = self._sockets.unlocated(trunk.keepalive, trunk.identity, pace)
         if known:
             head, *others = known
             self._adopt(head, settings)
@@ -217,10 +243,13 @@ class Targeting:
     ) -> dict[Place, _Wanted]:
         """How each of ``servers`` shall be probed; those that cannot be from here are left out."""
         wanted: dict[Place, _Wanted] = {}
+        pace = self._sockets.paces.of(trunk.carrier)
         self._impossible.pop(trunk.id, None)
         for server in servers[:MOST_PLACES]:
             try:
-                settings = self._sockets.settings_for(trunk.keepalive, trunk.identity, way, server)
+                settings = self._sockets.settings_for(
+                    trunk.keepalive, trunk.identity, way, server, pace
+                )
             except OSError as problem:
                 said = problem.strerror or str(problem)
                 log.warning("probe.impossible", trunk=trunk.id, uri=str(way), problem=said)

@@ -14,6 +14,7 @@ from trunkpulse.sip.errors import Ungrammatical, shown
 
 __all__ = [
     "BLANK",
+    "IPV4_PATTERN",
     "Parameters",
     "check_host",
     "check_line",
@@ -23,6 +24,7 @@ __all__ = [
     "check_token",
     "find_parameter",
     "host_and_port",
+    "is_ipv4",
     "is_token",
     "matched",
     "parse_number",
@@ -47,6 +49,10 @@ _HOST_NAME = re.compile(
     r"(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
 )
 _LOOKS_LIKE_IPV4 = re.compile(r"[0-9.]+")
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+IPV4_PATTERN = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
+"""An IPv4 address, for use within a regular expression."""
+_IPV4 = re.compile(IPV4_PATTERN)
 _IPV6_CHARACTERS = re.compile(r"[0-9A-Fa-f:.]+")
 # RFC 3261 §25 lets an IPv4 tail follow a third colon; RFC 5118 §4.10 asks to read it as two.
 _THIRD_COLON = re.compile(r":::(?=[0-9]+\.)")
@@ -100,13 +106,17 @@ def check_host(host: str) -> str:
                 pass
         raise Ungrammatical(f"{shown(host)} is not an IPv6 address")
     if _LOOKS_LIKE_IPV4.fullmatch(host):
-        try:
-            return str(ipaddress.IPv4Address(host))
-        except ValueError:
-            raise Ungrammatical(f"{shown(host)} is not an IPv4 address") from None
+        if _IPV4.fullmatch(host):
+            return host
+        raise Ungrammatical(f"{shown(host)} is not an IPv4 address")
     if not _HOST_NAME.fullmatch(host):
         raise Ungrammatical(f"{shown(host)} is not a host name or address")
     return host.lower()
+
+
+def is_ipv4(host: str) -> bool:
+    """True if ``host``, in its canonical form, is an IPv4 address: no name looks like one."""
+    return _LOOKS_LIKE_IPV4.fullmatch(host) is not None
 
 
 def parse_number(text: str, what: str, *, lowest: int, highest: int) -> int:

@@ -86,6 +86,8 @@ def check_extra_header(name: str, value: str) -> None:
 
 def request_uri_bytes(uri: SipUri) -> bytes:
     """``uri`` as a request line may hold it: without headers and method (RFC 3261 §19.1.1)."""
+    if not uri.parameters and not uri.headers:
+        return str(uri).encode("ascii")
     parameters = tuple(pair for pair in uri.parameters if pair[0] != "method")
     return str(replace(uri, parameters=parameters, headers=())).encode("ascii")
 

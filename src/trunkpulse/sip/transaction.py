@@ -126,12 +126,12 @@ class NonInviteClientTransaction:
     __slots__ = (
         "_interval",
         "_reliable",
-        "_timeout_at",
         "branch",
         "deadline",
         "request",
         "started",
         "state",
+        "timeout_at",
     )
 
     def __init__(
@@ -150,7 +150,8 @@ class NonInviteClientTransaction:
         self.state = _TRYING
         self._interval = T1_SECONDS
         self._reliable = reliable
-        self._timeout_at = timeout_at = now + timeout_seconds
+        self.timeout_at = timeout_at = now + timeout_seconds
+        """When Timer F fires."""
         self.deadline = (
             timeout_at if reliable or timeout_seconds <= T1_SECONDS else now + T1_SECONDS
         )
@@ -162,7 +163,7 @@ class NonInviteClientTransaction:
             return TransactionEvent.NOTHING
         if state is _COMPLETED:
             return self._advance(Stimulus.TIMER_K)
-        if now >= self._timeout_at:
+        if now >= self.timeout_at:
             return self._advance(Stimulus.TIMER_F)
         event = self._advance(Stimulus.TIMER_E)
         doubled = self._interval * 2
@@ -173,7 +174,7 @@ class NonInviteClientTransaction:
         if following <= now:
             # The loop stalled: what was missed is not made up for, the far side gets no burst.
             following = now + doubled
-        self.deadline = min(following, self._timeout_at)
+        self.deadline = min(following, self.timeout_at)
         return event
 
     def on_response(self, code: int, now: float) -> TransactionEvent:

@@ -70,6 +70,18 @@ MISTAKES = [
     mistake("section as a number", "sip = 3", "sip must be a table, begun with [sip]", "not 3"),
     mistake("trunks as a table", '[trunks]\nid = "a"', "trunks must be", "begun with [[trunks]]"),
     mistake("trunk as a number", "trunks = [7]", "trunks[0] must be a table, not 7"),
+    # --- pacing
+    mistake("no probes", "[pacing]\nprobes_per_second = 0", "pacing.probes_per_second", "0.01"),
+    mistake("pace as a text", '[pacing]\nprobes_per_second = "9"', "number of probes", '"9"'),
+    mistake("carriers as a list", "[pacing]\ncarriers = [5]", "pacing.carriers must be a table"),
+    mistake("cap of zero", "[pacing.carriers]\nacme = 0", "pacing.carriers", '"acme"', "not 0"),
+    mistake("cap as a switch", "[pacing.carriers]\nacme = true", '"acme"', "not true"),
+    mistake("cap that is no number", "[pacing.carriers]\nacme = nan", '"acme"', "from 0.01"),
+    mistake("cap of nobody", '[pacing.carriers]\n" " = 5', "carriers for keys", 'not " "'),
+    # --- numbers
+    mistake("less than no trunks", "[numbers]\nrollup_trunks = -1", "0 to 10000", "not -1"),
+    mistake("trunks as a switch", "[numbers]\nrollup_trunks = true", "whole number", "not true"),
+    mistake("kept for no time", "[numbers]\nretention_days = 0", "days from 1 to 3650", "not 0"),
     # --- instance, storage, api, sip
     mistake("bad instance id", '[instance]\nid = "edge 1"', "instance.id", "letters", '"edge 1"'),
     mistake("bad region", '[instance]\nregion = ""', "instance.region", "letters", 'not ""'),
@@ -84,6 +96,12 @@ MISTAKES = [
     mistake("named memory", '[storage]\nurl = "sqlite:///:memory:"', "storage.url", "memory"),
     mistake("database options", '[storage]\nurl = "sqlite:///a?mode=ro"', "storage.url", "options"),
     mistake("database number", "[storage]\nurl = 5", "storage.url", "sqlite:///PATH"),
+    mistake(
+        "no choice of metrics",
+        '[metrics]\nper_trunk = "yes"',
+        "metrics.per_trunk",
+        'must be "auto", true or false, not "yes"',
+    ),
     mistake("no port", '[api]\nlisten = "127.0.0.1"', "api.listen", '"127.0.0.1:8080"'),
     mistake("port too high", '[api]\nlisten = "127.0.0.1:65536"', "api.listen", "a port"),
     mistake("bad address", '[api]\nlisten = "127.0.0.256:1"', "api.listen", "an IP address"),

@@ -86,7 +86,7 @@ def test_a_file_that_is_too_large_is_not_parsed(tmp_path: Path) -> None:
         stream.truncate(LARGEST_BYTES + 1)
     (sentence,) = problems(path)
     assert_one_plain_sentence(sentence, str(path))
-    assert "larger than 64 MiB" in sentence
+    assert "larger than 512 MiB" in sentence
 
 
 def test_all_problems_of_a_file_are_reported_at_once_one_per_line(tmp_path: Path) -> None:

@@ -57,6 +57,22 @@ def test_an_outage_names_the_target_what_it_does_and_since_when() -> None:
     )
 
 
+def test_a_cap_that_delays_its_probes_is_said() -> None:
+    told = explain(
+        ONE,
+        DOWN,
+        [SILENT],
+        admin_enabled=True,
+        now_ms=NOW,
+        delayed='probes of carrier "acme" are delayed by 12.0 s by its cap of 50 a second',
+    )
+    assert told.next == (
+        "The next probe leaves in 3 s; "
+        "2 more successes in a row would make sip:b.example AVAILABLE. "
+        'Probes of carrier "acme" are delayed by 12.0 s by its cap of 50 a second.'
+    )
+
+
 def test_a_recovery_under_way_says_how_far_it_has_come() -> None:
     evidence = replace(SILENT.evidence, failure=None, code=200, failed_attempts=0)
     rising = TargetView(evidence=evidence, successes=1)

@@ -124,6 +124,9 @@ class SetClock:
     def monotonic(self) -> float:
         return 1000.0 + self.seconds
 
+    def boot(self) -> float:
+        return 1000.0 + self.seconds
+
     def wall(self) -> float:
         return WALL + self.seconds
 
@@ -149,6 +152,12 @@ class Sent:
 
     def settled(self, data: bytes, destination: Address) -> None:
         """Nothing is kept."""
+
+    def drain(self) -> None:
+        """Nothing waits to be read."""
+
+    def dropped_datagrams(self) -> int:
+        return 0
 
     def certificate(self, destination: Address) -> Certificate | None:
         return self.shown
@@ -214,6 +223,8 @@ class World:
     problems: list[str] = field(default_factory=list)
     refused: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ROUTES
+    per_trunk: bool | None = None
+    """Whether each trunk has series in the metrics."""
     progress: dict[str, DeliveryProgress] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -256,6 +267,7 @@ class World:
             roster=self.roster,
             board=self.board,
             events=self.store,
+            measures=self.store,
             feed=self.feed,
             metrics=Metrics(
                 pipeline=self.pipeline,
@@ -265,6 +277,7 @@ class World:
                 instance_id="edge-1",
                 region="default",
                 version="9.9.9",
+                per_trunk=lambda: self.per_trunk,
             ),
             clock=self.clock,
             rng=random.Random(2),
@@ -330,8 +343,8 @@ async def running(
     async with asyncio.TaskGroup() as tasks:
         recorder = tasks.create_task(world.pipeline.recorder.run())
         try:
-            world.roster.sockets.prepare(trunks)
-            world.roster.apply(trunks)
+            await world.roster.prepare(trunks)
+            await world.roster.apply(trunks)
             await world.pipeline.recorder.flushed()
             yield world
         finally:

@@ -19,6 +19,7 @@ ENDPOINTS = {
     "post /api/v2/telephony/trunks/{trunk_id}/probe",
     "get /api/v2/telephony/trunks/{trunk_id}/history",
     "get /api/v2/telephony/trunks/{trunk_id}/explain",
+    "get /api/v2/telephony/trunks/{trunk_id}/numbers",
     "get /api/v2/events",
     "get /api/v2/events/live",
     "get /api/v2/events/streams",

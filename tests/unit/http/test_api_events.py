@@ -98,7 +98,7 @@ async def test_events_outlive_their_trunk() -> None:
     async with running() as world, world.client() as http:
         world.succeed("carrier-b")
         await world.pipeline.recorder.flushed()
-        world.roster.apply(TRUNKS[:1])
+        await world.roster.apply(TRUNKS[:1])
         for query in ("trunkId=carrier-b", "trunkId=carrier-b&order=desc"):
             events = (await http.get(f"{EVENTS}?{query}")).json()["entities"]
             assert [event["entityId"] for event in events] == ["carrier-b"]

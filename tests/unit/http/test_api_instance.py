@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from trunkpulse.adapters import metrics
+from trunkpulse.probing.histogram import Histogram
 from unit.http.api_world import NOW_MS, WALL, World, many, running
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -39,7 +42,7 @@ async def test_the_process_is_alive() -> None:
 async def test_readiness_follows_its_reasons() -> None:
     async with running() as world, world.client() as http:
         answer = await http.get("/readyz")
-        assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+        assert (answer.status_code, answer.json()) == (200, {"status": "ready", "remarks": []})
         world.problems += ["The database is not available.", "It is shutting down."]
         answer = await http.get("/readyz")
         assert answer.status_code == 503
@@ -57,6 +60,9 @@ async def test_the_instance_introduces_itself() -> None:
                     "version": "9.9.9",
                     "startedAt": NOW_MS,
                     "ready": True,
+                    "proberState": "CONNECTED",
+                    "isolatedSince": None,
+                    "isolatedBy": None,
                     "trunks": 4,
                     "targets": 5,
                 }
@@ -131,6 +137,49 @@ async def test_all_trunks_are_in_the_metrics_however_many() -> None:
     async with running(trunks=many(1201)) as world:
         samples = await scrape(world)
         assert sum(name == "trunkpulse_trunk_state" for name, _ in samples) == 1201
+
+
+PER_TRUNK = "trunkpulse_per_trunk_series"
+
+
+async def test_without_series_of_trunks_the_totals_are_still_there() -> None:
+    async with running() as world:
+        world.succeed("carrier-b")
+        world.per_trunk = False
+        samples = await scrape(world)
+        assert samples[PER_TRUNK, ()] == 0
+        assert samples["trunkpulse_trunks", (("state", "AVAILABLE"),)] == 1
+        assert samples["trunkpulse_trunks", (("state", "DOWN"),)] == 1
+        assert not [labels for _, labels in samples if dict(labels).get("trunk")]
+
+
+async def test_trunks_have_series_unless_there_are_too_many_or_it_is_ordered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running(trunks=many(5)) as world:
+        for limit, ordered, expected in (
+            (5, None, 1), (4, None, 0), (4, True, 1), (5, False, 0),
+        ):  # fmt: skip
+            monkeypatch.setattr(metrics, "PER_TRUNK_LIMIT", limit)
+            world.per_trunk = ordered
+            samples = await scrape(world)
+            assert samples[PER_TRUNK, ()] == expected
+            assert len(of_trunk(samples, "t-0")) == expected
+
+
+def test_a_histogram_is_written_as_prometheus_reads_it() -> None:
+    histogram = Histogram((0.01, 1.0))
+    for value in (0.005, 0.5, 0.5, 3.0):
+        histogram.observe(value)
+    family = metrics.histogram_family("probe_rtt_seconds", "How long.", histogram)
+    samples = {(each.name, each.labels.get("le")): each.value for each in family.samples}
+    assert samples == {
+        ("probe_rtt_seconds_bucket", "0.01"): 1,
+        ("probe_rtt_seconds_bucket", "1.0"): 3,
+        ("probe_rtt_seconds_bucket", "+Inf"): 4,
+        ("probe_rtt_seconds_count", None): 4,
+        ("probe_rtt_seconds_sum", None): 4.005,
+    }
 
 
 async def test_two_instances_in_one_process_do_not_mix() -> None:

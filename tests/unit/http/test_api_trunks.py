@@ -90,6 +90,14 @@ async def test_a_trunk_shows_its_settings_and_what_its_targets_said() -> None:
             "lastSuccessfulKeepalive": NOW_MS,
             "lastAttempt": NOW_MS,
             "lastHeard": None,
+            "numbers": {
+                "answers": 0,
+                "losses": 0,
+                "rttMs": None,
+                "smoothedRttMs": None,
+                "jitterMs": None,
+                "lossShare": None,
+            },
         }
         assert bad["state"] == "DOWN"
         assert (bad["failure"], bad["detail"]) == ("refused", "Connection refused")
@@ -199,7 +207,7 @@ async def test_pages_follow_each_other_while_trunks_come_and_go() -> None:
         assert shown == sorted(trunk.id for trunk in trunks)[:10]
         gone = shown[-1]  # the very one that the cursor stands for
         kept = [trunk for trunk in trunks if trunk.id not in (gone, "t-9")]
-        world.roster.apply(kept)
+        await world.roster.apply(kept)
         cursor = first["nextCursor"]
         while cursor:
             page = (await http.get(f"{TRUNKS}?limit=10&cursor={cursor}")).json()
@@ -212,7 +220,7 @@ async def test_a_trunk_that_replaces_another_is_listed_at_once() -> None:
     before, after = many(2), (many(3)[0], many(3)[2])
     async with running(trunks=before) as world, world.client() as http:
         await http.get(TRUNKS)
-        world.roster.apply(after)
+        await world.roster.apply(after)
         page = (await http.get(TRUNKS)).json()
         assert [trunk["id"] for trunk in page["entities"]] == ["t-0", "t-2"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from trunkpulse.model import FailureKind, KeepalivePolicy, ProbeIdentity, TransportProtocol
@@ -30,6 +31,10 @@ class Wire:
     withdrawn: list[bytes] = field(default_factory=list)
     answered: list[tuple[bytes, Address]] = field(default_factory=list)
     """What was told to be settled."""
+    unread: Callable[[], None] | None = None
+    """Hands over what has arrived and was not read, when it is asked for."""
+    dropped: int = 0
+    """What the kernel is to say that it threw away."""
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         self.withdrawn.append(data)
@@ -37,6 +42,14 @@ class Wire:
 
     def settled(self, data: bytes, destination: Address) -> None:
         self.answered.append((data, destination))
+
+    def drain(self) -> None:
+        unread, self.unread = self.unread, None
+        if unread is not None:
+            unread()
+
+    def dropped_datagrams(self) -> int:
+        return self.dropped
 
     def certificate(self, destination: Address) -> Certificate | None:
         return None

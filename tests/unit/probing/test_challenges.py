@@ -184,7 +184,7 @@ def test_a_refusal_of_what_was_proved_unasked_makes_the_next_attempt_begin_anew(
         probed.arrive(answer(probed.requests()[1], 200))
         for code in (403, 200):
             probed.prober.probe_at(target, probed.clock.monotonic())
-            await probed.clock.advance(0.02)
+            await probed.clock.advance(0.05)
             probed.arrive(answer(probed.requests()[-1], code))
         assert "Authorization" in probed.requests()[2].headers
         assert "Authorization" not in probed.requests()[3].headers

@@ -151,6 +151,13 @@ class StreamListener:
     def settled(self, data: bytes, destination: Address) -> None:
         """Nothing is kept of what was written."""
 
+    def drain(self) -> None:
+        """What arrives over connections is handed over by the loop; there is nothing to hurry."""
+
+    def dropped_datagrams(self) -> int:
+        """Connections lose nothing that they do not notice."""
+        return 0
+
     def certificate(self, destination: Address) -> Certificate | None:
         """Nobody is asked who they are after the handshake."""
         del destination

@@ -180,6 +180,13 @@ class StreamTransport:
         if flow is not None:
             flow.unanswered.pop(branch_of(data), None)
 
+    def drain(self) -> None:
+        """What arrives over connections is handed over by the loop; there is nothing to hurry."""
+
+    def dropped_datagrams(self) -> int:
+        """Connections lose nothing that they do not notice."""
+        return 0
+
     def certificate(self, destination: Address) -> Certificate | None:
         """What ``destination`` last showed, trusted or not; None without TLS or before."""
         flow = self._flows.get(destination)

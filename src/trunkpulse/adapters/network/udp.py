@@ -20,6 +20,11 @@ object turns that into plain readability. While a refusal waits it stays readabl
 Where there is no ``IP_RECVERR`` (macOS, BSD) everything else works and a refusal shows as a
 time-out of the attempt.
 
+Waking up costs more than reading an answer. So once answers come one on the heels of another, the
+socket *rests* after each reading, as network drivers do with their interrupts, and what arrives
+meanwhile is read in one go. Answers lose nothing by it: the kernel notes when each arrived
+(``SO_TIMESTAMPNS``), and that is the moment that the receiver is given.
+
 The receiver is never called from inside ``send``: a driver that sends while it walks its own
 state is not entered again. What ``send`` found out is told on the loop's next turn.
 """
@@ -36,6 +41,7 @@ import sys
 from collections import deque
 from typing import Final, Self
 
+from trunkpulse.adapters.network.drops import receive_drops
 from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.model import FailureKind, TransportProtocol
 from trunkpulse.ports import Address, Certificate, Clock, MessageReceiver, Obstacle
@@ -54,12 +60,22 @@ _BACKLOG_LIMIT: Final = 4_096
 _BACKLOG_RETRY_SECONDS: Final = 0.002
 """A full network queue (ENOBUFS) never becomes "writable", so a timer serves both cases."""
 
+_DRAIN: Final = 65_536
+"""Datagrams that are read at once by who cannot wait; a full buffer holds fewer."""
+
+_REST_SECONDS: Final = 0.01
+"""Readings that follow each other faster than this are put together."""
+
 _SEND_TRIES: Final = 16
 """An error of another datagram between any two of so many tries is no coincidence any more."""
 
 # Linux, <asm-generic/socket.h>, <linux/in.h>, <linux/in6.h>; the socket module lacks them.
 _SO_SNDBUFFORCE: Final = 32
 _SO_RCVBUFFORCE: Final = 33
+_SO_TIMESTAMPNS: Final = 35
+_STAMP: Final = struct.Struct("=qq")
+"""``struct timespec`` where a long has 64 bits."""
+_STAMP_BYTES: Final = socket.CMSG_SPACE(_STAMP.size)
 _IP_RECVERR: Final = 11
 _IPV6_RECVERR: Final = 25
 
@@ -131,6 +147,10 @@ class UdpTransport:
         self.overflowed_datagrams = 0
         """Datagrams that found the backlog full too; each was reported as failed."""
         self._has_error_queue = _ask_for_errors(sock)
+        self._stamps = _ask_for_stamps(sock)
+        self._read_at = 0.0
+        """When something was last read."""
+        self._resting: asyncio.TimerHandle | None = None
         self._watched: socket.socket | select.epoll = sock
         if sys.platform == "linux":
             self._watched = select.epoll()
@@ -192,8 +212,28 @@ class UdpTransport:
             theirs, ours = ("IPv6", "IPv4") if self._width == 2 else ("IPv4", "IPv6")
             detail = f"{destination[0]} is an {theirs} address, and this socket is {ours}"
             self._fail(data, destination, FailureKind.UNREACHABLE, detail)
-        elif self._backlog or not self._dispatch(data, destination):
-            self._wait_for_room(data, destination)
+            return
+        if not self._backlog:
+            try:
+                self._sendto(data, destination)
+            except OSError as error:
+                if self._settle(data, destination, error):
+                    return
+            except (TypeError, ValueError, OverflowError) as error:
+                self._refuse(data, destination, error)
+                return
+            else:
+                return
+        self._wait_for_room(data, destination)
+
+    def drain(self) -> None:
+        """Hand over at once what has arrived and was not read yet."""
+        if not self._closed:
+            self._read(_DRAIN)
+
+    def dropped_datagrams(self) -> int:
+        """How many the kernel has thrown away because the buffer was full; 0 if it does not say."""
+        return receive_drops(self._socket)
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         """Nothing is kept of a datagram that has left."""
@@ -214,8 +254,9 @@ class UdpTransport:
             return
         self._closed = True
         self._loop.remove_reader(self._watched)
-        if self._backlog_timer is not None:
-            self._backlog_timer.cancel()
+        for timer in (self._backlog_timer, self._resting):
+            if timer is not None:
+                timer.cancel()
         self._backlog.clear()
         self._watched.close()
         self._socket.close()
@@ -223,13 +264,35 @@ class UdpTransport:
     # --- receiving -------------------------------------------------------------------------
 
     def _readable(self) -> None:
-        recvfrom = self._socket.recvfrom
+        before = self._read_at
+        count = self._read(_BATCH)
+        if count and self._read_at - before < _REST_SECONDS:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Do not look at the socket for a while; refusals wake us all the same."""
+        if self._resting is None and isinstance(self._watched, select.epoll) and not self._closed:
+            self._watched.modify(self._socket.fileno(), 0)
+            self._resting = self._loop.call_later(_REST_SECONDS, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        if self._read(_BATCH) and not self._closed:
+            self._resting = self._loop.call_later(_REST_SECONDS, self._rested)
+        elif isinstance(self._watched, select.epoll) and not self._closed:
+            self._watched.modify(self._socket.fileno(), select.EPOLLIN)
+
+    def _read(self, most: int) -> int:
+        """Hand over up to so many datagrams; returns how many there were."""
+        recvmsg = self._socket.recvmsg
         message_received = self._receiver.message_received
-        monotonic = self._clock.monotonic
+        stamp_bytes = self._stamps
+        wall, now = self._clock.wall(), self._clock.monotonic()
+        count = 0
         try:
-            for count in range(_BATCH):
+            for _ in range(most):
                 try:
-                    data, source = recvfrom(MAX_DATAGRAM_BYTES)
+                    data, ancillary, _, source = recvmsg(MAX_DATAGRAM_BYTES, stamp_bytes)
                 except BlockingIOError:
                     if count == 0:
                         # Woken for nothing to read: only the error queue can be the cause.
@@ -239,13 +302,19 @@ class UdpTransport:
                     # A pending error, which the call has cleared; datagrams may still wait.
                     self._collect_errors()
                     continue
-                # Read per datagram: a moment taken once per batch would let an answer seem to
-                # arrive before a request that was sent from within the batch.
-                message_received(data, source, monotonic())
+                count += 1
+                arrived = now
+                if ancillary:
+                    seconds, nanoseconds = _STAMP.unpack(ancillary[0][2])
+                    arrived += min(0.0, seconds + nanoseconds * 1e-9 - wall)
+                message_received(data, source, arrived)
                 if self._closed:
                     break
         finally:
+            if count:
+                self._read_at = now
             self._tell()
+        return count
 
     def _collect_errors(self) -> int:
         """Move what the error queue holds to ``_failed``; how many ICMP errors there were."""
@@ -306,10 +375,13 @@ class UdpTransport:
         except OSError as error:
             return self._settle(data, destination, error)
         except (TypeError, ValueError, OverflowError) as error:
-            # What Python itself refuses, such as port 65536, the kernel never hears of.
-            detail = f"{destination[0]} port {destination[1]} is no address to send to ({error})"
-            self._fail(data, destination, FailureKind.UNREACHABLE, detail)
+            self._refuse(data, destination, error)
         return True
+
+    def _refuse(self, data: bytes, destination: Address, error: Exception) -> None:
+        """What Python itself refuses, such as port 65536, the kernel never hears of."""
+        detail = f"{destination[0]} port {destination[1]} is no address to send to ({error})"
+        self._fail(data, destination, FailureKind.UNREACHABLE, detail)
 
     def _settle(self, data: bytes, destination: Address, error: OSError) -> bool:
         """Send again or record the failure; False if the datagram has to wait for room."""
@@ -377,6 +449,14 @@ def _ask_for_errors(sock: socket.socket) -> bool:
     else:
         sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
     return True
+
+
+def _ask_for_stamps(sock: socket.socket) -> int:
+    """Have the kernel note when each datagram arrives; the bytes a note takes, 0 without one."""
+    if sys.platform != "linux" or struct.calcsize("l") * 2 != _STAMP.size:
+        return 0
+    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    return _STAMP_BYTES
 
 
 def _enlarge(sock: socket.socket, option: int, forced_option: int, size_bytes: int) -> None:

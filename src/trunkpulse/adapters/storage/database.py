@@ -7,16 +7,23 @@ from typing import Self
 
 from trunkpulse.adapters.storage.eventlog import DatabaseEventLog
 from trunkpulse.adapters.storage.health import DatabaseHealth
+from trunkpulse.adapters.storage.measures import DatabaseMeasures
 from trunkpulse.adapters.storage.migrate import migrate
 from trunkpulse.adapters.storage.outbox import DatabaseOutbox
 from trunkpulse.adapters.storage.place import locate, prepare
+from trunkpulse.adapters.storage.prober import DatabaseProberLog
 from trunkpulse.ports import Clock
 
 __all__ = ["DatabaseStore"]
 
 
-class DatabaseStore(DatabaseHealth, DatabaseEventLog, DatabaseOutbox):
-    """HealthStore, EventLog and Outbox in one database, so that they commit together."""
+class DatabaseStore(
+    DatabaseHealth, DatabaseProberLog, DatabaseEventLog, DatabaseOutbox, DatabaseMeasures
+):
+    """HealthStore, ProberLog, EventLog and Outbox in one database, so that they commit together.
+
+    Beside them the MeasureStore, which nothing waits for.
+    """
 
     @classmethod
     async def open(cls, url: str, *, instance_id: str, clock: Clock) -> Self:

@@ -10,13 +10,13 @@ returned commit survive a loss of power.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Insert, NullPool, Table, event
+from sqlalchemy import Column, ColumnElement, Connection, Insert, NullPool, Table, case, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -32,6 +32,7 @@ __all__ = [
     "Database",
     "batches",
     "in_turn",
+    "insert_or_add",
     "insert_or_ignore",
     "insert_or_update",
     "single_connection",
@@ -191,11 +192,34 @@ def insert_or_update(connection: AsyncConnection, table: Table) -> Insert:
     )
 
 
-def insert_or_ignore(connection: AsyncConnection, table: Table) -> Insert:
-    """Write a row unless there is one with the same primary key."""
+def insert_or_ignore(
+    connection: AsyncConnection, table: Table, key: Sequence[Column[Any]] = ()
+) -> Insert:
+    """Write a row unless there is one with the same ``key``; without one, the primary key."""
     return _dialect_insert(connection, table).on_conflict_do_nothing(
-        index_elements=list(table.primary_key.columns)
+        index_elements=list(key or table.primary_key.columns)
     )
+
+
+def insert_or_add(
+    connection: AsyncConnection, table: Table, *, summed: Collection[str], largest: Collection[str]
+) -> Insert:
+    """Write a row, or merge it into the one with the same primary key.
+
+    The columns ``summed`` add up, of those named ``largest`` the larger value stays, and all others
+    are replaced.
+    """
+    insert = _dialect_insert(connection, table)
+    merged: dict[str, ColumnElement[Any]] = {}
+    for column in table.columns:
+        new = insert.excluded[column.name]
+        if column.name in summed:
+            merged[column.name] = column + new
+        elif column.name in largest:
+            merged[column.name] = case((new > column, new), else_=column)
+        elif not column.primary_key:
+            merged[column.name] = new
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=merged)
 
 
 def batches(rows: Sequence[_Row], size: int = BATCH_ROWS) -> Iterator[Sequence[_Row]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
+from trunkpulse.adapters.storage.memory_measures import MemoryMeasures
 from trunkpulse.adapters.storage.rules import AT_ONCE, conflicts, forgotten
 from trunkpulse.events.envelope import encode
-from trunkpulse.model import EventStream, StateChange
+from trunkpulse.events.prober_envelope import encode_prober
+from trunkpulse.model import EventStream, ProberEvent, StateChange
 from trunkpulse.ports import (
     Delivery,
     DeliveryReport,
@@ -35,13 +37,14 @@ class _Waiting:
     claimed: bool = False
 
 
-class MemoryStore:
-    """HealthStore, EventLog and Outbox in plain dictionaries; gone with the process.
+class MemoryStore(MemoryMeasures):
+    """What a database keeps, in plain dictionaries; gone with the process.
 
     No call ever waits, so each is one atomic step of the event loop.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._health: dict[str, StoredHealth] = {}
         self._owed: set[tuple[str, str]] = set()
         self._events: list[RecordedEvent] = []
@@ -52,13 +55,19 @@ class MemoryStore:
         """By stream, those that nothing waits for; all of them are due some time."""
         self._waiting: dict[int, _Waiting] = {}
         """By delivery id, pending and parked ones."""
+        self._prober_sequences: dict[str, int] = {}
+        """By instance id."""
         self._last_position = 0
         self._last_delivery_id = 0
 
     # --- HealthStore ---
 
-    async def load(self) -> dict[str, StoredHealth]:
+    async def load(
+        self, progress: Callable[[int, int], None] | None = None
+    ) -> dict[str, StoredHealth]:
         """Every trunk's last recorded state, forgotten ones included."""
+        if progress is not None:
+            progress(len(self._health), len(self._health))
         return dict(self._health)
 
     async def load_owed(self) -> set[tuple[str, str]]:
@@ -89,6 +98,27 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing to release; what was stored stays, as a database's file would."""
+
+    # --- ProberLog ---
+
+    async def prober_sequence(self, instance_id: str) -> int:
+        """Of the last event of this instance's prober; 0 before the first."""
+        return self._prober_sequences.get(instance_id, 0)
+
+    async def record_prober(self, event: ProberEvent, tell: Sequence[str]) -> bool:
+        """Write the event, its number and its deliveries; False if it does not come next."""
+        if event.sequence != self._prober_sequences.get(event.instance_id, 0) + 1:
+            return False
+        self._prober_sequences[event.instance_id] = event.sequence
+        recorded = RecordedEvent(
+            position=self._last_position + 1,
+            event_id=event.event_id,
+            trunk_id=event.entity,
+            at_ms=event.at_ms,
+            body=encode_prober(event),
+        )
+        self._append(recorded, tell)
+        return True
 
     # --- EventLog ---
 
@@ -179,14 +209,17 @@ class MemoryStore:
         return [*heads, *self._parked.get(stream_id, {}).values()]
 
     def _record(self, change: StateChange, tell: Sequence[str]) -> None:
-        self._last_position += 1
         event = RecordedEvent(
-            position=self._last_position,
+            position=self._last_position + 1,
             event_id=change.event_id,
             trunk_id=change.trunk_id,
             at_ms=change.at_ms,
             body=encode(change),
         )
+        self._append(event, tell)
+
+    def _append(self, event: RecordedEvent, tell: Sequence[str]) -> None:
+        self._last_position = event.position
         self._events.append(event)
         self._events_of[event.trunk_id].append(event)
         for stream_id in tell:

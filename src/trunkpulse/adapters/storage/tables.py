@@ -27,6 +27,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 __all__ = [
@@ -34,8 +35,10 @@ __all__ = [
     "counters",
     "deliveries",
     "events",
+    "measured_targets",
     "metadata",
     "owed_recoveries",
+    "target_minutes",
     "trunk_health",
 ]
 
@@ -120,4 +123,31 @@ Index(
     deliveries.c.id,
     sqlite_where=deliveries.c.result.is_(None),
     postgresql_where=deliveries.c.result.is_(None),
+)
+
+measured_targets = Table(
+    "measured_targets",
+    metadata,
+    Column("id", _row_id, primary_key=True),
+    Column("trunk_id", Text, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("place", Text, nullable=False),  # empty while its name led nowhere
+    UniqueConstraint("trunk_id", "uri", "place", name="uq_measured_targets"),
+)
+
+# The one table that grows every minute. Its rows lie in the order of their key, one target's after
+# each other, and hold small numbers only, so that a month of a target is about 2 MB.
+target_minutes = Table(
+    "target_minutes",
+    metadata,
+    Column("target_id", BigInteger, primary_key=True),
+    Column("minute", BigInteger, primary_key=True),  # since the epoch
+    Column("answers", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("rtt_sum_us", BigInteger, nullable=False),
+    Column("rtt_max_us", BigInteger, nullable=False),
+    Column("smoothed_rtt_us", BigInteger),
+    Column("jitter_us", BigInteger),
+    Column("state", Text, nullable=False),
+    sqlite_with_rowid=False,
 )

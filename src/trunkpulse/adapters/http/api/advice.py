@@ -1,13 +1,17 @@
-"""``/api/v2/advice``: what to reconsider, from the configuration and from what probes have seen."""
+"""``/api/v2/advice``: what to reconsider, from the configuration and from what probes have seen.
+
+What probes have seen is looked for among all trunks, which takes a second for a million. It is
+kept for so much longer than it took that whoever asks again and again costs little.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Request
 
 from trunkpulse.adapters.http.api.context import ApiContext, Context
 from trunkpulse.adapters.http.api.models import Entities, Out
@@ -18,11 +22,13 @@ from trunkpulse.probing.publicity import Sighting
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.recorder import TrunkRecord
 
-__all__ = ["router"]
+__all__ = ["Findings", "router"]
 
 router = APIRouter(prefix="/api/v2/advice", tags=["instance"])
 
-RECORDS_PER_TURN = 500
+RECORDS_PER_STEP = 256
+KEPT_TIMES = 20.0
+"""What was found is told for so many times longer than it took to find it."""
 
 
 class AdviceOut(Out):
@@ -34,16 +40,45 @@ class AdviceOut(Out):
     message: str
 
 
+class Findings:
+    """What the probes have seen of all trunks, looked for by one request at a time."""
+
+    def __init__(self) -> None:
+        self._found: Sequence[Advice] = ()
+        self._until = 0.0
+        self._looking = asyncio.Lock()
+
+    async def told(self, context: ApiContext) -> Sequence[Advice]:
+        """What was found just now, or a moment ago."""
+        async with self._looking:
+            begun = context.clock.monotonic()
+            if begun >= self._until:
+                self._found = await _of_targets(context)
+                ended = context.clock.monotonic()
+                self._until = ended + KEPT_TIMES * (ended - begun)
+            return self._found
+
+
+async def _findings(request: Request) -> Findings:
+    findings = request.app.state.findings
+    assert isinstance(findings, Findings)
+    return findings
+
+
 @router.get("")
 async def list_advice(
-    context: Context, *, limit: Limit = 100, cursor: Cursor = None
+    context: Context,
+    findings: Annotated[Findings, Depends(_findings)],
+    *,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Entities[AdviceOut]:
     """What the probes have seen first, then what the configuration shows."""
     start = 0 if cursor is None else position_of(cursor, field="query.cursor")
     found = [
         *_of_refusals(context),
         *_of_names(context),
-        *await _of_targets(context),
+        *await findings.told(context),
         *await context.advice(),
     ]
     page = found[start : start + limit]
@@ -88,14 +123,14 @@ async def _of_targets(context: ApiContext) -> list[Advice]:
     found: list[Advice] = []
     now_ms = context.now_ms()
     records = iter(list(context.roster.records().values()))
-    while batch := list(islice(records, RECORDS_PER_TURN)):
+    while batch := list(islice(records, RECORDS_PER_STEP)):
         for record in batch:
             found += [_of_expiry(record, each) for each in expiring(record.targets, now_ms)]
             for target in record.targets:
                 sightings = context.roster.public.sightings(target)
                 if len(sightings) > 1:
                     found.append(_of_moving(record, target, sightings[-1]))
-        await asyncio.sleep(0)  # probes must leave on time
+        await context.turns.give_way()  # probes must leave on time
     return found
 
 

@@ -8,13 +8,15 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
-from trunkpulse.adapters.http.api import advice, events, health, pages, routing, trunks
+from trunkpulse.adapters.http.api import advice, events, health, numbers, pages, routing, trunks
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.guard import Guard
 from trunkpulse.adapters.http.api.models import ProblemOut
-from trunkpulse.adapters.http.api.paging import TrunkIndex
+from trunkpulse.adapters.http.api.paging import Catalogue
 from trunkpulse.adapters.http.api.problems import register_problems
 from trunkpulse.adapters.http.api.queries import known_parameters_only
+from trunkpulse.adapters.http.api.trunk_index import TrunkIndex
+from trunkpulse.adapters.turns import InTurn
 
 __all__ = ["create_api"]
 
@@ -60,13 +62,17 @@ def create_api(context: ApiContext) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.context = context
-    app.state.trunk_index = TrunkIndex(context.roster.records)
+    app.state.trunk_index = TrunkIndex(context.roster.records, context.board, context.region)
+    app.state.routes = Catalogue(context.routes)
+    app.state.streams = Catalogue(context.streams)
+    app.state.findings = advice.Findings()
     register_problems(app)
-    for resource in (trunks, events, routing, advice):
+    for resource in (trunks, numbers, events, routing, advice):
         app.include_router(resource.router, dependencies=[Depends(known_parameters_only)])
     for resource in (health, pages):  # balancers and scrapers add parameters of their own
         app.include_router(resource.router)
     app.add_middleware(Guard, listen_host=context.listen_host)
+    app.add_middleware(InTurn, turns=context.turns)  # the last one is the first to be met
     return app
 
 

@@ -10,19 +10,21 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from trunkpulse.adapters.http.api.feed import EventFeed
-from trunkpulse.adapters.http.api.paging import TrunkIndex
+from trunkpulse.adapters.http.api.paging import Catalogue
+from trunkpulse.adapters.http.api.trunk_index import TrunkIndex
 from trunkpulse.adapters.metrics import Metrics
+from trunkpulse.adapters.turns import Turns
 from trunkpulse.board import Board
 from trunkpulse.config.advice import Advice
 from trunkpulse.events.delivery import DeliveryProgress
 from trunkpulse.model import EventStream, Route
 from trunkpulse.pipeline import Pipeline
-from trunkpulse.ports import Clock, EventLog
+from trunkpulse.ports import Clock, EventLog, MeasureStore
 from trunkpulse.probing.heard import LastHeard
 from trunkpulse.roster import Roster
 from trunkpulse.routing.selection import RouteTable
 
-__all__ = ["ApiContext", "Context", "Index"]
+__all__ = ["ApiContext", "Context", "Index", "Routes", "Streams"]
 
 
 async def _no_advice() -> Sequence[Advice]:
@@ -37,6 +39,7 @@ class ApiContext:
     roster: Roster
     board: Board
     events: EventLog
+    measures: MeasureStore
     feed: EventFeed
     metrics: Metrics
     clock: Clock
@@ -61,6 +64,8 @@ class ApiContext:
     """Why the newest configuration was not taken; empty: it is in force."""
     last_heard: LastHeard = field(default_factory=LastHeard)
     """When which address last sent us an OPTIONS."""
+    turns: Turns = field(default_factory=Turns)
+    """Who of the requests may work now."""
     record_seconds: float = 5.0
     """How long a request waits for what it did to be in the database."""
 
@@ -81,5 +86,19 @@ async def _index(request: Request) -> TrunkIndex:
     return index
 
 
+async def _routes(request: Request) -> Catalogue[Route]:
+    routes = request.app.state.routes
+    assert isinstance(routes, Catalogue)
+    return routes
+
+
+async def _streams(request: Request) -> Catalogue[EventStream]:
+    streams = request.app.state.streams
+    assert isinstance(streams, Catalogue)
+    return streams
+
+
 Context = Annotated[ApiContext, Depends(_context)]
 Index = Annotated[TrunkIndex, Depends(_index)]
+Routes = Annotated[Catalogue[Route], Depends(_routes)]
+Streams = Annotated[Catalogue[EventStream], Depends(_streams)]

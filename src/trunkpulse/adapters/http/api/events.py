@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import StrEnum
 from http import HTTPStatus
@@ -12,14 +11,14 @@ from urllib.parse import urlsplit, urlunsplit
 from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import Response
 
-from trunkpulse.adapters.http.api.context import ApiContext, Context
+from trunkpulse.adapters.http.api.context import ApiContext, Context, Streams
 from trunkpulse.adapters.http.api.feed import LiveEvents
 from trunkpulse.adapters.http.api.models import Entities, EventOut, Out
-from trunkpulse.adapters.http.api.paging import Cursor, Limit, page_by_id, position_of
+from trunkpulse.adapters.http.api.paging import Cursor, Limit, page_response, position_of
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.events.delivery import DeliveryProgress
-from trunkpulse.events.envelope import EVENT_TYPE
-from trunkpulse.model import EventStream
+from trunkpulse.events.prober_envelope import event_type_of
+from trunkpulse.model import EventStream, EventType
 from trunkpulse.ports import RecordedEvent
 
 __all__ = ["newest_first", "router"]
@@ -27,10 +26,7 @@ __all__ = ["newest_first", "router"]
 router = APIRouter(prefix="/api/v2/events", tags=["events"])
 
 
-class EventType(StrEnum):
-    """The events there are."""
-
-    STATE_CHANGE = EVENT_TYPE
+_OF_THE_PROBER = frozenset({EventType.PROBER_ISOLATED, EventType.PROBER_RESTORED})
 
 
 class Order(StrEnum):
@@ -88,22 +84,28 @@ async def list_events(
     limit: Limit = 100,
     trunk_id: OfTrunk = None,
     order: Annotated[Order, Query(description="Oldest first, or newest first.")] = Order.ASCENDING,
-    _event_type: Annotated[EventType | None, Query(alias="eventType")] = None,
+    event_type: Annotated[EventType | None, Query(alias="eventType")] = None,
 ) -> Response:
     """The events as they were delivered, oldest first, or newest first with order=desc.
 
     Oldest first, the member nextCursor is never null: ask with it again later for what has
     happened since. Newest first, null says that this was the last page. A cursor is a place in
-    the log and may be used in either direction.
+    the log and may be used in either direction. With eventType a page may be shorter than its
+    limit.
     """
     place = None if after is None else position_of(after, field="query.after")
     if trunk_id is not None:
         await _check_known(context, trunk_id)
+    if event_type in _OF_THE_PROBER and trunk_id is None:
+        trunk_id = f"prober:{context.instance_id}"
     if order is Order.DESCENDING:
-        return await newest_first(context, before=place, limit=limit, trunk_id=trunk_id)
+        return await newest_first(
+            context, before=place, limit=limit, trunk_id=trunk_id, event_type=event_type
+        )
     position = place or 0
     events = await context.events.read(after=position, limit=limit, trunk_id=trunk_id)
-    return _page(events, str(events[-1].position if events else position))
+    cursor = str(events[-1].position if events else position)
+    return _page(_of_type(events, event_type), cursor)
 
 
 @router.get(
@@ -130,16 +132,15 @@ async def live_events(
         position = await context.events.last_position()
     if trunk_id is not None:
         await _check_known(context, trunk_id)
-    return LiveEvents(context.feed, position=position, trunk_id=trunk_id)
+    return LiveEvents(context.feed, position=position, trunk_id=trunk_id, turns=context.turns)
 
 
 @router.get("/streams")
 async def list_streams(
-    context: Context, *, limit: Limit = 100, cursor: Cursor = None
+    context: Context, streams: Streams, *, limit: Limit = 100, cursor: Cursor = None
 ) -> Entities[StreamOut]:
     """The event streams, by id."""
-    streams = {stream.id: stream for stream in context.streams()}
-    page, next_cursor = page_by_id(streams, cursor, limit)
+    page, next_cursor = streams.page(cursor, limit)
     progress = context.deliveries()
     entities = [_stream_out(stream, progress.get(stream.id)) for stream in page]
     return Entities(entities=entities, next_cursor=next_cursor)
@@ -147,22 +148,41 @@ async def list_streams(
 
 @router.get("/streams/{stream_id}")
 async def get_stream(
-    context: Context, stream_id: Annotated[str, Path(description="A stream's id.")]
+    context: Context,
+    streams: Streams,
+    stream_id: Annotated[str, Path(description="A stream's id.")],
 ) -> StreamOut:
     """One event stream with its delivery counters."""
-    for stream in context.streams():
-        if stream.id == stream_id:
-            return _stream_out(stream, context.deliveries().get(stream_id))
-    raise Problem(HTTPStatus.NOT_FOUND, f"There is no event stream with the id {stream_id[:256]}.")
+    stream = streams.get(stream_id)
+    if stream is None:
+        raise Problem(
+            HTTPStatus.NOT_FOUND, f"There is no event stream with the id {stream_id[:256]}."
+        )
+    return _stream_out(stream, context.deliveries().get(stream_id))
 
 
 async def newest_first(
-    context: ApiContext, *, before: int | None, limit: int, trunk_id: str | None
+    context: ApiContext,
+    *,
+    before: int | None,
+    limit: int,
+    trunk_id: str | None,
+    event_type: EventType | None = None,
 ) -> Response:
     """A page of the log that begins just before a position, or at its end with None."""
     events = await context.events.latest(before=before, limit=limit + 1, trunk_id=trunk_id)
     page = events[:limit]
-    return _page(page, str(page[-1].position) if len(events) > limit else None)
+    cursor = str(page[-1].position) if len(events) > limit else None
+    return _page(_of_type(page, event_type), cursor)
+
+
+def _of_type(
+    events: Sequence[RecordedEvent], event_type: EventType | None
+) -> Sequence[RecordedEvent]:
+    """Those of a page that are wanted; a page may be shorter for it, its cursor is not."""
+    if event_type is None:
+        return events
+    return [event for event in events if event_type_of(event.body) == event_type]
 
 
 async def _check_known(context: ApiContext, trunk_id: str) -> None:
@@ -178,9 +198,7 @@ async def _check_known(context: ApiContext, trunk_id: str) -> None:
 
 def _page(events: Sequence[RecordedEvent], next_cursor: str | None) -> Response:
     """A page of events, byte for byte as they were recorded."""
-    bodies = ",".join(event.body for event in events)
-    text = f'{{"entities":[{bodies}],"nextCursor":{json.dumps(next_cursor)}}}'
-    return Response(text.encode(), media_type="application/json")
+    return page_response((event.body for event in events), next_cursor)
 
 
 def _stream_out(stream: EventStream, progress: DeliveryProgress | None) -> StreamOut:

@@ -18,7 +18,8 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from trunkpulse.adapters.http.api.problems import Problem, ProblemResponse
-from trunkpulse.events.envelope import EVENT_TYPE
+from trunkpulse.adapters.turns import Turns
+from trunkpulse.events.prober_envelope import event_type_of
 from trunkpulse.ports import EventLog, RecordedEvent, StoreUnavailable
 
 __all__ = ["EventFeed", "FeedLimits", "LiveEvents"]
@@ -72,12 +73,15 @@ class LiveEvents(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: EventFeed, *, position: int, trunk_id: str | None) -> None:
+    def __init__(
+        self, feed: EventFeed, *, position: int, trunk_id: str | None, turns: Turns
+    ) -> None:
         super().__init__(status_code=HTTPStatus.OK.value)
         del self.headers["content-length"]
         self._feed = feed
         self._position = position
         self._trunk_id = trunk_id
+        self._turns = turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the client goes, the feed closes, or the client is too slow."""
@@ -122,6 +126,7 @@ class LiveEvents(Response):
         feed = self._feed
         while not feed.closed:
             turn = feed.turn
+            await self._turns.take()  # a commit wakes all clients at once
             try:
                 page = await feed.events.read(
                     after=self._position, limit=PAGE, trunk_id=self._trunk_id
@@ -161,4 +166,5 @@ async def _within(turn: asyncio.Event, seconds: float) -> bool:
 
 def _frame(event: RecordedEvent) -> bytes:
     # The body is compact JSON: it holds no line break.
-    return f"id: {event.position}\nevent: {EVENT_TYPE}\ndata: {event.body}\n\n".encode()
+    kind = event_type_of(event.body)
+    return f"id: {event.position}\nevent: {kind}\ndata: {event.body}\n\n".encode()

@@ -12,6 +12,7 @@ from trunkpulse.adapters.http.api.context import Context
 from trunkpulse.adapters.http.api.models import Entities, Out
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.adapters.metrics import CONTENT_TYPE
+from trunkpulse.model import IsolationRule, ProberState
 
 __all__ = ["router"]
 
@@ -24,6 +25,14 @@ class StatusOut(Out):
     status: str
 
 
+class ReadyOut(StatusOut):
+    """This instance may be given traffic."""
+
+    remarks: list[str] = Field(
+        description="What is wrong all the same, one sentence each: drops, caps that delay probes."
+    )
+
+
 class InstanceOut(Out):
     """A process of trunkpulse."""
 
@@ -32,6 +41,11 @@ class InstanceOut(Out):
     version: str
     started_at: int = Field(description="Milliseconds since the epoch.")
     ready: bool
+    prober_state: ProberState = Field(
+        description="ISOLATED while the prober suspects itself and holds the states of trunks."
+    )
+    isolated_since: int | None = Field(description="Milliseconds since the epoch.")
+    isolated_by: IsolationRule | None = Field(description="What the suspicion rests on.")
     trunks: int
     targets: int
 
@@ -43,7 +57,7 @@ async def healthz() -> StatusOut:
 
 
 @router.get("/readyz")
-async def readyz(context: Context) -> StatusOut:
+async def readyz(context: Context) -> ReadyOut:
     """This instance may be given traffic; 503 says why not."""
     problems = list(context.readiness_problems())
     if problems:
@@ -52,7 +66,7 @@ async def readyz(context: Context) -> StatusOut:
             f"This instance is not ready: {' '.join(problems)}",
             members={"problems": problems},
         )
-    return StatusOut(status="ready")
+    return ReadyOut(status="ready", remarks=context.roster.watchdog.remarks())
 
 
 @router.get(
@@ -62,18 +76,23 @@ async def readyz(context: Context) -> StatusOut:
 )
 async def metrics(context: Context) -> Response:
     """Everything that is counted, for Prometheus."""
-    return Response(await context.metrics.render(), headers={"content-type": CONTENT_TYPE})
+    text = await context.metrics.render(context.turns)
+    return Response(text, headers={"content-type": CONTENT_TYPE})
 
 
 @router.get("/api/v2/instances")
 async def list_instances(context: Context) -> Entities[InstanceOut]:
     """The instances that share this configuration: this one."""
+    evidence = context.pipeline.doubts.evidence
     instance = InstanceOut(
         instance_id=context.instance_id,
         region=context.region,
         version=context.version,
         started_at=context.started_ms,
         ready=not context.readiness_problems(),
+        prober_state=ProberState.ISOLATED if evidence else ProberState.CONNECTED,
+        isolated_since=None if evidence is None else evidence.since_ms,
+        isolated_by=None if evidence is None else evidence.rule,
         trunks=len(context.roster.records()),
         targets=len(context.roster.prober),
     )

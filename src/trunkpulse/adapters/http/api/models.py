@@ -10,6 +10,8 @@ from pydantic.alias_generators import to_camel
 from trunkpulse.model import (
     Direction,
     FailureKind,
+    ProberReason,
+    ProberState,
     Reason,
     TargetState,
     TransportProtocol,
@@ -25,6 +27,8 @@ __all__ = [
     "ExplainTargetOut",
     "FieldErrorOut",
     "KeepaliveOut",
+    "MinuteOut",
+    "NumbersOut",
     "ObserverOut",
     "Out",
     "ProbeOut",
@@ -74,7 +78,7 @@ class ProblemOut(Out):
 
 
 class EventOut(BaseModel):
-    """A state change exactly as it is delivered to event streams."""
+    """An event exactly as it is delivered: of a trunk, or of the prober of an instance."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
@@ -82,9 +86,9 @@ class EventOut(BaseModel):
     timestamp: int = Moment
     entity_id: str
     entity_name: str
-    state: TrunkState
-    previous_state: TrunkState
-    reason_code: Reason
+    state: TrunkState | ProberState
+    previous_state: TrunkState | ProberState
+    reason_code: Reason | ProberReason
     metadata: dict[str, Any]
 
 
@@ -119,6 +123,39 @@ class CertificateOut(Out):
     not_after: int = Moment
     protocol: str = Field(description='The version of TLS, as "TLSv1.3".')
     cipher: str
+
+
+class NumbersOut(Out):
+    """What the attempts at a target came to, since this process began to probe it."""
+
+    answers: int = Field(description="Attempts with a final answer, healthy or not.")
+    losses: int = Field(description="Attempts without one.")
+    rtt_ms: float | None = Field(description="Of the last answer; null before the first.")
+    smoothed_rtt_ms: float | None = Field(description="Of the last answers (RFC 6298).")
+    jitter_ms: float | None = Field(
+        description="How round trips differ from one to the next (RFC 3550); null before the "
+        "second answer."
+    )
+    loss_share: float | None = Field(
+        description="0 to 1: of the last 16 attempts or so; null before the first."
+    )
+
+
+class MinuteOut(Out):
+    """What the attempts at one target came to in one step of time."""
+
+    at: int = Field(description="When the step begins, in milliseconds since the epoch.")
+    uri: str
+    address: str | None = Field(
+        description="Where probes went, as udp:192.0.2.1:5060; null while unresolved."
+    )
+    answers: int = Field(description="Attempts with a final answer, healthy or not.")
+    losses: int = Field(description="Attempts without one.")
+    rtt_mean_ms: float | None
+    rtt_max_ms: float | None
+    smoothed_rtt_ms: float | None = Field(description="As it was at the end.")
+    jitter_ms: float | None = Field(description="As it was at the end.")
+    state: TargetState = Field(description="As it was at the end.")
 
 
 class TargetOut(Out):
@@ -157,6 +194,7 @@ class TargetOut(Out):
         description="When its address last sent us an OPTIONS that we answered, in milliseconds "
         "since the epoch; null if it is not known to have."
     )
+    numbers: NumbersOut
 
 
 class TlsOut(Out):
@@ -236,6 +274,7 @@ class ExplainTargetOut(Out):
     transport: TransportProtocol | None = Field(description="Null while unresolved.")
     state: TargetState
     last_heard: int | None = Field(description="When its address last sent us an OPTIONS.")
+    numbers: NumbersOut
     attempts: list[AttemptOut] = Field(
         description="Runs of like attempts, oldest first, 16 at most."
     )

@@ -6,20 +6,36 @@ skipped or shown twice when entries come and go in between. Clients treat it as 
 
 from __future__ import annotations
 
-import asyncio
 import base64
+import json
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Generic, Protocol, TypeVar
 
 from fastapi import Query
+from starlette.responses import Response
 
 from trunkpulse.adapters.http.api.problems import invalid
-from trunkpulse.recorder import TrunkRecord
 
-__all__ = ["Cursor", "Limit", "TrunkIndex", "cursor_of", "id_of", "page_by_id", "position_of"]
+__all__ = [
+    "Catalogue",
+    "Cursor",
+    "Limit",
+    "cursor_of",
+    "id_of",
+    "page_response",
+    "position_of",
+]
 
-T = TypeVar("T")
+
+class Entry(Protocol):
+    """Anything that has an id."""
+
+    @property
+    def id(self) -> str: ...
+
+
+EntryT = TypeVar("EntryT", bound=Entry)
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Entries per page.")]
 Cursor = Annotated[
@@ -29,8 +45,6 @@ Cursor = Annotated[
 
 LARGEST_POSITION = 2**63 - 1
 """What a database takes for a number."""
-RECORDS_PER_TURN = 2000
-"""Looked at before the event loop may do anything else: probes must leave on time."""
 
 
 def cursor_of(entry_id: str) -> str:
@@ -56,50 +70,42 @@ def position_of(cursor: str, *, field: str) -> int:
     raise invalid(field, f"{field} is not a cursor of the event log; start without one.")
 
 
-def page_by_id(
-    entries: Mapping[str, T], cursor: str | None, limit: int
-) -> tuple[list[T], str | None]:
-    """A page of a short list, by id, and the cursor of the next page."""
-    ids = sorted(entries)
-    start = 0 if cursor is None else bisect_right(ids, id_of(cursor))
-    page = ids[start : start + limit]
-    more = start + limit < len(ids)
-    return [entries[each] for each in page], cursor_of(page[-1]) if more else None
+def page_response(bodies: Iterable[str | bytes], next_cursor: str | None) -> Response:
+    """A page of entries that are JSON already; bytes are UTF-8."""
+    entities = b",".join(each.encode() if isinstance(each, str) else each for each in bodies)
+    cursor = json.dumps(next_cursor).encode()
+    return Response(
+        b'{"entities":[' + entities + b'],"nextCursor":' + cursor + b"}",
+        media_type="application/json",
+    )
 
 
-class TrunkIndex:
-    """The ids of all trunks in order, sorted again only when trunks came or went."""
+class Catalogue(Generic[EntryT]):
+    """Routes or streams by id: put in order once for each configuration, not for each request."""
 
-    def __init__(self, records: Callable[[], Mapping[str, TrunkRecord]]) -> None:
-        self._records = records
-        self._known: list[str] = []
-        self._sorted: Sequence[str] = ()
+    def __init__(self, entries: Callable[[], Sequence[EntryT]]) -> None:
+        """``entries`` gives the same object for as long as nothing has changed."""
+        self._entries = entries
+        self._known: Sequence[EntryT] | None = None
+        self._by_id: dict[str, EntryT] = {}
+        self._ids: list[str] = []
 
-    def ids(self) -> Sequence[str]:
-        """All ids in order; not changed later."""
-        # Comparing the keys costs a millisecond for 100,000 trunks: the strings are the same.
-        current = list(self._records())
-        if current != self._known:
-            self._known = current
-            self._sorted = tuple(sorted(current))
-        return self._sorted
+    def get(self, entry_id: str) -> EntryT | None:
+        """The entry of this id; None if there is none."""
+        self._follow()
+        return self._by_id.get(entry_id)
 
-    async def page(
-        self, cursor: str | None, limit: int, wanted: Callable[[TrunkRecord], bool] | None
-    ) -> tuple[list[TrunkRecord], str | None]:
-        """At most ``limit`` trunks by id that are ``wanted``, and the cursor of the next page."""
-        ids = self.ids()
-        place = 0 if cursor is None else bisect_right(ids, id_of(cursor))
-        found: list[TrunkRecord] = []
-        while place < len(ids):
-            records = self._records()
-            for trunk_id in ids[place : place + RECORDS_PER_TURN]:
-                record = records.get(trunk_id)
-                if record is None or (wanted is not None and not wanted(record)):
-                    continue
-                if len(found) == limit:
-                    return found, cursor_of(found[-1].trunk.id)
-                found.append(record)
-            place += RECORDS_PER_TURN
-            await asyncio.sleep(0)
-        return found, None
+    def page(self, cursor: str | None, limit: int) -> tuple[list[EntryT], str | None]:
+        """A page by id, and the cursor of the next one."""
+        self._follow()
+        start = 0 if cursor is None else bisect_right(self._ids, id_of(cursor))
+        page = self._ids[start : start + limit]
+        more = start + limit < len(self._ids)
+        return [self._by_id[each] for each in page], cursor_of(page[-1]) if more else None
+
+    def _follow(self) -> None:
+        entries = self._entries()
+        if entries is not self._known:
+            self._known = entries
+            self._by_id = {entry.id: entry for entry in entries}
+            self._ids = sorted(self._by_id)

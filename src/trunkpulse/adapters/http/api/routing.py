@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from trunkpulse.adapters.http.api.context import ApiContext, Context
+from trunkpulse.adapters.http.api.context import ApiContext, Context, Routes
 from trunkpulse.adapters.http.api.models import Entities, Out
-from trunkpulse.adapters.http.api.paging import Cursor, Limit, page_by_id
+from trunkpulse.adapters.http.api.paging import Cursor, Limit
 from trunkpulse.adapters.http.api.problems import Problem, invalid
 from trunkpulse.model import (
     Direction,
@@ -128,22 +128,22 @@ async def decide(context: Context, call: CallIn) -> DecisionOut:
 
 @router.get("/routes")
 async def list_routes(
-    context: Context, *, limit: Limit = 100, cursor: Cursor = None
+    routes: Routes, *, limit: Limit = 100, cursor: Cursor = None
 ) -> Entities[RouteOut]:
     """The routes, by id."""
-    page, next_cursor = page_by_id({route.id: route for route in context.routes()}, cursor, limit)
+    page, next_cursor = routes.page(cursor, limit)
     return Entities(entities=[_route_out(route) for route in page], next_cursor=next_cursor)
 
 
 @router.get("/routes/{route_id}")
 async def get_route(
-    context: Context, route_id: Annotated[str, Path(description="A route's id.")]
+    routes: Routes, route_id: Annotated[str, Path(description="A route's id.")]
 ) -> RouteOut:
     """One route."""
-    for route in context.routes():
-        if route.id == route_id:
-            return _route_out(route)
-    raise Problem(HTTPStatus.NOT_FOUND, f"There is no route with the id {route_id[:256]}.")
+    route = routes.get(route_id)
+    if route is None:
+        raise Problem(HTTPStatus.NOT_FOUND, f"There is no route with the id {route_id[:256]}.")
+    return _route_out(route)
 
 
 def _decision_out(context: ApiContext, decision: Decision) -> DecisionOut:

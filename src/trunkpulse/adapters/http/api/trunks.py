@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated
 
@@ -19,14 +18,22 @@ from trunkpulse.adapters.http.api.models import (
     ProbeOut,
     TrunkOut,
 )
-from trunkpulse.adapters.http.api.paging import Cursor, Limit, position_of
+from trunkpulse.adapters.http.api.paging import (
+    Cursor,
+    Limit,
+    cursor_of,
+    id_of,
+    page_response,
+    position_of,
+)
 from trunkpulse.adapters.http.api.problems import Problem
+from trunkpulse.adapters.http.api.shelf import Wanted
 from trunkpulse.adapters.http.api.views import explain_out, is_enabled, trunk_out
 from trunkpulse.model import Direction, TrunkState
 from trunkpulse.recorder import TrunkRecord
 from trunkpulse.roster import UnknownTrunk
 
-__all__ = ["router"]
+__all__ = ["record_of", "router"]
 
 router = APIRouter(prefix="/api/v2/telephony/trunks", tags=["trunks"])
 
@@ -34,7 +41,7 @@ TrunkId = Annotated[str, Path(description="A trunk's id.")]
 Label = Annotated[str | None, Query(max_length=256, description="Exactly this label.")]
 
 
-@router.get("")
+@router.get("", response_model=Entities[TrunkOut])
 async def list_trunks(
     context: Context,
     index: Index,
@@ -50,47 +57,41 @@ async def list_trunks(
     ] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Entities[TrunkOut]:
+) -> Response:
     """The trunks, by id."""
-    tests: list[Callable[[TrunkRecord], bool]] = []
-    if state is not None:
-        tests.append(lambda record: record.state is state)
-    if carrier is not None:
-        tests.append(lambda record: record.trunk.carrier == carrier)
-    if region is not None:
-        tests.append(lambda record: (record.trunk.region or context.region) == region)
-    if direction is not None:
-        tests.append(lambda record: record.trunk.direction is direction)
-    if q:
-        part = q.casefold()
-        tests.append(
-            lambda record: (
-                part in record.trunk.id.casefold() or part in record.trunk.name.casefold()
-            )
-        )
-    wanted = (lambda record: all(test(record) for test in tests)) if tests else None
-    page, next_cursor = await index.page(cursor, limit, wanted)
-    entities = [trunk_out(context, record) for record in page]
-    return Entities(entities=entities, next_cursor=next_cursor)
+    wanted = Wanted(
+        state=state,
+        carrier=carrier,
+        region=region,
+        direction=direction,
+        part=q.casefold() if q else None,
+    )
+    after = None if cursor is None else id_of(cursor)
+    page, more = await index.page(wanted, after=after, limit=limit, turns=context.turns)
+    bodies: list[str] = []
+    for record in page:
+        bodies.append(trunk_out(context, record).model_dump_json(by_alias=True))
+        await context.turns.give_way()
+    return page_response(bodies, cursor_of(page[-1].trunk.id) if more else None)
 
 
 @router.get("/{trunk_id}")
 async def get_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
     """One trunk."""
-    return trunk_out(context, _record(context, trunk_id))
+    return trunk_out(context, record_of(context, trunk_id))
 
 
 @router.post("/{trunk_id}/disable")
 async def disable_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
     """Take a trunk out of service, at once; safe to repeat. Answers once it is recorded."""
-    _record(context, trunk_id)
+    record_of(context, trunk_id)
     return await _administer(context, trunk_id, enabled=False)
 
 
 @router.post("/{trunk_id}/enable")
 async def enable_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
     """Put a trunk back in service; safe to repeat. Answers once it is recorded."""
-    trunk = _record(context, trunk_id).trunk
+    trunk = record_of(context, trunk_id).trunk
     if not trunk.enabled:
         where = trunk.managed_by or "its configuration"
         raise Problem(
@@ -103,7 +104,7 @@ async def enable_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
 @router.post("/{trunk_id}/probe", status_code=HTTPStatus.ACCEPTED)
 async def probe_trunk(context: Context, trunk_id: TrunkId) -> ProbeOut:
     """Probe all targets of a trunk now; the verdicts follow the ordinary rules."""
-    record = _record(context, trunk_id)
+    record = record_of(context, trunk_id)
     if not is_enabled(record):
         raise Problem(
             HTTPStatus.CONFLICT, f"Trunk {trunk_id} is disabled; enable it before probing it."
@@ -122,7 +123,7 @@ async def trunk_history(
     context: Context, trunk_id: TrunkId, *, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     """A trunk's past changes as they were delivered, newest first."""
-    _record(context, trunk_id)
+    record_of(context, trunk_id)
     before = None if cursor is None else position_of(cursor, field="query.cursor")
     return await newest_first(context, before=before, limit=limit, trunk_id=trunk_id)
 
@@ -130,10 +131,11 @@ async def trunk_history(
 @router.get("/{trunk_id}/explain")
 async def explain_trunk(context: Context, trunk_id: TrunkId) -> ExplainOut:
     """Why a trunk is in its state, and what happens next."""
-    return explain_out(context, _record(context, trunk_id))
+    return explain_out(context, record_of(context, trunk_id))
 
 
-def _record(context: ApiContext, trunk_id: str) -> TrunkRecord:
+def record_of(context: ApiContext, trunk_id: str) -> TrunkRecord:
+    """The trunk of this id; raises a 404 Problem if there is none."""
     try:
         return context.roster.record(trunk_id)
     except UnknownTrunk:

@@ -9,6 +9,7 @@ from trunkpulse.adapters.http.api.models import (
     ExplainOut,
     ExplainTargetOut,
     KeepaliveOut,
+    NumbersOut,
     ObserverOut,
     ProbeSettingsOut,
     PublicAddressOut,
@@ -24,7 +25,7 @@ from trunkpulse.probing.target import Attempt, ProbeTarget
 from trunkpulse.recorder import TrunkRecord
 from trunkpulse.sip.grammar import host_and_port
 
-__all__ = ["explain_out", "is_enabled", "trunk_out"]
+__all__ = ["explain_out", "is_enabled", "milliseconds", "trunk_out"]
 
 
 def is_enabled(record: TrunkRecord) -> bool:
@@ -74,6 +75,7 @@ def explain_out(context: ApiContext, record: TrunkRecord) -> ExplainOut:
         ],
         admin_enabled=record.admin_enabled,
         now_ms=context.now_ms(),
+        delayed=context.roster.watchdog.why_delayed(record.trunk.carrier),
     )
     return ExplainOut(
         state=record.state,
@@ -157,7 +159,26 @@ def _target_out(context: ApiContext, target: ProbeTarget) -> TargetOut:
         certificate=_certificate_out(target.certificate),
         next_attempt_in_seconds=_next_in_seconds(context, target),
         last_heard=_last_heard_ms(context, target),
+        numbers=_numbers_out(context, target),
     )
+
+
+def _numbers_out(context: ApiContext, target: ProbeTarget) -> NumbersOut:
+    numbers = context.roster.numbers.of(target.index)
+    share = numbers.loss_share
+    return NumbersOut(
+        answers=numbers.answers,
+        losses=numbers.losses,
+        rtt_ms=milliseconds(numbers.rtt_seconds),
+        smoothed_rtt_ms=milliseconds(numbers.smoothed_rtt_seconds),
+        jitter_ms=milliseconds(numbers.jitter_seconds),
+        loss_share=None if share is None else round(share, 4),
+    )
+
+
+def milliseconds(seconds: float | None) -> float | None:
+    """A duration as the API writes it, to the microsecond."""
+    return None if seconds is None else round(seconds * 1000, 3)
 
 
 def _certificate_out(certificate: Certificate | None) -> CertificateOut | None:
@@ -200,6 +221,7 @@ def _explain_target_out(context: ApiContext, target: ProbeTarget) -> ExplainTarg
         transport=None if place is None else place.protocol,
         state=target.state,
         last_heard=_last_heard_ms(context, target),
+        numbers=_numbers_out(context, target),
         attempts=[_attempt_out(run) for run in runs],
     )
 

@@ -1,0 +1,106 @@
+"""Records that the prober isolated or restored itself, and has the streams told that ask for it.
+
+Whoever decides does not wait for the database: what is decided is kept here, in order, until it is
+written. Isolations and restorations take turns, so a pair that the database has not seen when
+there are too many of them can be left out without anybody noticing a gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from trunkpulse.model import EventStream, ProberEvent, ProberState
+from trunkpulse.ports import ProberLog, StoreUnavailable
+
+__all__ = ["Announcements"]
+
+log = structlog.get_logger(__name__)
+
+PENDING_LIMIT = 16
+RETRY_SECONDS = 1.0
+
+
+class Announcements:
+    """See the module's opening."""
+
+    def __init__(
+        self,
+        store: ProberLog,
+        instance_id: str,
+        *,
+        writing: asyncio.Lock,
+        recorded: Callable[[frozenset[str]], None],
+    ) -> None:
+        """``writing`` is held during each commit, ``recorded`` hears whom one goes to."""
+        self._store = store
+        self._instance_id = instance_id
+        self._writing = writing
+        self._streams: Sequence[EventStream] = ()
+        self._recorded = recorded
+        self._pending: deque[ProberEvent] = deque()
+        self._work = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def was_isolated(self) -> bool:
+        """True if the last event on record, of an earlier life, isolated us."""
+        return await self._store.prober_sequence(self._instance_id) % 2 == 1
+
+    def set_streams(self, streams: Sequence[EventStream]) -> None:
+        """From now on these streams are told."""
+        self._streams = streams
+
+    def add(self, event: ProberEvent) -> None:
+        """Have ``event`` recorded soon; it is numbered then."""
+        if len(self._pending) >= PENDING_LIMIT:
+            self._pending.pop()  # its opposite: together they say nothing
+            return
+        self._pending.append(event)
+        self._idle.clear()
+        self._work.set()
+
+    async def flushed(self) -> None:
+        """Return once nothing is waiting to be written."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        complained = False
+        while True:
+            await self._work.wait()
+            try:
+                await self._write_first()
+            except StoreUnavailable as problem:
+                if not complained:
+                    log.error("prober.unrecorded", problem=str(problem))
+                complained = True
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            complained = False
+            if not self._pending:
+                self._work.clear()
+                self._idle.set()
+
+    async def _write_first(self) -> None:
+        async with self._writing:
+            if not self._pending:
+                return
+            event = self._pending[0]
+            sequence = await self._store.prober_sequence(self._instance_id) + 1
+            isolates = event.state is ProberState.ISOLATED
+            if isolates is not (sequence % 2 == 1):
+                self._pending.popleft()  # it is on record already, of a life before
+                return
+            tell = [
+                stream.id
+                for stream in self._streams
+                if stream.enabled and event.event_type in stream.event_types
+            ]
+            if await self._store.record_prober(replace(event, sequence=sequence), tell):
+                self._pending.popleft()
+        self._recorded(frozenset(tell))

@@ -1,0 +1,358 @@
+"""When the prober suspects itself instead of all the others.
+
+If everything falls silent at once, the likeliest cause is on our side: a cable, a route, a
+firewall. To condemn every trunk then is the worst answer there is. So before a target that was fine
+is condemned for silence, the prober wants a sign that the network works, and any answer is one:
+
+    a target falls silent, and nearly all attempts of the last seconds did
+        -> ask around: one probe each to targets of other carriers (a *check*)
+             -> somebody answers: it is the target's own trouble
+             -> nearly nobody answers: ISOLATED, and the states of all trunks are held
+
+The unit is the *party*: a carrier, or a far host that belongs to no named one. Whatever one party
+does, alone, never isolates us: ``minimum_carriers`` have to be silent, and at least
+``failed_share`` of all that were asked. Three kinds of evidence count:
+
+========  ==============================================================  ===================
+rule      what is seen                                                    held
+========  ==============================================================  ===================
+LINK      the interface is down, or no route; and nobody is heard         while it lasts
+RESOLVER  the name servers are silent, a name is needed, nobody is heard  ``hold_seconds``
+PEERS     a check found nearly all parties silent                         ``hold_seconds``
+========  ==============================================================  ===================
+
+LINK and RESOLVER need no second carrier. RESTORED comes with the first answers after which the
+silent ones are no longer nearly all; or when the link, or the resolver, is back for
+``GRACE_SECONDS`` and too few parties are there to go on by their silence; or when the hold has
+expired. After that only LINK counts for another ``hold_seconds``, unless a check finds somebody.
+
+Everything here is pure: moments are monotonic seconds, and the driver is ``probing.isolation``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from trunkpulse.model import IsolationPolicy, IsolationRule
+
+__all__ = ["GRACE_SECONDS", "WINDOW_SECONDS", "Finding", "Suspicion"]
+
+WINDOW_SECONDS: Final = 5.0
+"""How far back attempts and answers are weighed against each other."""
+GRACE_SECONDS: Final = 4.0
+"""For how long somebody may answer once the link is back: a retransmission, and a little more."""
+RESTART_SECONDS: Final = 2.0
+"""The grace is so much longer after a start: nobody has been asked yet."""
+FORGET_SECONDS: Final = 15.0
+"""A party's silence that is older says nothing of now."""
+DOWN_SECONDS: Final = 2.0
+"""For how long the link has to be down before it is believed without a lost probe."""
+COUNTED_LATE_SECONDS: Final = 1.2
+"""How late the count of answers may be read: the driver's tick, and a little more."""
+MOST_PARTIES: Final = 256
+
+
+class Finding(NamedTuple):
+    """How the prober stands from now on, and why."""
+
+    isolated: bool
+    rule: IsolationRule
+    problem: str
+    silent: int
+    asked: int
+    """Parties."""
+    failed: int
+    answered: int
+    """Attempts since the check began."""
+    expired: bool = False
+
+
+class _Slice(NamedTuple):
+    at: float
+    answers: int
+    silences: int
+
+
+@dataclass(slots=True)
+class _Check:
+    began: float
+    deadline: float
+    pending: set[str]
+    answers: int = 0
+    silences: int = 0
+    looked: bool = False
+    """True once the link was looked at for it."""
+    resolver: bool = False
+    """True if it began because a name was not found."""
+
+
+@dataclass(slots=True)
+class _Isolation:
+    rule: IsolationRule
+    held_from: float
+    """Since when it rests on what ``hold_seconds`` bounds."""
+    back: float | None = None
+    """When the link, or the resolver, was first seen to be back."""
+    heard: dict[str, float] = field(default_factory=dict)
+
+
+class Suspicion:
+    """See the module's opening. Bounded: it counts by party, never by target."""
+
+    def __init__(self, policy: IsolationPolicy) -> None:
+        self.policy = policy
+        self._isolation: _Isolation | None = None
+        self._check: _Check | None = None
+        self._slices: deque[_Slice] = deque()
+        self._silent: dict[str, float] = {}
+        self._heard: dict[str, float] = {}
+        self._last_answer = float("-inf")
+        self._checked = float("-inf")
+        """When the last check that found us connected began."""
+        self._spent_until = float("-inf")
+        """Silence alone does not isolate us before then: a hold has expired."""
+        self._link: str | None = None
+        self._down_since = 0.0
+        self._link_disproved = False
+        """True while the link is said to be down, and answers come in over it."""
+        self._resolver: str | None = None
+        self._resolver_asked = False
+
+    # --- what is seen ------------------------------------------------------------------------
+
+    def answered(self, now: float, number: int) -> None:
+        """So many answers of whatever kind came in since this was last told."""
+        if number:
+            self._last_answer = now
+            self._count(now, answers=number)
+
+    def silent(self, now: float, party: str) -> None:
+        """An attempt at a target of ``party`` that was fine got no answer at all."""
+        self._count(now, silences=1)
+        if party in self._silent or len(self._silent) < MOST_PARTIES:
+            self._silent[party] = now
+        self._heard.pop(party, None)
+        if self._isolation is not None:
+            self._isolation.heard.pop(party, None)
+        if self._check is not None:
+            self._check.pending.discard(party)
+
+    def heard(self, now: float, party: str) -> None:
+        """A target of ``party`` answered, whatever it said."""
+        self._last_answer = now
+        self._silent.pop(party, None)
+        if party in self._heard or len(self._heard) < MOST_PARTIES:
+            self._heard[party] = now
+        if self._isolation is not None:
+            self._isolation.heard[party] = now
+        if self._check is not None:
+            self._check.pending.discard(party)
+
+    def link(self, now: float, problem: str | None) -> None:
+        """The link was looked at, from the moment ``now`` on; None: it is there."""
+        if problem is None:
+            self._link_disproved = False
+        elif self._link is None:
+            self._down_since = now
+        elif self._isolation is None and self._heard_over_it():
+            self._link_disproved = True
+        self._link = problem
+        if self._check is not None and now >= self._check.began:
+            self._check.looked = True
+
+    def resolver(self, problem: str | None) -> None:
+        """The name servers were asked; None: they answer."""
+        self._resolver = problem
+        self._resolver_asked = True
+
+    # --- asking around -----------------------------------------------------------------------
+
+    @property
+    def isolated(self) -> bool:
+        """True while states are held."""
+        return self._isolation is not None
+
+    @property
+    def checking(self) -> bool:
+        """True while it is not known yet whether others answer."""
+        return self._check is not None
+
+    @property
+    def needs_resolver(self) -> bool:
+        """True while it matters whether the name servers answer."""
+        if self._isolation is not None:
+            return self._isolation.rule is IsolationRule.RESOLVER
+        return self._check is not None and self._check.resolver
+
+    @property
+    def silent_parties(self) -> frozenset[str]:
+        """Those that need not be asked: they have just been."""
+        return frozenset(self._silent)
+
+    def wants_check(self, now: float, every_seconds: float) -> bool:
+        """True if nearly everything fails, and the last check is ``every_seconds`` old."""
+        if self._isolation is not None or self._check is not None:
+            return False
+        if now - self._checked < every_seconds:
+            return False
+        self._forget(now)
+        answers = sum(each.answers for each in self._slices)
+        silences = sum(each.silences for each in self._slices)
+        return silences > 0 and silences >= self.policy.failed_share * (silences + answers)
+
+    def is_vouched_for(self, moment: float) -> bool:
+        """True if the network was seen to work after ``moment``, or asking around was no use."""
+        return self._last_answer > moment or self._checked > moment
+
+    def begin_check(
+        self, now: float, asked: set[str], deadline: float, *, resolver: bool = False
+    ) -> None:
+        """These parties are asked for a sign of life until ``deadline``."""
+        self._check = _Check(now, deadline, set(asked), resolver=resolver)
+        self._resolver_asked = False
+        # What has just failed is part of what is checked.
+        self._check.silences = sum(each.silences for each in self._slices)
+
+    # --- the verdict -------------------------------------------------------------------------
+
+    def judge(self, now: float) -> Finding | None:
+        """Where this leads, if that is news; also ends a check."""
+        self._forget(now)
+        if self._isolation is not None:
+            return self._judge_isolation(now, self._isolation)
+        if self._link_is_down(now):
+            return self._isolate(now, IsolationRule.LINK, self._link or "")
+        return None if self._check is None else self._judge_check(now, self._check)
+
+    def resume(self, now: float) -> None:
+        """We were isolated when the last life of this process ended."""
+        self._isolation = _Isolation(IsolationRule.RESTART, now, back=now + RESTART_SECONDS)
+
+    def release(self, now: float) -> Finding | None:
+        """The rule is switched off: hold nothing any more."""
+        if self._isolation is None:
+            self._check = None
+            return None
+        return self._restore(now, self._isolation, "the rule was switched off")
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _heard_over_it(self) -> bool:
+        return self._last_answer > self._down_since + COUNTED_LATE_SECONDS
+
+    def _link_is_down(self, now: float) -> bool:
+        if self._link is None or self._link_disproved or self._heard_over_it():
+            return False
+        lost = self._check is not None and any(each.silences for each in self._slices)
+        return lost or now - self._down_since >= DOWN_SECONDS
+
+    def _judge_check(self, now: float, check: _Check) -> Finding | None:
+        silent, heard = self._parties(check.began - WINDOW_SECONDS, check.began)
+        hopeless = heard > 0 and not self._nearly_all(silent + len(check.pending), heard)
+        waits = check.pending or not check.looked or (check.resolver and not self._resolver_asked)
+        if waits and not hopeless and now < check.deadline:
+            return None
+        if not hopeless and now >= self._spent_until:
+            nobody = not heard and not check.answers
+            if check.resolver and self._resolver is not None and nobody:
+                return self._isolate(now, IsolationRule.RESOLVER, self._resolver)
+            attempts = check.silences + check.answers
+            if self._nearly_all(silent, heard) and (
+                check.silences >= self.policy.failed_share * attempts
+            ):
+                problem = f"{silent} of {silent + heard} carriers that were asked gave no answer"
+                return self._isolate(now, IsolationRule.PEERS, problem)
+        if heard or check.answers:
+            self._spent_until = float("-inf")
+        self._checked = now
+        self._check = None
+        return None
+
+    def _nearly_all(self, silent: int, heard: int) -> bool:
+        enough = silent >= self.policy.minimum_carriers
+        return enough and silent >= self.policy.failed_share * (silent + heard)
+
+    def _parties(self, silent_from: float, heard_from: float) -> tuple[int, int]:
+        silent = sum(at >= silent_from for at in self._silent.values())
+        heard = sum(at >= heard_from for at in self._heard.values())
+        return silent, heard
+
+    def _judge_isolation(self, now: float, isolation: _Isolation) -> Finding | None:
+        silent, _ = self._parties(now - FORGET_SECONDS, now)
+        heard = len(isolation.heard)
+        if heard and not self._nearly_all(silent, heard):
+            if self._link is not None:
+                self._link_disproved = True
+            return self._restore(now, isolation, "carriers answer again")
+        if self._link is not None and not self._link_disproved:
+            isolation.rule, isolation.back = IsolationRule.LINK, None
+            isolation.held_from = now
+            return None
+        if isolation.rule is IsolationRule.RESOLVER and self._resolver is not None:
+            isolation.back = None
+        elif isolation.rule is not IsolationRule.PEERS:
+            isolation.back = now if isolation.back is None else isolation.back
+            if now - isolation.back >= GRACE_SECONDS:
+                if not self._nearly_all(silent, heard):
+                    return self._restore(now, isolation, "the way out is back")
+                isolation.rule, isolation.held_from = IsolationRule.PEERS, now
+        if now - isolation.held_from >= self.policy.hold_seconds:
+            self._spent_until = now + self.policy.hold_seconds
+            return self._restore(now, isolation, "states were held for long enough", expired=True)
+        return None
+
+    def _isolate(self, now: float, rule: IsolationRule, problem: str) -> Finding:
+        finding = self._finding(now, rule, problem, isolated=True)
+        self._isolation = _Isolation(rule, now)
+        self._check = None
+        return finding
+
+    def _restore(
+        self, now: float, isolation: _Isolation, problem: str, *, expired: bool = False
+    ) -> Finding:
+        finding = self._finding(now, isolation.rule, problem, isolated=False, expired=expired)
+        self._isolation = None
+        self._check = None
+        self._slices.clear()
+        self._silent.clear()
+        self._heard.clear()
+        self._down_since = now
+        return finding
+
+    def _finding(
+        self,
+        now: float,
+        rule: IsolationRule,
+        problem: str,
+        *,
+        isolated: bool,
+        expired: bool = False,
+    ) -> Finding:
+        check, isolation = self._check, self._isolation
+        heard_from = now if check is None else check.began
+        silent, heard = self._parties(now - FORGET_SECONDS, heard_from)
+        if isolation is not None:
+            heard = len(isolation.heard)
+        failed = sum(each.silences for each in self._slices) if check is None else check.silences
+        answers = sum(each.answers for each in self._slices) if check is None else check.answers
+        return Finding(isolated, rule, problem, silent, silent + heard, failed, answers, expired)
+
+    def _count(self, now: float, *, answers: int = 0, silences: int = 0) -> None:
+        if self._slices and now - self._slices[-1].at < 0.1:
+            last = self._slices.pop()
+            self._slices.append(_Slice(last.at, last.answers + answers, last.silences + silences))
+        else:
+            self._slices.append(_Slice(now, answers, silences))
+        if self._check is not None:
+            self._check.answers += answers
+            self._check.silences += silences
+
+    def _forget(self, now: float) -> None:
+        while self._slices and self._slices[0].at <= now - WINDOW_SECONDS:
+            self._slices.popleft()
+        for parties in (self._silent, self._heard):
+            old = [party for party, at in parties.items() if at <= now - FORGET_SECONDS]
+            for party in old:
+                del parties[party]
