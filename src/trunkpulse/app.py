@@ -378,8 +378,8 @@ async def _serve(config: Config, config_path: Path, data: Path, progress: Progre
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, again.set)
     async with running(config, data, progress) as instance:
-        # What was loaded stays; the collector need not look at it over and over.
-        gc.collect()
+        # What was loaded stays; the collector need not look at it over and over. Nor once: a look
+        # through a million trunks takes seconds, for probes to be late by, and finds next to none.
         gc.freeze()
         log.info(
             "ready", api=instance.url, trunks=len(instance.node.config.trunks), pid=os.getpid()
@@ -404,9 +404,12 @@ async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> Non
             node.refuse(refused.problems)
             continue
         try:
-            await node.apply(config)
+            with _collector_paused():
+                await node.apply(config)
         except (OSError, StoreUnavailable, StorageError, DestinationInvalid) as problem:
             node.refuse([_cannot_run(problem, config)])
+        else:
+            gc.freeze()
 
 
 def _set_up_logging() -> None:

@@ -40,7 +40,9 @@ __all__ = ["Applied", "Roster", "UnknownTrunk"]
 HANDFUL = 20
 """New targets that are probed at once; more are spread over an interval."""
 TRUNKS_PER_TURN = 200
-"""Trunks taken on, some two milliseconds' work, before the event loop does anything else."""
+"""Trunks taken on or let go, some milliseconds' work, before the event loop does anything else."""
+GLANCES_PER_TURN = 4000
+"""The same, of trunks that are only looked at, or given their places in the schedule."""
 
 ItemT = TypeVar("ItemT")
 
@@ -58,12 +60,12 @@ class Applied:
     removed: tuple[str, ...] = ()
 
 
-async def _in_turns(items: Sequence[ItemT]) -> AsyncIterator[Sequence[ItemT]]:
-    """The items, some at a time; before each lot but the first the event loop gets its turn."""
-    for start in range(0, len(items), TRUNKS_PER_TURN):
+async def _in_turns(items: Sequence[ItemT], size: int) -> AsyncIterator[Sequence[ItemT]]:
+    """The items, so many at a time; before each lot but the first the event loop has its turn."""
+    for start in range(0, len(items), size):
         if start:
             await asyncio.sleep(0)
-        yield items[start : start + TRUNKS_PER_TURN]
+        yield items[start : start + size]
 
 
 class Roster:
@@ -202,7 +204,7 @@ class Roster:
     async def prepare(self, trunks: Sequence[Trunk]) -> None:
         """Open the sockets that these trunks will need, or raise OSError and open none."""
         plans: set[TransportPlan] = set()
-        async for part in _in_turns(trunks):
+        async for part in _in_turns(trunks, GLANCES_PER_TURN):
             for trunk in part:
                 if not self._has(trunk):
                     plans.update(plans_of(trunk))
@@ -218,10 +220,10 @@ class Roster:
         half changed: the sockets are there already (``prepare``). One call at a time.
         """
         wanted: set[str] = set()
-        async for part in _in_turns(trunks):
+        async for part in _in_turns(trunks, GLANCES_PER_TURN):
             wanted.update([trunk.id for trunk in part])
         removed: list[str] = []
-        async for ids in _in_turns(list(self._records)):
+        async for ids in _in_turns(list(self._records), TRUNKS_PER_TURN):
             for trunk_id in ids:
                 if trunk_id not in wanted:
                     self._retire(self._records[trunk_id])
@@ -230,7 +232,7 @@ class Roster:
         added: list[str] = []
         changed: list[str] = []
         done = 0
-        async for part in _in_turns(trunks):
+        async for part in _in_turns(trunks, TRUNKS_PER_TURN):
             for trunk in part:
                 if self._has(trunk):
                     continue
@@ -238,7 +240,7 @@ class Roster:
                 self._take_on(trunk)
             done += len(part)
             progress(Step.STARTING, done, len(trunks))
-        async for ids in _in_turns([*changed, *added]):
+        async for ids in _in_turns([*changed, *added], GLANCES_PER_TURN):
             self.prober.spread([*self._resting(ids)])
         if changed or removed:
             self.sockets.close_unused()

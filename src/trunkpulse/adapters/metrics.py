@@ -18,6 +18,7 @@ vanishes looks like a monitoring failure, and alerts on it never resolve.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
@@ -26,7 +27,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from trunkpulse.adapters.number_series import NumberSeries
 from trunkpulse.adapters.self_metrics import of_paces, of_watchdog
@@ -238,7 +238,10 @@ class Metrics(Collector):
 def histogram_family(name: str, meaning: str, histogram: Histogram) -> Metric:
     """``histogram`` as Prometheus takes it."""
     family = HistogramMetricFamily(name, meaning)
-    buckets = [(floatToGoString(bound), count) for bound, count in histogram.cumulative()]
+    buckets = [
+        ("+Inf" if math.isinf(bound) else str(bound), count)
+        for bound, count in histogram.cumulative()
+    ]
     family.add_metric([], buckets, histogram.sum)
     return family
 

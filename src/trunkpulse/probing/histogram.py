@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 __all__ = ["LATENESS_BOUNDS_SECONDS", "RTT_BOUNDS_SECONDS", "Histogram"]
 
 LATENESS_BOUNDS_SECONDS = (
-    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0,
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0,
 )  # fmt: skip
 """Around the bar for a probe against its schedule, which is 50 ms."""
 RTT_BOUNDS_SECONDS = (

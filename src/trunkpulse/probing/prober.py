@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trunkpulse.model import FailureKind
-from trunkpulse.ports import Address, Clock, Obstacle
+from trunkpulse.ports import Address, Clock, MessageTransport, Obstacle
 from trunkpulse.probing.branches import Branches, mark_of
 from trunkpulse.probing.challenges import CHALLENGES, Challenges
 from trunkpulse.probing.histogram import Histogram
@@ -108,6 +108,8 @@ class Prober:
         self._challenges = Challenges()
         self._begun: list[ProbeTarget] = []
         """Targets whose attempts began in this turn, and that have no transaction yet."""
+        self._heard: list[MessageTransport] = []
+        """Those that were read in this turn, because time was up for somebody."""
         self.counts = ProbeCounts()
 
     # --- which targets there are ---------------------------------------------------------
@@ -208,6 +210,7 @@ class Prober:
         """All of these may be asked again from now on after T1."""
         self._wheel.arm_all(self._begun, self._clock.monotonic() + T1_SECONDS)
         self._begun.clear()
+        self._heard.clear()
 
     def _start(self, target: ProbeTarget) -> None:
         """Begin an attempt."""
@@ -330,12 +333,10 @@ class Prober:
         settings.transport.send(request, address)
 
     def _on_deadline(self, target: ProbeTarget, now: float) -> None:
+        self._hear(target.settings.transport)
+        if not target.awaiting:
+            return
         transaction = self.unfold(target)
-        if now >= transaction.timeout_at:
-            # What has arrived is heard before anybody is given up, however late we are.
-            target.settings.transport.drain()
-            if target.transaction is not transaction:
-                return
         event = transaction.on_deadline(now)
         if event is TransactionEvent.TIMED_OUT:
             obstacle = self._withdraw(target)
@@ -364,6 +365,15 @@ class Prober:
         self.counts.voided += 1
         self._wheel.arm(target, max(now, started + target.settings.policy.minimum_interval_seconds))
         return True
+
+    def _hear(self, transport: MessageTransport) -> None:
+        """Read what has arrived before anybody is asked again or given up, once a turn.
+
+        However late we are: an answer that waits to be read is no reason to ask again.
+        """
+        if transport not in self._heard:
+            self._heard.append(transport)
+            transport.drain()
 
     def _withdraw(self, target: ProbeTarget) -> Obstacle | None:
         """Tell the transport that nobody waits any more; why the request never left, if so."""
@@ -404,11 +414,14 @@ class Prober:
     def message_received(self, data: bytes, source: Address, now: float) -> None:
         """Give an answer to the attempt it belongs to; never raises for what it says."""
         read = self._branches.read_answer(data)
-        target = None if read is None else self._target_at(read[1])
-        if read is None or target is None:
+        if read is None:
             self.counts.strangers += 1
             return
-        code, _, sequence = read
+        code, index, sequence = read
+        target = self._targets[index] if index < len(self._targets) else None
+        if target is None:
+            self.counts.strangers += 1
+            return
         if not target.awaiting or target.sequence != sequence:
             self.counts.late_answers += 1
             return
@@ -478,10 +491,9 @@ class Prober:
     def _sender_of(self, data: bytes) -> ProbeTarget | None:
         """The target whose attempt under way ``data`` is the request of."""
         read = self._branches.read(self._branches.within(data))
-        target = None if read is None else self._target_at(read[0])
-        if read is None or target is None or not target.awaiting or target.sequence != read[1]:
+        if read is None or read[0] >= len(self._targets):
+            return None
+        target = self._targets[read[0]]
+        if target is None or not target.awaiting or target.sequence != read[1]:
             return None
         return target
-
-    def _target_at(self, index: int) -> ProbeTarget | None:
-        return self._targets[index] if index < len(self._targets) else None

@@ -135,6 +135,16 @@ async def test_a_trunk_that_stays_is_on_some_page_while_all_others_come_and_go()
     assert {trunk.id for trunk in staying} <= set(seen)
 
 
+async def test_a_trunk_is_found_by_its_new_state_at_once() -> None:
+    shop = Shop()
+    for trunk in many(30):
+        shop.put(trunk, TrunkState.AVAILABLE)
+    assert await shop.listed(Wanted(state=TrunkState.DOWN)) == []
+    shop.move("t-7", TrunkState.DOWN)
+    assert await shop.listed(Wanted(state=TrunkState.DOWN)) == ["t-7"]
+    assert "t-7" not in await shop.listed(Wanted(state=TrunkState.AVAILABLE))
+
+
 async def test_a_cursor_goes_on_after_a_trunk_that_is_gone() -> None:
     shop = Shop()
     for trunk in many(30):

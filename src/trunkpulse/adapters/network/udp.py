@@ -60,8 +60,8 @@ _BACKLOG_LIMIT: Final = 4_096
 _BACKLOG_RETRY_SECONDS: Final = 0.002
 """A full network queue (ENOBUFS) never becomes "writable", so a timer serves both cases."""
 
-_DRAIN: Final = 65_536
-"""Datagrams that are read at once by who cannot wait; a full buffer holds fewer."""
+_DRAIN: Final = 4_096
+"""Datagrams that are read at once for who cannot wait: some thirty milliseconds of work."""
 
 _REST_SECONDS: Final = 0.01
 """Readings that follow each other faster than this are put together."""
