@@ -33,7 +33,7 @@ from trunkpulse.ports import (
     Obstacle,
     TransportPlan,
 )
-from trunkpulse.probing.prober import ProbeCounts
+from trunkpulse.probing.outcomes import ProbeCounts
 
 BRANCH = re.compile(rb"branch=([^;\s]+)")
 

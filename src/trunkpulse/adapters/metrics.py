@@ -36,7 +36,7 @@ from trunkpulse.events.delivery import DeliveryProgress
 from trunkpulse.model import TargetState
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.probing.histogram import Histogram
-from trunkpulse.probing.prober import ProbeCounts
+from trunkpulse.probing.outcomes import ProbeCounts
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.recorder import TrunkRecord
 from trunkpulse.roster import Roster

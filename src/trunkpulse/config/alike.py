@@ -4,14 +4,14 @@ In a large file most do: a million trunks have a few hundred combinations of dir
 carrier, profile and keepalive. So the lines of a trunk that are its own are taken out, and what is
 left is looked up: if it was read, validated and checked once, only the three lines are new.
 
-Only the plainest writing is recognised, one key a line and every text on its line; anything else
-is left to those who know all of TOML. What is recognised means the same to them.
+Only the plainest writing is recognised, one key a line and every text on its line, the id before
+the name (if there is one) and that before the one target; anything else is left to those who know
+all of TOML. What is recognised means the same to them.
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from trunkpulse.config.schema import TrunkEntry
 from trunkpulse.config.trunks import Trunks
@@ -25,23 +25,12 @@ MOST_KINDS = 10_000
 
 _TEXT = r'"([^"\\\x00-\x1f\x7f]*)"'
 _OWN = re.compile(rf"^(id|name|targets) = (?:{_TEXT}|\[{_TEXT}\])\n", re.MULTILINE)
-_PARTS = 4
-"""What ``_OWN.split`` gives for each line: what is before it, the key, the text, the one target."""
 _SHARED = re.compile(
     rf"(?:(?!(?:id|name|targets) )[a-z_]+ = (?:{_TEXT}|[0-9]+(?:\.[0-9]+)?|true|false)"
     r"|\[trunks\.keepalive\]|#[\x20-\x7e]*|)\n"
 )
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LONGEST_NAME = 200
-
-
-class _Lines(NamedTuple):
-    """A trunk's lines, taken apart."""
-
-    id: str
-    name: str | None
-    target: str
-    shared: str
 
 
 class Alike:
@@ -75,22 +64,26 @@ class Alike:
         lines = _taken_apart(text)
         if lines is None or entry.advanced is not None or not self._trunks.is_plain(entry):
             return
-        if len(self._kinds) < MOST_KINDS and _is_shared(lines.shared):
-            self._kinds[lines.shared, lines.name is not None] = trunk
+        _, name, _, shared = lines
+        if len(self._kinds) < MOST_KINDS and _is_shared(shared):
+            self._kinds[shared, name is not None] = trunk
 
 
-def _taken_apart(text: str) -> _Lines | None:
-    """None if the lines are not written as plainly as they can be."""
+def _taken_apart(text: str) -> tuple[str, str | None, str, str] | None:
+    """Id, name, target and the shared lines; None if it is not written as plainly as it can be."""
     head, bracket, tables = text.partition("\n[")
-    parts = _OWN.split(f"{head}\n" if bracket else head)
-    texts = dict(zip(parts[1::_PARTS], parts[2::_PARTS], strict=True))
-    targets = dict(zip(parts[1::_PARTS], parts[3::_PARTS], strict=True))
-    trunk_id, target = texts.get("id"), targets.get("targets")
-    is_once = len(parts) == 1 + _PARTS * len(texts)
-    if trunk_id is None or target is None or not is_once or targets.get("name") is not None:
-        return None
-    shared = "".join(parts[::_PARTS])
-    return _Lines(trunk_id, texts.get("name"), target, f"{shared}[{tables}" if bracket else shared)
+    parts = _OWN.split(f"{head}\n")
+    match parts:
+        case before, "id", str(trunk_id), _, since, "targets", _, str(target), after:
+            name, shared = None, f"{before}{since}{after}"
+        case (
+            before, "id", str(trunk_id), _, since, "name", str(name), _,
+            then, "targets", _, str(target), after,
+        ):  # fmt: skip
+            shared = f"{before}{since}{then}{after}"
+        case _:
+            return None
+    return trunk_id, name, target, f"{shared}[{tables}\n" if bracket else shared
 
 
 def _is_shared(lines: str) -> bool:

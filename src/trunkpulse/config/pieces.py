@@ -13,7 +13,6 @@ which also says what is wrong with it, and where.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -24,9 +23,9 @@ __all__ = ["Pieces", "entries_of"]
 TRUNKS_PER_PIECE = 200
 """Some two milliseconds of reading, and of the interpreter's time in one go."""
 
-_TRUNK = re.compile(rb"^\[\[trunks\]\][ \t]*\r?$", re.MULTILINE)
-_HEADER = re.compile(r"^\[\[trunks\]\][ \t]*\r?\n", re.MULTILINE)
 _MULTI_LINE = (b'"""', b"'''")
+_LOOKED_AT_BYTES = 4096
+"""How much of a file tells how its lines end."""
 
 
 class Pieces:
@@ -43,15 +42,19 @@ class Pieces:
         """Cut ``content``; raises ValueError if it has to be read as a whole."""
         if any(mark in content for mark in _MULTI_LINE):
             raise ValueError("there are texts of several lines")
-        self._content = content
+        end = b"\r\n" if b"\r\n" in content[:_LOOKED_AT_BYTES] else b"\n"
+        # The line before ends where a trunk begins.
+        self._content = content = b"\n" + content
+        header = b"\n[[trunks]]" + end
+        self._header = header.decode()
         cuts: list[int] = []
-        last = 0
         self.count = 0
-        for found in _TRUNK.finditer(content):
-            last = found.start()
+        last = at = content.find(header)
+        while at >= 0:
             if self.count % TRUNKS_PER_PIECE == 0:
-                cuts.append(last)
+                cuts.append(at)
             self.count += 1
+            last, at = at, content.find(header, at + 1)
         if not cuts:
             raise ValueError("there is no place to cut")
         # Other tables may stand before the first trunk and behind the last one.
@@ -66,10 +69,10 @@ class Pieces:
     def texts(self) -> Iterator[list[str]]:
         """The trunks but the last one, some at a time: the lines that follow each ``[[trunks]]``.
 
-        Raises ValueError if they are no text.
+        The last of the lines has lost its end. Raises ValueError if they are no text.
         """
         for start, end in pairwise(self._cuts):
-            yield _HEADER.split(self._content[start:end].decode())[1:]
+            yield self._content[start:end].decode().split(self._header)[1:]
 
     def _read(self, start: int, end: int) -> dict[str, object]:
         return tomli.loads(self._content[start:end].decode())
@@ -77,8 +80,8 @@ class Pieces:
 
 def entries_of(texts: Sequence[str]) -> list[object]:
     """The entries that these lines are, one for each; raises ValueError as above."""
-    header = "[[trunks]]\n"
-    entries = _trunks_alone(tomli.loads(f"{header}{header.join(texts)}")) if texts else []
+    header = "\n[[trunks]]\n"
+    entries = _trunks_alone(tomli.loads(f"{header}{header.join(texts)}\n")) if texts else []
     if len(entries) != len(texts):
         raise ValueError("there are trunks that begin otherwise")
     return entries

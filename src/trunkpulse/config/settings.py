@@ -141,7 +141,7 @@ class Config:
     sip: SipSettings = SipSettings()
     pacing: PacingSettings = PacingSettings()
     numbers: NumbersSettings = NumbersSettings()
-    isolation: IsolationPolicy = IsolationPolicy()
+    isolation: IsolationPolicy = field(default_factory=IsolationPolicy)
     keepalive: KeepalivePolicy = field(default_factory=KeepalivePolicy)
     """What a trunk inherits; trunks with equal settings share one object."""
     trunks: tuple[Trunk, ...] = ()

@@ -17,14 +17,17 @@ the cap is above what the intervals need, the wait is that of a burst: a fractio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-__all__ = ["Calendar", "Delay", "Pace", "Paces"]
+__all__ = ["Calendar", "Delay", "Pace", "Paces", "Places"]
 
 BURST_SECONDS = 0.1
 """A carrier gets as many probes at once as its cap allows in this time, and one in any case."""
 SLICE_SECONDS = 0.02
 """About the length of a slice of the calendar; it has room for a whole number of probes."""
+
+
+WaitingT = TypeVar("WaitingT")
 
 
 class Calendar:
@@ -230,3 +233,29 @@ class Paces:
             f'probes of carrier "{carrier}" are delayed by {delay.seconds:.1f} s by its cap of'
             f" {cap}"
         )
+
+
+class Places(Generic[WaitingT]):
+    """Who waits for the moment that a cap gave it; nobody else takes any room here."""
+
+    __slots__ = ("_moments",)
+
+    def __init__(self) -> None:
+        self._moments: dict[WaitingT, float] = {}
+
+    def moment(self, who: WaitingT, pace: Pace, now: float) -> float:
+        """When ``who``, whose turn it is, may leave: now, or at a moment that is kept for it."""
+        if self._moments.pop(who, None) is not None:
+            return now
+        moment = pace.reserve(now)
+        if moment > now:
+            self._moments[who] = moment
+        return moment
+
+    def not_before(self, who: WaitingT, moment: float) -> float:
+        """``moment``, or the one that is kept for ``who`` if that is later."""
+        return max(moment, self._moments.get(who, moment)) if self._moments else moment
+
+    def leave(self, who: WaitingT) -> None:
+        """``who`` does not want to leave any more."""
+        self._moments.pop(who, None)

@@ -4,7 +4,7 @@ For every stimulus (a timer, a batch of datagrams, a command) it does three thin
 due, send, re-arm one timer. There is no task, future or timer per probe. Whatever an attempt came
 to is told to the sink at once, and the sink says when the next one shall start.
 
-An answer finds its target by the branch alone (``branches``). A branch that fits a target but no
+An answer finds its target by the branch alone (``requests``). A branch that fits a target but no
 attempt under way is a late or repeated answer: counted, and ignored.
 
 Nearly every attempt is one datagram each way within T1. Until T1 has passed there is nothing for a
@@ -18,25 +18,23 @@ more, authenticated, in a transaction of its own (RFC 3261 22.2), within the tim
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address, Clock, MessageTransport, Obstacle
-from trunkpulse.probing.branches import Branches, mark_of
 from trunkpulse.probing.challenges import CHALLENGES, Challenges
 from trunkpulse.probing.histogram import Histogram
 from trunkpulse.probing.numbers import Numbers
-from trunkpulse.probing.pacing import Pace
+from trunkpulse.probing.outcomes import AttemptSink, ProbeCounts
+from trunkpulse.probing.pacing import Places
+from trunkpulse.probing.requests import Requests, mark_of
 from trunkpulse.probing.schedule import first_moments
 from trunkpulse.probing.sight import Sight
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.probing.turns import Turns
 from trunkpulse.sip.transaction import T1_SECONDS, NonInviteClientTransaction, TransactionEvent
 
-__all__ = ["AttemptSink", "ProbeCounts", "Prober"]
+__all__ = ["Prober"]
 
 LookUp = Callable[[ProbeTarget, Callable[[], None]], None]
 """Finds a target's address and calls back, whether it was found or not."""
@@ -46,36 +44,6 @@ def find_nothing(target: ProbeTarget, done: Callable[[], None]) -> None:
     """The ``LookUp`` of a prober whose targets bring their addresses along."""
     del target
     done()
-
-
-class AttemptSink(Protocol):
-    """Who judges attempts. Both answer with the seconds from this attempt's start to the next."""
-
-    def answered(self, target: ProbeTarget, code: int, rtt_seconds: float, data: bytes) -> float:
-        """A final answer with status ``code`` arrived in time; ``data`` is the whole of it."""
-
-    def failed(self, target: ProbeTarget, kind: FailureKind, detail: str) -> float:
-        """The attempt ended without a final answer."""
-
-
-@dataclass(slots=True)
-class ProbeCounts:
-    """What the prober did since it started."""
-
-    attempts: int = 0
-    retransmissions: int = 0
-    answers: int = 0
-    timeouts: int = 0
-    voided: int = 0
-    """Attempts without a verdict, because we could not have heard an answer."""
-    network_errors: int = 0
-    late_answers: int = 0
-    """Answers to an attempt that had already ended, repeated ones included."""
-    provisional_answers: int = 0
-    challenges: int = 0
-    """Challenges that were answered with credentials."""
-    strangers: int = 0
-    """Datagrams that answer nothing of ours."""
 
 
 class Prober:
@@ -94,17 +62,14 @@ class Prober:
         self._sink = sink
         self._look_up = look_up
         self._sight = sight
-        self._places: dict[ProbeTarget, float] = {}
-        """When targets that a cap keeps waiting may leave."""
+        self._places = Places[ProbeTarget]()
         self.numbers = Numbers()
         self._turns = Turns(clock, self._take_turn, self._wait_for_t1)
         self._wheel = self._turns.wheel
         self._targets: list[ProbeTarget | None] = []
         self._vacant: list[tuple[int, int]] = []
         """(index, next sequence) of slots whose target has gone."""
-        self._branches = Branches()
-        self._call_head = secrets.token_hex(8).encode()
-        self._tag_head = secrets.token_hex(4).encode()  # 32 random bits (RFC 3261 19.3)
+        self._requests = Requests()
         self._challenges = Challenges()
         self._begun: list[ProbeTarget] = []
         """Targets whose attempts began in this turn, and that have no transaction yet."""
@@ -149,7 +114,7 @@ class Prober:
         self._withdraw(target)
         target.awaiting = target.locating = False
         target.transaction = None
-        self._places.pop(target, None)
+        self._places.leave(target)
         self._wheel.disarm(target)
 
     def probe_at(self, target: ProbeTarget, moment: float) -> None:
@@ -161,9 +126,7 @@ class Prober:
             least = target.settings.policy.minimum_interval_seconds
             if least and target.started:
                 moment = max(moment, target.started + least)
-            if self._places:
-                moment = max(moment, self._places.get(target, moment))
-            self._wheel.arm(target, moment)
+            self._wheel.arm(target, self._places.not_before(target, moment))
             self._turns.rearm()
 
     def is_under_way(self, target: ProbeTarget) -> bool:
@@ -216,8 +179,11 @@ class Prober:
         """Begin an attempt."""
         now = self._clock.monotonic()
         settings, address = target.settings, target.address
-        if settings.pace is not None and self._waits(target, settings.pace, now):
-            return
+        if settings.pace is not None:
+            moment = self._places.moment(target, settings.pace, now)
+            if moment > now:
+                self._wheel.arm(target, moment)
+                return
         self.counts.attempts += 1
         target.sequence = sequence = target.sequence + 1 & 0x7FFFFFFF  # RFC 3261 8.1.1.5
         target.started = now
@@ -228,30 +194,9 @@ class Prober:
         elif settings.unfolds_later:
             target.awaiting = True
             self._begun.append(target)
-            settings.transport.send(self._rendered(target), address)
+            settings.transport.send(self._requests.first(target), address)
         else:
             self._send(target, address, now)
-
-    def _waits(self, target: ProbeTarget, pace: Pace, now: float) -> bool:
-        """True if a cap keeps the target's probe from leaving now: it leaves when its place is."""
-        if self._places.pop(target, None) is None:
-            moment = pace.reserve(now)
-            if moment > now:
-                self._places[target] = moment
-                self._wheel.arm(target, moment)
-                return True
-        return False
-
-    def _rendered(self, target: ProbeTarget) -> bytes:
-        """The first request of an attempt, without proof."""
-        mark = mark_of(target.index, target.sequence)
-        return target.settings.options.render(
-            target.request_uri,
-            self._branches.head + mark,
-            self._tag_head + mark,
-            self._call_head + mark,
-            target.sequence,
-        )
 
     def unfold(self, target: ProbeTarget) -> NonInviteClientTransaction:
         """The transaction of the attempt under way, such as it is.
@@ -261,12 +206,7 @@ class Prober:
         """
         transaction = target.transaction
         if transaction is None:
-            transaction = target.transaction = NonInviteClientTransaction(
-                self._rendered(target),
-                self._branches.head + mark_of(target.index, target.sequence),
-                target.started,
-                timeout_seconds=target.settings.policy.timeout_seconds,
-            )
+            transaction = target.transaction = self._requests.unfolded(target)
         return transaction
 
     def _give_up_locating(self, target: ProbeTarget, now: float) -> None:
@@ -293,44 +233,22 @@ class Prober:
 
     def _send(self, target: ProbeTarget, address: Address, now: float) -> None:
         """Send the first request of an attempt in a transaction of its own."""
-        settings = target.settings
-        mark = mark_of(target.index, target.sequence)
+        settings, mark = target.settings, mark_of(target)
         proof = b""
         if settings.identity.credentials is not None:
             proof = self._challenges.begin(target, mark)
-        seconds = settings.policy.timeout_seconds
-        self._transmit(target, address, (mark, mark, proof), seconds, now)
+        transaction = self._requests.transaction(
+            target, now, settings.policy.timeout_seconds, first_mark=mark, proof=proof
+        )
+        self._transmit(target, transaction, address)
 
     def _transmit(
-        self,
-        target: ProbeTarget,
-        address: Address,
-        message: tuple[bytes, bytes, bytes],
-        timeout_seconds: float,
-        now: float,
+        self, target: ProbeTarget, transaction: NonInviteClientTransaction, address: Address
     ) -> None:
-        """Send a request in a transaction of its own.
-
-        ``message`` is its own mark, that of the attempt's first request, which Call-ID and tag are
-        made of, and the header lines that prove who we are.
-        """
-        mark, first_mark, proof = message
-        settings = target.settings
-        branch = self._branches.head + mark
-        request = settings.options.render(
-            target.request_uri,
-            branch,
-            self._tag_head + first_mark,
-            self._call_head + first_mark,
-            target.sequence,
-            proof,
-        )
-        transaction = target.transaction = NonInviteClientTransaction(
-            request, branch, now, timeout_seconds=timeout_seconds, reliable=settings.reliable
-        )
+        target.transaction = transaction
         target.awaiting = True
         self._wheel.arm(target, transaction.deadline)
-        settings.transport.send(request, address)
+        target.settings.transport.send(transaction.request, address)
 
     def _on_deadline(self, target: ProbeTarget, now: float) -> None:
         self._hear(target.settings.transport)
@@ -382,21 +300,21 @@ class Prober:
             return None
         return settings.transport.withdraw(transaction.request, target.address)
 
-    def _meets_challenge(
-        self, target: ProbeTarget, transaction: NonInviteClientTransaction, data: bytes, now: float
-    ) -> bool:
+    def _meets_challenge(self, target: ProbeTarget, data: bytes, now: float) -> bool:
         """Send the request once more, authenticated; False if the challenge is the last word."""
         seconds = target.started + target.settings.policy.timeout_seconds - now
         if target.address is None or seconds <= 0:
             return False
-        proof = self._challenges.met(target, data, self._branches.mark(transaction.branch))
+        proof = self._challenges.met(target, data, mark_of(target))
         if proof is None:
             return False
         self.counts.challenges += 1
         target.sequence = target.sequence + 1 & 0x7FFFFFFF
-        mark = mark_of(target.index, target.sequence)
         first_mark = self._challenges.mark_of(target)
-        self._transmit(target, target.address, (mark, first_mark, proof), seconds, now)
+        transaction = self._requests.transaction(
+            target, now, seconds, first_mark=first_mark, proof=proof
+        )
+        self._transmit(target, transaction, target.address)
         return True
 
     def _end(self, target: ProbeTarget, kind: FailureKind, detail: str, now: float) -> None:
@@ -413,7 +331,7 @@ class Prober:
 
     def message_received(self, data: bytes, source: Address, now: float) -> None:
         """Give an answer to the attempt it belongs to; never raises for what it says."""
-        read = self._branches.read_answer(data)
+        read = self._requests.read_answer(data)
         if read is None:
             self.counts.strangers += 1
             return
@@ -458,7 +376,7 @@ class Prober:
                 if code not in CHALLENGES:
                     # It may be what was proved, unasked, with an old nonce: it is asked for anew.
                     self._challenges.forget(target)
-                elif self._meets_challenge(target, transaction, data, now):
+                elif self._meets_challenge(target, data, now):
                     return
             target.transaction = None
         target.awaiting = False
@@ -490,7 +408,7 @@ class Prober:
 
     def _sender_of(self, data: bytes) -> ProbeTarget | None:
         """The target whose attempt under way ``data`` is the request of."""
-        read = self._branches.read(self._branches.within(data))
+        read = self._requests.read_request(data)
         if read is None or read[0] >= len(self._targets):
             return None
         target = self._targets[read[0]]

@@ -57,10 +57,15 @@ def test_what_is_over_at_once_is_not_shown() -> None:
 
 def test_an_error_takes_the_bar_away() -> None:
     terminal, now = Terminal(), Hand()
-    with pytest.raises(OSError), watched(terminal, logged=True, now=now) as progress:
-        now.seconds += 1
-        progress(Step.READING, 1, 3)
-        raise OSError
+
+    def read() -> None:
+        with watched(terminal, logged=True, now=now) as progress:
+            now.seconds += 1
+            progress(Step.READING, 1, 3)
+            raise OSError
+
+    with pytest.raises(OSError):
+        read()
     assert terminal.getvalue().endswith("\x1b[2K")
 
 

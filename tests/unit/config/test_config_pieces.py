@@ -98,7 +98,8 @@ def outcome(path: Path, text: str) -> Config | tuple[str, ...]:
 def large(mark: str, head: str, blocks: list[str], tail: str) -> str:
     """A file of one mebibyte that is nothing but a remark, and these."""
     trunks = "".join(
-        f"[[trunks]]\n{block.replace('{id}', f't{number}')}\n" for number, block in enumerate(blocks)
+        f"[[trunks]]\n{block.replace('{id}', f't{number}')}\n"
+        for number, block in enumerate(blocks)
     )
     return f"{mark}#{'-' * LARGE_BYTES}\n{head}{trunks}{tail}"
 
