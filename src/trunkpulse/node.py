@@ -57,7 +57,7 @@ log = structlog.get_logger(__name__)
 EVENTS_KEPT_SECONDS = 90 * 24 * 3600.0
 PRUNE_EVERY_SECONDS = 3600.0
 CHECKPOINT_SECONDS = 30.0
-CHECKPOINT_TRUNKS = 1000
+CHECKPOINT_TRUNKS = 250
 OVERDUE_SECONDS = 5.0
 CERTIFICATES_EVERY_SECONDS = 600.0
 LAST_MINUTE_SECONDS = 0.5
@@ -287,12 +287,12 @@ class Node:
         after = 0
         while True:
             await asyncio.sleep(CHECKPOINT_SECONDS)
-            records = list(self.roster.records().values())
-            chosen = records[after : after + CHECKPOINT_TRUNKS]
-            after = 0 if after + CHECKPOINT_TRUNKS >= len(records) else after + CHECKPOINT_TRUNKS
-            for record in chosen:
-                if self.pipeline.recorder.available:
+            trunks, records = self.config.trunks, self.roster.records()
+            for trunk in trunks[after : after + CHECKPOINT_TRUNKS]:
+                record = records.get(trunk.id)
+                if record is not None and self.pipeline.recorder.available:
                     self.pipeline.recorder.enqueue(record)
+            after = 0 if after + CHECKPOINT_TRUNKS >= len(trunks) else after + CHECKPOINT_TRUNKS
 
     async def _watch_certificates(self) -> None:
         """Say once a day which certificates of far sides end soon."""

@@ -10,7 +10,6 @@ because of a database. Which trunks there are is the roster's to know.
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -29,7 +28,7 @@ from trunkpulse.ports import Clock, HealthStore, StoredHealth
 from trunkpulse.probing.doubts import NOT_COUNTED, Doubts, Ruling, Trusting
 from trunkpulse.probing.target import Attempt, ProbeTarget
 from trunkpulse.probing.verdict import judge
-from trunkpulse.recorder import Recorder, TrunkRecord
+from trunkpulse.recorder import Decided, Recorder, TrunkRecord
 
 __all__ = ["Keeper", "Pipeline"]
 
@@ -80,10 +79,15 @@ class Pipeline:
         """``recorded`` hears of committed changes and of whom they go to."""
         self._clock = clock
         self._board = board
-        self._instance_id = instance_id
-        self._region = region
         self._rng = rng
-        self.recorder = Recorder(store, recorded=recorded, conflicted=self._conflicted)
+        self.recorder = Recorder(
+            store,
+            instance_id=instance_id,
+            region=region,
+            rng=rng,
+            recorded=recorded,
+            conflicted=self._conflicted,
+        )
 
     # --- attempts (AttemptSink) ------------------------------------------------------------
 
@@ -200,26 +204,20 @@ class Pipeline:
         reason: Reason,
         trigger: ProbeTarget | None = None,
     ) -> None:
-        trunk = record.trunk
-        evidence = tuple(target.evidence() for target in record.targets[:EVIDENCE_TARGETS])
-        successes = [target.last_success for target in record.targets if target.last_success]
-        change = StateChange(
-            event_id=str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),
-            trunk_id=trunk.id,
-            trunk_name=trunk.name,
-            sequence=0,  # given by the record
-            at_ms=int(self._clock.wall() * 1000),
-            previous_state=record.state,
-            state=state,
-            reason=reason,
-            failed_attempts=trigger.failures if trigger else 0,
-            last_success_ms=int(max(successes) * 1000) if successes else None,
-            instance_id=self._instance_id,
-            region=trunk.region or self._region,
-            evidence=evidence,
+        targets = record.targets
+        at_ms = int(self._clock.wall() * 1000)
+        record.add(
+            Decided(
+                at_ms,
+                record.state,
+                state,
+                reason,
+                trigger.failures if trigger else 0,
+                max([target.last_success or 0.0 for target in targets], default=0.0) or None,
+                tuple([target.seen() for target in targets[:EVIDENCE_TARGETS]]),
+            )
         )
-        record.add(change)
-        self._board.publish(trunk.id, TrunkStatus(state, reason, change.at_ms))
+        self._board.publish(record.trunk.id, TrunkStatus(state, reason, at_ms))
         self.recorder.enqueue(record)
 
     def _conflicted(self, record: TrunkRecord, stored: StoredHealth | None) -> None:

@@ -4,34 +4,61 @@ The pipeline never waits for the database. It notes a change on the trunk's reco
 record here; one writer takes queued records in batches and commits them. While the database is
 away the queue is what is owed to it: each trunk keeps its changes in order, and only if a trunk
 goes back and forth many times meanwhile are its newest ones merged, so that memory stays bounded.
+
+At the first start of a million trunks more changes than any database can write are decided in the
+first half minute. So a change that waits is small (``Decided``), and is spelled out when its turn
+has come; that is done some at a time, and not while probes are overdue. They come first, and what
+waits is written as soon as they leave time for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
+import uuid
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
-from itertools import islice
+from typing import NamedTuple
 
 import structlog
 
 from trunkpulse.events.filters import StreamIndex, subscribers
 from trunkpulse.model import EventStream, Reason, StateChange, Trunk, TrunkState
 from trunkpulse.ports import HealthCommit, HealthStore, StoredHealth, StoredTarget, StoreUnavailable
-from trunkpulse.probing.target import ProbeTarget
+from trunkpulse.probing.target import ProbeTarget, Seen
 from trunkpulse.progress import Progress, Step, unseen
 
-__all__ = ["Recorder", "TrunkRecord"]
+__all__ = ["Decided", "Recorder", "TrunkRecord"]
 
 log = structlog.get_logger(__name__)
 
 BATCH = 200
-"""Trunks per transaction: some milliseconds of work on the event loop, where probes must leave."""
+"""Trunks per transaction."""
+TRUNKS_PER_TURN = 20
+"""Spelled out, half a millisecond of work, before the event loop does anything else."""
+OVERDUE_SECONDS = 0.05
+"""Probes that are later than this come before what is to be written …"""
+GRACE_SECONDS = 0.25
+"""… for so long before each transaction; then it is its turn."""
+LOOK_SECONDS = 0.02
 PENDING_LIMIT = 16
 """Changes of one trunk that wait for the database before the newest are merged."""
 RETRY_SECONDS = (0.1, 5.0)
 """First and longest pause while the database is away."""
+
+
+class Decided(NamedTuple):
+    """A change of a trunk's state that is not recorded yet, as small as it can be kept."""
+
+    at_ms: int
+    previous_state: TrunkState
+    state: TrunkState
+    reason: Reason
+    failed_attempts: int
+    last_success: float | None
+    """Wall-clock seconds."""
+    seen: tuple[Seen, ...]
 
 
 class TrunkRecord:
@@ -59,8 +86,8 @@ class TrunkRecord:
         self.since_ms: int | None = None
         self.sequence = 0
         self.admin_enabled = True
-        self.pending: Sequence[StateChange] = ()
-        """Decided and not yet recorded, oldest first."""
+        self.pending: tuple[Decided, ...] = ()
+        """Decided and not yet recorded, oldest first; the newest is number ``sequence``."""
         self.queued = False
         """True while the recorder holds it."""
         self.unsaved = False
@@ -85,26 +112,25 @@ class TrunkRecord:
         self.targets = ()
         self.state, self.reason, self.since_ms = TrunkState.UNKNOWN, None, None
 
-    def add(self, change: StateChange) -> None:
+    def add(self, change: Decided) -> None:
         """Take on a decided change; it is given the next sequence number."""
         self.state, self.reason, self.since_ms = change.state, change.reason, change.at_ms
         self.sequence += 1
-        self.pending = [*self.pending, replace(change, sequence=self.sequence)]
+        self.pending = (*self.pending, change)
         if len(self.pending) > PENDING_LIMIT:
             self._merge_newest()
 
     def _merge_newest(self) -> None:
         *oldest, older, newer = self.pending
-        self.sequence = older.sequence - 1
+        self.sequence -= 2
         if older.previous_state is not newer.state:
-            self.sequence = older.sequence
-            merged = replace(newer, previous_state=older.previous_state, sequence=older.sequence)
-            oldest.append(merged)
-        self.pending = oldest
+            self.sequence += 1
+            oldest.append(newer._replace(previous_state=older.previous_state))
+        self.pending = tuple(oldest)
 
     def recorded(self) -> None:
         """The oldest pending change is in the store."""
-        self.pending = self.pending[1:] or ()  # the empty tuple is the same for all
+        self.pending = self.pending[1:]
 
     def health(self) -> StoredHealth:
         """What shall be stored once the oldest pending change is recorded."""
@@ -122,7 +148,7 @@ class TrunkRecord:
             trunk_id=self.trunk.id,
             state=first.state if first else self.state,
             reason=first.reason if first else self.reason,
-            sequence=first.sequence if first else self.sequence,
+            sequence=self.sequence - max(0, len(self.pending) - 1),
             since_ms=first.at_ms if first else self.since_ms,
             admin_enabled=self.admin_enabled,
             targets=targets,
@@ -136,18 +162,27 @@ class Recorder:
         self,
         store: HealthStore,
         *,
+        instance_id: str,
+        region: str,
+        rng: random.Random,
         recorded: Callable[[Sequence[StateChange], frozenset[str]], None],
         conflicted: Callable[[TrunkRecord, StoredHealth | None], None],
     ) -> None:
-        """Write to ``store``.
+        """Write to ``store``, for this instance and, where a trunk names none, this region.
 
-        ``recorded`` hears of committed changes and of the streams to be told of them,
-        ``conflicted`` of a trunk that somebody else wrote to, with what the store holds.
+        ``rng`` gives the ids of events. ``recorded`` hears of committed changes and of the streams
+        to be told of them, ``conflicted`` of a trunk that somebody else wrote to, with what the
+        store holds.
         """
         self._store = store
+        self._instance_id = instance_id
+        self._region = region
+        self._rng = rng
         self._recorded = recorded
         self._conflicted = conflicted
-        self._queue: dict[str, TrunkRecord] = {}
+        self._queue: deque[TrunkRecord] = deque()
+        self._batch: Sequence[TrunkRecord] = ()
+        """What is being written."""
         self._leaving: dict[str, TrunkRecord] = {}
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
@@ -158,6 +193,8 @@ class Recorder:
         """Held during each commit: who holds it has the store to themselves."""
         self.available = True
         """False while the store does not take what it is given."""
+        self.overdue_seconds: Callable[[], float] = float
+        """Set by whoever knows for how long probes have been waiting to leave."""
 
     async def start(
         self, streams: Sequence[EventStream], progress: Progress = unseen
@@ -174,14 +211,14 @@ class Recorder:
         self._owed = {owed for owed in self._owed if owed[0] in kept}
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self._queue) + len(self._batch)
 
     def enqueue(self, record: TrunkRecord) -> None:
         """Have the record written soon."""
         record.unsaved = True
         if not record.queued:
             record.queued = True
-            self._queue[record.trunk.id] = record
+            self._queue.append(record)
             self._idle.clear()
             self._work.set()
 
@@ -211,34 +248,55 @@ class Recorder:
         pause, longest = RETRY_SECONDS
         while True:
             await self._work.wait()
-            batch = list(islice(self._queue.values(), BATCH))
+            await self._let_probes_go_first()
             try:
                 async with self.writing:
-                    if batch:
-                        await self._write(batch)
+                    await self._write_batch()
                     await self._forget_leaving()
             except StoreUnavailable as problem:
                 if self.available:
-                    log.error("store.unavailable", problem=str(problem), waiting=len(self._queue))
+                    log.error("store.unavailable", problem=str(problem), waiting=len(self))
                 self.available = False
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, longest)
                 continue
             if not self.available:
-                log.info("store.available", waiting=len(self._queue))
+                log.info("store.available", waiting=len(self))
             self.available = True
             pause = RETRY_SECONDS[0]
             if not self._queue and not self._leaving:
                 self._work.clear()
                 self._idle.set()
 
+    async def _let_probes_go_first(self) -> None:
+        waited = 0.0
+        while waited < GRACE_SECONDS and self.overdue_seconds() > OVERDUE_SECONDS:
+            await asyncio.sleep(LOOK_SECONDS)
+            waited += LOOK_SECONDS
+
+    async def _write_batch(self) -> None:
+        queue = self._queue
+        self._batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
+        try:
+            if self._batch:
+                await self._write(self._batch)
+        except StoreUnavailable:
+            queue.extendleft(reversed(self._batch))
+            raise
+        finally:
+            self._batch = ()
+
     async def _write(self, batch: Sequence[TrunkRecord]) -> None:
-        commits = [self._commit_of(record) for record in batch]
+        commits: list[HealthCommit] = []
+        for record in batch:
+            if len(commits) % TRUNKS_PER_TURN == 0:
+                await asyncio.sleep(0)  # probes must leave on time
+            commits.append(self._commit_of(record))
         conflicts = await self._store.commit(commits)
         changes: list[StateChange] = []
         told: set[str] = set()
         for record, commit in zip(batch, commits, strict=True):
-            trunk_id = record.trunk.id
+            trunk_id = commit.health.trunk_id
             if trunk_id in conflicts:
                 continue
             if commit.change is not None:
@@ -247,15 +305,18 @@ class Recorder:
                 self._owed.update((stream, trunk_id) for stream in commit.opened)
                 self._owed.difference_update((stream, trunk_id) for stream in commit.closed)
                 record.recorded()
-            if not record.pending and not record.unsaved:
+            if record.pending or record.unsaved:
+                self._queue.append(record)  # behind the others, who have waited longer
+            else:
                 self._finish(record)
         self._recorded(changes, frozenset(told))
         if conflicts:
+            # From here on only these are to be tried again if the store fails us.
+            self._batch = [record for record in batch if record.trunk.id in conflicts]
             stored = await self._store.load()
             self._owed = await self._store.load_owed()
-            for record in batch:
-                if record.trunk.id in conflicts:
-                    self._yield_to(record, stored.get(record.trunk.id))
+            for record in self._batch:
+                self._yield_to(record, stored.get(record.trunk.id))
 
     async def _forget_leaving(self) -> None:
         gone = [key for key, record in self._leaving.items() if not record.queued]
@@ -276,7 +337,7 @@ class Recorder:
         record.unsaved = False
         if not record.pending:
             return HealthCommit(health=record.health(), change=None)
-        change = record.pending[0]
+        change = self._spelled_out(record)
         telling = subscribers(change, self._streams.covering(change.trunk_id), self._owed)
         return HealthCommit(
             health=record.health(),
@@ -286,9 +347,27 @@ class Recorder:
             closed=telling.closed,
         )
 
+    def _spelled_out(self, record: TrunkRecord) -> StateChange:
+        """The oldest change that waits. Its id is drawn anew if it could not be written."""
+        trunk, change, success = record.trunk, record.pending[0], record.pending[0].last_success
+        return StateChange(
+            event_id=str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),
+            trunk_id=trunk.id,
+            trunk_name=trunk.name,
+            sequence=record.sequence - len(record.pending) + 1,
+            at_ms=change.at_ms,
+            previous_state=change.previous_state,
+            state=change.state,
+            reason=change.reason,
+            failed_attempts=change.failed_attempts,
+            last_success_ms=None if success is None else int(success * 1000),
+            instance_id=self._instance_id,
+            region=trunk.region or self._region,
+            evidence=tuple([each.evidence() for each in change.seen]),
+        )
+
     def _finish(self, record: TrunkRecord) -> None:
         record.queued = False
-        del self._queue[record.trunk.id]
         waiters, record.waiters = record.waiters, ()
         for waiter in waiters:
             if not waiter.done():

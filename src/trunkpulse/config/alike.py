@@ -38,8 +38,8 @@ class Alike:
 
     def __init__(self, trunks: Trunks) -> None:
         self._trunks = trunks
-        self._kinds: dict[tuple[str, bool], Trunk] = {}
-        """By the shared lines, and whether there was a name: one of that kind."""
+        self._kinds: dict[str, Trunk] = {}
+        """By the shared lines: one of that kind."""
 
     def find(self, text: str) -> Trunk | None:
         """The trunk that ``text``, what follows ``[[trunks]]``, describes.
@@ -50,7 +50,7 @@ class Alike:
         if lines is None:
             return None
         trunk_id, name, target, shared = lines
-        kind = self._kinds.get((shared, name is not None))
+        kind = self._kinds.get(shared)
         if kind is None or plain_address(target) is None or not _ID.fullmatch(trunk_id):
             return None
         if name is None:
@@ -62,11 +62,11 @@ class Alike:
     def note(self, text: str, entry: TrunkEntry, trunk: Trunk) -> None:
         """``text`` was found to be ``entry``, and to be in order."""
         lines = _taken_apart(text)
-        if lines is None or entry.advanced is not None or not self._trunks.is_plain(entry):
+        if lines is None or len(self._kinds) >= MOST_KINDS:
             return
-        _, name, _, shared = lines
-        if len(self._kinds) < MOST_KINDS and _is_shared(shared):
-            self._kinds[shared, name is not None] = trunk
+        *_, shared = lines
+        if _is_shared(shared) and self._trunks.is_plain(entry):
+            self._kinds[shared] = trunk
 
 
 def _taken_apart(text: str) -> tuple[str, str | None, str, str] | None:
@@ -87,5 +87,8 @@ def _taken_apart(text: str) -> tuple[str, str | None, str, str] | None:
 
 
 def _is_shared(lines: str) -> bool:
-    """True if each line means what it says wherever it stands in its table."""
+    """True if each line means the same wherever it stands, and with every target.
+
+    What ``advanced`` says has to fit the target, so a trunk with such a table is never like others.
+    """
     return all(_SHARED.fullmatch(line) for line in lines.splitlines(keepends=True))

@@ -28,7 +28,7 @@ from trunkpulse.sip.request import SharedOptions, request_uri_bytes
 from trunkpulse.sip.transaction import T1_SECONDS, NonInviteClientTransaction
 from trunkpulse.sip.uri import SipUri
 
-__all__ = ["Attempt", "Place", "ProbeSettings", "ProbeTarget", "Share", "literal_server"]
+__all__ = ["Attempt", "Place", "ProbeSettings", "ProbeTarget", "Seen", "Share", "literal_server"]
 
 REMEMBERED_RUNS = 16
 """Of like attempts in a row."""
@@ -125,6 +125,53 @@ class Attempt(NamedTuple):
         times = None if self.times is None else self.times + 1
         first_at = self.at if self.first_at is None else self.first_at
         return other._replace(first_at=first_at, times=times)
+
+
+class Seen(NamedTuple):
+    """What was believed of a target at one moment, and the attempt that it rested on.
+
+    It refers to what is there anyway: as many as there are trunks may wait for the database.
+    """
+
+    uri: str
+    protocol: TransportProtocol
+    address: Address | None
+    state: TargetState
+    failures: int
+    last: Attempt | None
+    """The last attempt that is remembered."""
+    last_success: float | None
+    """Wall-clock seconds; the two that follow are of this success."""
+    code: int | None
+    rtt_seconds: float | None
+
+    def evidence(self) -> AttemptEvidence:
+        """The same in full, as it is told."""
+        last = self.last
+        success_ms = None if self.last_success is None else int(self.last_success * 1000)
+        quiet: float | None = None
+        if last is None or (self.last_success is not None and self.last_success > last.at):
+            # Plain sailing leaves nothing behind but the moment and the round trip.
+            code, failure, detail = self.code, None, None
+            rtt, at_ms = self.rtt_seconds, success_ms
+        else:
+            code, failure, detail, rtt = last.code, last.failure, last.detail, last.rtt_seconds
+            at_ms = int(last.at * 1000)
+            quiet = last.quiet_until
+        address = self.address
+        return AttemptEvidence(
+            target=self.uri,
+            address=None if address is None else str(Place(self.protocol, address)),
+            state=self.state,
+            code=code,
+            failure=failure,
+            detail=detail,
+            rtt_ms=None if rtt is None else round(rtt * 1000, 3),
+            at_ms=at_ms,
+            failed_attempts=self.failures,
+            last_success_ms=success_ms,
+            maintenance_until_ms=None if quiet is None else int(quiet * 1000),
+        )
 
 
 class ProbeTarget:
@@ -260,33 +307,24 @@ class ProbeTarget:
         """Wall-clock seconds until which the far side asked to be left alone, if it did."""
         return self.attempts[-1].quiet_until if self.attempts else None
 
+    def seen(self) -> Seen:
+        """What is believed of it now, and why."""
+        # By position: many thousands of trunks may change within a second.
+        return Seen(
+            self.uri,
+            self.settings.transport.protocol,
+            self.address,
+            self.state,
+            self.failures,
+            self.attempts[-1] if self.attempts else None,
+            self.last_success,
+            self.code,
+            self.rtt_seconds,
+        )
+
     def evidence(self) -> AttemptEvidence:
         """What the last attempt showed."""
-        last = self.attempts[-1] if self.attempts else None
-        success_ms = None if self.last_success is None else int(self.last_success * 1000)
-        quiet: float | None = None
-        if last is None or (self.last_success is not None and self.last_success > last.at):
-            # Plain sailing leaves nothing behind but the moment and the round trip.
-            code, failure, detail = self.code, None, None
-            rtt, at_ms = self.rtt_seconds, success_ms
-        else:
-            code, failure, detail, rtt = last.code, last.failure, last.detail, last.rtt_seconds
-            at_ms = int(last.at * 1000)
-            quiet = last.quiet_until
-        place = self.place
-        return AttemptEvidence(
-            target=self.uri,
-            address=None if place is None else str(place),
-            state=self.state,
-            code=code,
-            failure=failure,
-            detail=detail,
-            rtt_ms=None if rtt is None else round(rtt * 1000, 3),
-            at_ms=at_ms,
-            failed_attempts=self.failures,
-            last_success_ms=success_ms,
-            maintenance_until_ms=None if quiet is None else int(quiet * 1000),
-        )
+        return self.seen().evidence()
 
 
 def literal_server(uri: SipUri) -> Server | None:

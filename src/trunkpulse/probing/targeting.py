@@ -121,9 +121,9 @@ class Targeting:
             return None
         self._impossible.pop(trunk.id, None)
         target = ProbeTarget(uri, trunk.id, settings, address)
-        if stored:
-            memory = {each.place: each for each in stored if each.uri == uri}
-            _remind(target, memory.get(str(target.place)) or memory.get(None))
+        for each in stored:
+            if each.uri == uri:  # which is in digits, so it has been nowhere else
+                _remind(target, each)
         targets = (target,)
         return Retargeted(targets, targets)
 

@@ -28,6 +28,7 @@ BLOCKS = [
     PLAIN + '[trunks.advanced]\nfrom_uri = "sip:ping@pbx.example.com"\n',
     PLAIN + '[trunks.advanced]\nsource = "::1"\n',
     PLAIN + "[trunks.advanced]\ntls = { verify = true }\n",
+    PLAIN + "[trunks.advanced]\n",
     PLAIN + "min_available_targets = 2\n",
     PLAIN + "enabled = false\n",
     PLAIN + "enabled = maybe\n",
@@ -123,10 +124,13 @@ def test_pieces_say_what_the_whole_says(
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_each_way_to_write_a_trunk_among_plain_ones(tmp_path: Path, block: str) -> None:
-    blocks = [block, *BLOCKS[:3], *[block] * TRUNKS_PER_PIECE, block, *BLOCKS[:3]]
     file = tmp_path / "edge.toml"
-    in_pieces = outcome(file, large(CUT, "", blocks, ""))
-    assert in_pieces == outcome(file, large(WHOLE, "", blocks, ""))
+    # What the first piece holds is known in the second.
+    for first in (BLOCKS[0], block):
+        blocks = [first, *BLOCKS[1:3]] * TRUNKS_PER_PIECE
+        blocks[TRUNKS_PER_PIECE + 10] = block
+        in_pieces = outcome(file, large(CUT, "", blocks, ""))
+        assert in_pieces == outcome(file, large(WHOLE, "", blocks, ""))
 
 
 def test_a_large_file_is_cut(tmp_path: Path) -> None:
@@ -176,3 +180,16 @@ def test_equal_settings_of_many_trunks_are_one_object(tmp_path: Path) -> None:
     policies = {id(trunk.keepalive) for trunk in trunks}
     assert len(policies) == len({trunk.keepalive for trunk in trunks})
     assert len({id(trunk.identity) for trunk in trunks}) == len({t.identity for t in trunks})
+
+
+def test_what_a_profile_asks_of_targets_is_asked_of_each(tmp_path: Path) -> None:
+    profile = tmp_path / "secure.toml"
+    profile.write_text('description = "Secure"\n[requires]\ntransport = "tls"\n')
+    secure = PLAIN.replace("5060", "5061;transport=tls") + 'profile = "secure.toml"\n'
+    blocks = [secure] * TRUNKS_PER_PIECE * 2
+    file = tmp_path / "edge.toml"
+    assert isinstance(outcome(file, large(CUT, "", blocks, "")), Config)
+    blocks[TRUNKS_PER_PIECE + 10] = PLAIN + 'profile = "secure.toml"\n'
+    problems = outcome(file, large(CUT, "", blocks, ""))
+    assert isinstance(problems, tuple)
+    assert ["must be reached over TLS" in problem for problem in problems] == [True]

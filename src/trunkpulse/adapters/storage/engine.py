@@ -1,22 +1,39 @@
 """Connections: one that writes, a few that read, and errors turned into sentences.
 
 SQLite lets one connection write at a time; a second one would wait by polling. So writes queue
-for a single connection, fairly, and start with BEGIN IMMEDIATE: a transaction that reads first
+fairly, for one turn at a time, and start with BEGIN IMMEDIATE: a transaction that reads first
 and writes later can otherwise be refused half way. Readers have connections of their own, and
 in WAL mode they neither wait for the writer nor hold it up. ``synchronous=FULL`` makes a
 returned commit survive a loss of power.
+
+The asynchronous engine does its part on the event loop, and goes to its thread and back for each
+call of the driver: some thirty times in a transaction of six statements, and each time it waits
+until the loop gets round to it. What is written all the time, changes of states, therefore goes
+another way on SQLite: as one call, in a thread that has a connection of its own (``_at_once``).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
-from sqlalchemy import Column, ColumnElement, Connection, Insert, NullPool, Table, case, event
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Insert,
+    NullPool,
+    Table,
+    case,
+    create_engine,
+    event,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -122,9 +139,12 @@ class Database:
         self._clock = clock
         self._write_lock = asyncio.Lock()
         self._closed = False
+        self._committer: Engine | None = None
         if place.file is None:
             self._writer = self._reader = create_async_engine(place.url)
         else:
+            self._committer = _committing_engine(place)
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commits")
             self._writer = _sqlite_engine(place, begin="BEGIN IMMEDIATE", connections=1)
             self._reader = _sqlite_engine(place, begin="BEGIN", connections=_READERS)
 
@@ -141,13 +161,23 @@ class Database:
 
         For methods that are `in_turn`.
         """
-        with self._sentences():
-            started = self._clock.monotonic()
+        with self._sentences(), self._timed():
             async with self._writer.begin() as connection:
                 yield connection
-            took_seconds = self._clock.monotonic() - started
-        if took_seconds > _SLOW_WRITE_SECONDS:
-            log.warning("store.slow", database=str(self._place), took_seconds=took_seconds)
+
+    async def _at_once(self, transaction: Callable[[Connection], _Result]) -> _Result:
+        """The same, for what needs nothing of the event loop until it is durable."""
+        with self._sentences(), self._timed():
+            committer = self._committer
+            if committer is None:
+                async with self._writer.begin() as connection:
+                    return await connection.run_sync(transaction)
+
+            def whole() -> _Result:
+                with committer.begin() as connection:
+                    return transaction(connection)
+
+            return await asyncio.get_running_loop().run_in_executor(self._thread, whole)
 
     @undisturbed
     async def close(self) -> None:
@@ -156,6 +186,17 @@ class Database:
         async with self._write_lock:
             await self._reader.dispose()
             await self._writer.dispose()
+            if self._committer is not None:
+                self._thread.shutdown()  # it is idle: writes are waited for above
+                self._committer.dispose()
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        started = self._clock.monotonic()
+        yield
+        took_seconds = self._clock.monotonic() - started
+        if took_seconds > _SLOW_WRITE_SECONDS:
+            log.warning("store.slow", database=str(self._place), took_seconds=took_seconds)
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:
@@ -183,7 +224,7 @@ def single_connection(place: Place) -> AsyncEngine:
     )
 
 
-def insert_or_update(connection: AsyncConnection, table: Table) -> Insert:
+def insert_or_update(connection: Connection | AsyncConnection, table: Table) -> Insert:
     """Write a row, in place of one with the same primary key if there is one."""
     insert = _dialect_insert(connection, table)
     return insert.on_conflict_do_update(
@@ -193,7 +234,7 @@ def insert_or_update(connection: AsyncConnection, table: Table) -> Insert:
 
 
 def insert_or_ignore(
-    connection: AsyncConnection, table: Table, key: Sequence[Column[Any]] = ()
+    connection: Connection | AsyncConnection, table: Table, key: Sequence[Column[Any]] = ()
 ) -> Insert:
     """Write a row unless there is one with the same ``key``; without one, the primary key."""
     return _dialect_insert(connection, table).on_conflict_do_nothing(
@@ -228,7 +269,9 @@ def batches(rows: Sequence[_Row], size: int = BATCH_ROWS) -> Iterator[Sequence[_
         yield rows[start : start + size]
 
 
-def _dialect_insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def _dialect_insert(
+    connection: Connection | AsyncConnection, table: Table
+) -> sqlite.Insert | postgresql.Insert:
     # The two databases spell an upsert alike; SQLAlchemy has a class for each.
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table)
@@ -245,14 +288,34 @@ def _sqlite_engine(
         )
     else:
         engine = create_async_engine(place.url, connect_args=arguments, poolclass=NullPool)
-    event.listen(engine.sync_engine, "connect", _set_pragmas)
+    _make_ours(engine.sync_engine, begin)
+    return engine
+
+
+def _committing_engine(place: Place) -> Engine:
+    engine = create_engine(
+        place.url.set(drivername="sqlite"),
+        # Made in the one thread that uses it, closed by another when that has ended.
+        connect_args={
+            "timeout": _BUSY_SECONDS,
+            "isolation_level": None,
+            "check_same_thread": False,
+        },
+        pool_size=1,
+        max_overflow=0,
+    )
+    _make_ours(engine, "BEGIN IMMEDIATE")
+    return engine
+
+
+def _make_ours(engine: Engine, begin: str) -> None:
+    event.listen(engine, "connect", _set_pragmas)
 
     # The driver would begin only before the first write, and never IMMEDIATE.
     def start_transaction(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
-    event.listen(engine.sync_engine, "begin", start_transaction)
-    return engine
+    event.listen(engine, "begin", start_transaction)
 
 
 def _set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Connection,
     bindparam,
     case,
     delete,
@@ -17,7 +21,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from trunkpulse.adapters.storage.engine import (
     Database,
@@ -27,6 +30,7 @@ from trunkpulse.adapters.storage.engine import (
     insert_or_update,
     undisturbed,
 )
+from trunkpulse.adapters.storage.rows import ManyRows, Row
 from trunkpulse.adapters.storage.rules import AT_ONCE, conflicts
 from trunkpulse.adapters.storage.tables import (
     EVENT_POSITION,
@@ -44,6 +48,8 @@ __all__ = ["INSERT_DELIVERY", "DatabaseHealth"]
 
 ROWS_PER_TURN = 1000
 """Rows read before the event loop does anything else."""
+ROWS_PREPARED_PER_TURN = 50
+"""The same of rows to be written: half a millisecond of work."""
 
 # A look into a dictionary takes a fifth of what a call of the enumeration takes.
 _TRUNK_STATES = {state.value: state for state in TrunkState}
@@ -59,7 +65,6 @@ _SELECT_HEALTH = select(
     trunk_health.c.admin_enabled,
     trunk_health.c.targets,
 )
-_Values = dict[str, Any]
 
 _older = deliveries.alias("older")
 _behind_an_older_one = exists().where(
@@ -76,10 +81,34 @@ INSERT_DELIVERY = insert(deliveries).values(
     due_ms=case((_behind_an_older_one, null()), else_=bindparam("at_once", type_=BigInteger)),
     detail="",
 )
-_DELETE_OWED = delete(owed_recoveries).where(
-    owed_recoveries.c.stream_id == bindparam("of_stream"),
-    owed_recoveries.c.trunk_id == bindparam("of_trunk"),
+_LOCK_POSITION = select(counters.c.value).where(counters.c.name == EVENT_POSITION).with_for_update()
+_SET_POSITION = (
+    update(counters).where(counters.c.name == EVENT_POSITION).values(value=bindparam("reached"))
 )
+_SELECT_SEQUENCES = select(trunk_health.c.trunk_id, trunk_health.c.sequence).where(
+    trunk_health.c.trunk_id.in_(bindparam("ids", expanding=True))
+)
+_UPDATE_HEALTH = ManyRows(
+    lambda connection: insert_or_update(connection, trunk_health), trunk_health.c.keys()
+)
+_INSERT_EVENT = ManyRows(lambda _: insert(events), events.c.keys())
+_INSERT_DELIVERIES = ManyRows(
+    lambda _: INSERT_DELIVERY, ("to_stream", "of_trunk", "at_position", "at_once")
+)
+_INSERT_OWED = ManyRows(
+    lambda connection: insert_or_ignore(connection, owed_recoveries), ("stream_id", "trunk_id")
+)
+_DELETE_OWED = ManyRows(
+    lambda _: delete(owed_recoveries).where(
+        owed_recoveries.c.stream_id == bindparam("of_stream"),
+        owed_recoveries.c.trunk_id == bindparam("of_trunk"),
+    ),
+    ("of_stream", "of_trunk"),
+)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+_Prepared = tuple[HealthCommit, Row, tuple[str, int, str] | None]
+"""A commit, the row of its trunk, and id, moment and text of its event."""
 
 
 class DatabaseHealth(Database):
@@ -109,33 +138,24 @@ class DatabaseHealth(Database):
             rows = await connection.execute(select(owed_recoveries))
             return {(row.stream_id, row.trunk_id) for row in rows}
 
-    @in_turn
     async def commit(self, commits: Sequence[HealthCommit]) -> frozenset[str]:
         """Write all but the trunks that conflict, whose ids it returns; durable on return.
 
         Raises StoreUnavailable, and then nothing is written. A call that is cancelled in its
         turn ends its commit first; one that still waits for its turn writes nothing.
         """
-        if not commits:
-            return frozenset()
-        async with self._writing() as connection:
-            # Locks out other writers on PostgreSQL too; SQLite has one writer anyway.
-            position: int = (
-                await connection.execute(
-                    select(counters.c.value)
-                    .where(counters.c.name == EVENT_POSITION)
-                    .with_for_update()
-                )
-            ).scalar_one()
-            trunk_ids = {commit.health.trunk_id for commit in commits}
-            refused = conflicts(commits, await _recorded(connection, sorted(trunk_ids)))
-            accepted = [each for each in commits if each.health.trunk_id not in refused]
-            for batch in batches(accepted):
-                position = await _write(connection, batch, position)
-            await connection.execute(
-                update(counters).where(counters.c.name == EVENT_POSITION).values(value=position)
-            )
-        return refused
+        prepared: list[_Prepared] = []
+        for commit in commits:
+            if len(prepared) % ROWS_PREPARED_PER_TURN == 0:
+                await asyncio.sleep(0)  # the event loop has other things to do
+            change = commit.change
+            event = None if change is None else (change.event_id, change.at_ms, encode(change))
+            prepared.append((commit, _health_row(commit.health), event))
+        return await self._commit(prepared) if prepared else frozenset()
+
+    @in_turn
+    async def _commit(self, prepared: Sequence[_Prepared]) -> frozenset[str]:
+        return await self._at_once(partial(_write, prepared))
 
     @in_turn
     async def forget(self, trunk_ids: Sequence[str]) -> None:
@@ -149,83 +169,62 @@ class DatabaseHealth(Database):
                 )
 
 
-async def _recorded(connection: AsyncConnection, trunk_ids: Sequence[str]) -> dict[str, int]:
+def _write(prepared: Sequence[_Prepared], connection: Connection) -> frozenset[str]:
+    # Locks out other writers on PostgreSQL too; SQLite has one writer anyway.
+    position: int = connection.execute(_LOCK_POSITION).scalar_one()
+    commits = [commit for commit, _, _ in prepared]
+    refused = conflicts(commits, _recorded(connection, commits))
+    healths: list[Row] = []
+    recorded: list[Row] = []
+    told: list[Row] = []
+    for commit, health, event in prepared:
+        trunk_id = commit.health.trunk_id
+        if trunk_id in refused:
+            continue
+        healths.append(health)
+        if event is not None:
+            position += 1
+            event_id, at_ms, body = event
+            recorded.append((position, event_id, trunk_id, at_ms, body))
+            told += [(stream_id, trunk_id, position, AT_ONCE) for stream_id in commit.tell]
+    _UPDATE_HEALTH.run(connection, healths)
+    _INSERT_EVENT.run(connection, recorded)
+    _INSERT_DELIVERIES.run(connection, told)
+    _settle_debts(connection, [each for each in commits if each.health.trunk_id not in refused])
+    connection.execute(_SET_POSITION, {"reached": position})
+    return refused
+
+
+def _recorded(connection: Connection, commits: Iterable[HealthCommit]) -> dict[str, int]:
     recorded: dict[str, int] = {}
-    for batch in batches(trunk_ids):
-        rows = await connection.execute(
-            select(trunk_health.c.trunk_id, trunk_health.c.sequence).where(
-                trunk_health.c.trunk_id.in_(batch)
-            )
-        )
-        recorded.update((row.trunk_id, row.sequence) for row in rows)
+    for batch in batches(sorted({commit.health.trunk_id for commit in commits})):
+        rows = connection.execute(_SELECT_SEQUENCES, {"ids": batch})
+        recorded.update((trunk_id, sequence) for trunk_id, sequence in rows)
     return recorded
 
 
-async def _write(
-    connection: AsyncConnection, commits: Iterable[HealthCommit], position: int
-) -> int:
-    """Write ``commits``, their events from ``position`` + 1 on; the last position used."""
-    healths: list[_Values] = []
-    recorded: list[_Values] = []
-    told: list[_Values] = []
-    for commit in commits:
-        healths.append(_health_row(commit.health))
-        change = commit.change
-        if change is not None:
-            position += 1
-            recorded.append(
-                {
-                    "position": position,
-                    "event_id": change.event_id,
-                    "trunk_id": change.trunk_id,
-                    "at_ms": change.at_ms,
-                    "body": encode(change),
-                }
-            )
-            told += (
-                {
-                    "to_stream": stream_id,
-                    "of_trunk": change.trunk_id,
-                    "at_position": position,
-                    "at_once": AT_ONCE,
-                }
-                for stream_id in commit.tell
-            )
-    await connection.execute(insert_or_update(connection, trunk_health), healths)
-    if recorded:
-        await connection.execute(insert(events), recorded)
-    if told:
-        await connection.execute(INSERT_DELIVERY, told)
-    await _settle_debts(connection, commits)
-    return position
-
-
-async def _settle_debts(connection: AsyncConnection, commits: Iterable[HealthCommit]) -> None:
+def _settle_debts(connection: Connection, commits: Iterable[HealthCommit]) -> None:
     owed: dict[tuple[str, str], bool] = {}
     for commit in commits:
-        trunk_id = commit.health.trunk_id
-        owed.update(((stream_id, trunk_id), True) for stream_id in commit.opened)
-        owed.update(((stream_id, trunk_id), False) for stream_id in commit.closed)
-    opened = [{"stream_id": s, "trunk_id": t} for (s, t), due in owed.items() if due]
-    closed = [{"of_stream": s, "of_trunk": t} for (s, t), due in owed.items() if not due]
-    if opened:
-        await connection.execute(insert_or_ignore(connection, owed_recoveries), opened)
-    if closed:
-        await connection.execute(_DELETE_OWED, closed)
+        if commit.opened or commit.closed:
+            trunk_id = commit.health.trunk_id
+            owed.update(((stream_id, trunk_id), True) for stream_id in commit.opened)
+            owed.update(((stream_id, trunk_id), False) for stream_id in commit.closed)
+    _INSERT_OWED.run(connection, [pair for pair, due in owed.items() if due])
+    _DELETE_OWED.run(connection, [pair for pair, due in owed.items() if not due])
 
 
-def _health_row(health: StoredHealth) -> _Values:
-    return {
-        "trunk_id": health.trunk_id,
-        "state": health.state,
-        "reason": health.reason,
-        "sequence": health.sequence,
-        "since_ms": health.since_ms,
-        "admin_enabled": health.admin_enabled,
-        "targets": [
-            [each.uri, each.state, each.last_success_ms, each.place] for each in health.targets
-        ],
-    }
+def _health_row(health: StoredHealth) -> Row:
+    targets = [[each.uri, each.state, each.last_success_ms, each.place] for each in health.targets]
+    return (
+        health.trunk_id,
+        health.state.value,
+        None if health.reason is None else health.reason.value,
+        health.sequence,
+        health.since_ms,
+        health.admin_enabled,
+        _encode(targets),
+    )
 
 
 def _health(row: Sequence[Any]) -> StoredHealth:
