@@ -7,7 +7,8 @@ from pathlib import Path
 
 from trunkpulse.config.certificates import Certificates, TlsFiles
 from trunkpulse.config.report import Report
-from trunkpulse.config.schema import Document, ServerTlsEntry, SipEntry
+from trunkpulse.config.schema import Document
+from trunkpulse.config.sections import ServerTlsEntry, SipEntry
 from trunkpulse.config.settings import SipListen
 from trunkpulse.config.wording import shown
 from trunkpulse.model import TransportProtocol

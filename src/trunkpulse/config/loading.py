@@ -33,8 +33,9 @@ from trunkpulse.config.errors import ConfigError
 from trunkpulse.config.pieces import Pieces, entries_of
 from trunkpulse.config.profiles import Profiles
 from trunkpulse.config.report import Report
-from trunkpulse.config.schema import Document, RouteEntry, ServerTlsEntry, StreamEntry, TrunkEntry
+from trunkpulse.config.schema import Document, RouteEntry, StreamEntry, TrunkEntry
 from trunkpulse.config.secrets import Secrets
+from trunkpulse.config.sections import ServerTlsEntry
 from trunkpulse.config.settings import (
     ApiSettings,
     Config,

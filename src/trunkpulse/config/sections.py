@@ -1,0 +1,144 @@
+"""The sections of one instance: who it is, where it listens and keeps things, how it goes about it.
+
+What it probes, routes and tells is in ``schema``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from trunkpulse.config.caps import FEWEST_PER_SECOND, MOST_PER_SECOND, carrier_caps
+from trunkpulse.config.kinds import ID, PEM, SWITCH, Agent, Id, List, Path
+from trunkpulse.config.section import Allowed, Section, text_of
+from trunkpulse.config.settings import (
+    ApiSettings,
+    IpNetwork,
+    ListenAddress,
+    NumbersSettings,
+    SipListen,
+    SipSettings,
+)
+from trunkpulse.config.values import (
+    api_address,
+    network,
+    sip_listen,
+    sqlite_path,
+)
+from trunkpulse.model import (
+    IsolationPolicy,
+)
+
+__all__ = [
+    "ApiEntry",
+    "InstanceEntry",
+    "IsolationEntry",
+    "MetricsEntry",
+    "NumbersEntry",
+    "PacingEntry",
+    "ServerTlsEntry",
+    "SipEntry",
+    "StorageEntry",
+]
+
+_ISOLATION = IsolationPolicy()
+
+
+def _carriers(raw: object) -> tuple[tuple[str, float], ...]:
+    if not isinstance(raw, dict):
+        raise PydanticCustomError("dict_type", "not a table")
+    return carrier_caps(raw)
+
+
+def _per_trunk(raw: object) -> bool | Literal["auto"]:
+    if raw == "auto":
+        return "auto"
+    if not isinstance(raw, bool):
+        raise PydanticCustomError("per_trunk", "not a choice")
+    return raw
+
+
+class InstanceEntry(Section):
+    id: Annotated[Id | None, Allowed(ID)] = None
+    region: Annotated[Id, Allowed(ID)] = "default"
+
+
+class StorageEntry(Section):
+    url: Annotated[
+        str | None, text_of(sqlite_path), Allowed('a text such as "sqlite:///PATH"', secret=True)
+    ] = None
+
+
+class ApiEntry(Section):
+    listen: Annotated[
+        ListenAddress, text_of(api_address), Allowed('a text such as "127.0.0.1:8080"')
+    ] = ApiSettings().listen
+
+
+class MetricsEntry(Section):
+    per_trunk: Annotated[
+        bool | Literal["auto"], PlainValidator(_per_trunk), Allowed('"auto", true or false')
+    ] = "auto"
+
+
+class ServerTlsEntry(Section):
+    cert_file: Annotated[Path, Allowed(PEM)]
+    key_file: Annotated[Path | None, Allowed(PEM)] = None
+    ca_file: Annotated[Path | None, Allowed(PEM)] = None
+
+
+class SipEntry(Section):
+    listen: Annotated[
+        tuple[Annotated[SipListen, text_of(sip_listen)], ...],
+        List,
+        Allowed("a list of addresses", each='a text such as "udp:127.0.0.1:5080"'),
+    ] = SipSettings().listen
+    tls: Annotated[
+        ServerTlsEntry | None,
+        Allowed('a table such as { cert_file = "me.pem", key_file = "me.key" }'),
+    ] = None
+    allow: Annotated[
+        tuple[Annotated[IpNetwork, text_of(network)], ...],
+        List,
+        Allowed("a list of IP networks", each='a text such as "127.0.0.0/8"'),
+    ] = SipSettings().allow
+    user_agent: Annotated[Agent, Allowed("a text of 1 to 128 printable ASCII characters")] = (
+        SipSettings().user_agent
+    )
+
+
+class IsolationEntry(Section):
+    enabled: Annotated[bool, Allowed(SWITCH)] = _ISOLATION.enabled
+    failed_share: Annotated[
+        float, Field(ge=0.5, le=1), Allowed("a share of the carriers from 0.5 to 1")
+    ] = _ISOLATION.failed_share
+    minimum_carriers: Annotated[int, Field(ge=2, le=16), Allowed("a whole number from 2 to 16")] = (
+        _ISOLATION.minimum_carriers
+    )
+    hold_seconds: Annotated[
+        float, Field(ge=1, le=86400), Allowed("a number of seconds from 1 to 86400")
+    ] = _ISOLATION.hold_seconds
+
+
+class PacingEntry(Section):
+    probes_per_second: Annotated[
+        float | None,
+        Field(ge=FEWEST_PER_SECOND, le=MOST_PER_SECOND),
+        Allowed("a number of probes a second from 0.01 to 1000000"),
+    ] = None
+    carriers: Annotated[
+        tuple[tuple[str, float], ...],
+        PlainValidator(_carriers),
+        Allowed('a table such as { "acme" = 50 }'),
+    ] = ()
+
+
+class NumbersEntry(Section):
+    rollup_trunks: Annotated[
+        int, Field(ge=0, le=10_000), Allowed("a whole number from 0 to 10000")
+    ] = NumbersSettings().rollup_trunks
+    retention_days: Annotated[
+        int, Field(ge=1, le=3650), Allowed("a whole number of days from 1 to 3650")
+    ] = NumbersSettings().retention_days
