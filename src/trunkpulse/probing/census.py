@@ -53,23 +53,32 @@ class Census:
         self._trunks = trunks
         self._rng = rng
         self._ids: dict[str, list[str]] = {}
+        self._targets = 0
+        """So many there were when it was taken."""
 
     async def take(self) -> None:
         """Go through all trunks, in small steps."""
         census: dict[str, list[str]] = {}
+        seen = 0
         for number, record in enumerate(list(self._trunks.records().values()), 1):
             if number % RECORDS_PER_TURN == 0:
                 await asyncio.sleep(0)  # probes must leave on time
-            if not record.targets:
-                continue
-            party = party_of(record.trunk, record.targets[0])
-            ids = census.get(party)
-            if ids is None:
-                if len(census) < MOST_PARTIES:
-                    census[party] = [record.trunk.id]
-            elif len(ids) < IDS_PER_PARTY:
-                ids.append(record.trunk.id)
+            seen += len(record.targets)
+            for target in record.targets[:SAMPLE]:
+                party = party_of(record.trunk, target)
+                ids = census.get(party)
+                if ids is None:
+                    if len(census) < MOST_PARTIES:
+                        census[party] = [record.trunk.id]
+                elif len(ids) < IDS_PER_PARTY and ids[-1] != record.trunk.id:
+                    ids.append(record.trunk.id)
         self._ids = census
+        self._targets = seen
+
+    @property
+    def is_outdated(self) -> bool:
+        """True if a tenth of the targets has come or gone: found in the DNS, for example."""
+        return abs(len(self._trunks.prober) - self._targets) > self._targets / 10
 
     def picked(
         self, but_not: Collection[str], states: Collection[TargetState]

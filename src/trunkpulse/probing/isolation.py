@@ -40,6 +40,8 @@ LONGEST_WAIT_SECONDS: Final = 8.0
 """A target with a longer ``timeout_seconds`` is waited for no longer."""
 MOST_WAITING: Final = 4096
 CENSUS_EVERY_SECONDS: Final = 600.0
+CENSUS_AGAIN_SECONDS: Final = 5.0
+"""After the last census, if so many targets have come or gone since that it is out of date."""
 AGAIN_PER_SECOND: Final = 20_000
 """Targets that are probed in a second, after a restoration, at most."""
 
@@ -93,7 +95,7 @@ class Isolation:
         self._looked = float("-inf")
         self._problem: LinkProblem | None = None
         self._census = Census(trunks, rng)
-        self._census_due = 0.0
+        self._census_due = self._census_taken = 0.0
         self._asked: dict[str, _Asked] = {}
         self._waiting: list[_Asked] = []
         """Targets whose last failure would condemn them, and when it was."""
@@ -176,8 +178,9 @@ class Isolation:
         self._answers = self._heard_so_far()
         while True:
             now = self._clock.monotonic()
-            if now >= self._census_due:
+            if now >= self._census_due or self._census_is_outdated(now):
                 self._census_due = now + CENSUS_EVERY_SECONDS
+                self._census_taken = now
                 await self._census.take()
             if self._again:
                 await self._start_anew()
@@ -194,6 +197,9 @@ class Isolation:
                 continue
             busy = self._suspicion.checking or self._suspicion.isolated
             await self._stirred_within(BUSY_SECONDS if busy else IDLE_SECONDS)
+
+    def _census_is_outdated(self, now: float) -> bool:
+        return self._census.is_outdated and now >= self._census_taken + CENSUS_AGAIN_SECONDS
 
     async def _stirred_within(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -118,15 +118,17 @@ async def test_a_closed_database_says_so(tmp_path: Path) -> None:
 async def test_a_full_disk_writes_nothing_and_passes_when_there_is_room(tmp_path: Path) -> None:
     store = await open_sqlite(tmp_path / "trunkpulse.db")
     commits = [commit_of(f"t{n}", 1, tell=["noc"]) for n in range(2000)]
-    async with store._writing() as connection:
-        await connection.exec_driver_sql("PRAGMA max_page_count = 60")
+    await store._at_once(
+        lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 60")
+    )
     with pytest.raises(StoreUnavailable, match="the disk is full; free some space"):
         await store.commit(commits)
     assert await store.load() == {}
     assert await store.last_position() == 0
 
-    async with store._writing() as connection:
-        await connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    await store._at_once(
+        lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    )
     assert await store.commit(commits) == frozenset()
     assert await store.last_position() == 2000
     await store.close()
@@ -134,8 +136,7 @@ async def test_a_full_disk_writes_nothing_and_passes_when_there_is_room(tmp_path
 
 async def test_a_read_only_database_is_unavailable_with_a_reason(tmp_path: Path) -> None:
     store = await open_sqlite(tmp_path / "trunkpulse.db")
-    async with store._writing() as connection:
-        await connection.exec_driver_sql("PRAGMA query_only = ON")
+    await store._at_once(lambda connection: connection.exec_driver_sql("PRAGMA query_only = ON"))
     with pytest.raises(StoreUnavailable, match="it is read-only; make the file"):
         await store.commit([commit_of("a", 1)])
     await store.close()

@@ -23,7 +23,8 @@ time-out of the attempt.
 Waking up costs more than reading an answer. So once answers come one on the heels of another, the
 socket *rests* after each reading, as network drivers do with their interrupts, and what arrives
 meanwhile is read in one go. Answers lose nothing by it: the kernel notes when each arrived
-(``SO_TIMESTAMPNS``), and that is the moment that the receiver is given.
+(``SO_TIMESTAMPNS``), and that is the moment that the receiver is given. There is no rest while more
+waits, nor where the buffer is too small for what would come in the meantime.
 
 The receiver is never called from inside ``send``: a driver that sends while it walks its own
 state is not entered again. What ``send`` found out is told on the loop's next turn.
@@ -51,8 +52,11 @@ __all__ = ["MAX_DATAGRAM_BYTES", "UdpTransport"]
 MAX_DATAGRAM_BYTES: Final = 65_535
 """What a SIP element must be able to take over UDP (RFC 3261 18.1.1)."""
 
-_BATCH: Final = 256
-"""Datagrams, and as many errors, that are read before the loop may do something else."""
+_BATCH: Final = 1_024
+"""Datagrams, and as many errors, that are read before the loop may do something else.
+
+More than a prober sends in one turn, so that answers are read even by who can hardly keep up.
+"""
 
 _BACKLOG_LIMIT: Final = 4_096
 """Datagrams that wait for room in the kernel; more than these are refused."""
@@ -65,6 +69,9 @@ _DRAIN: Final = 4_096
 
 _REST_SECONDS: Final = 0.01
 """Readings that follow each other faster than this are put together."""
+
+_ROOM_BYTES: Final = 8_192
+"""Of the buffer for each datagram that a rest brings: twice what it takes there, or more."""
 
 _SEND_TRIES: Final = 16
 """An error of another datagram between any two of so many tries is no coincidence any more."""
@@ -150,6 +157,11 @@ class UdpTransport:
         self._stamps = _ask_for_stamps(sock)
         self._read_at = 0.0
         """When something was last read."""
+        self._emptied_at = clock.monotonic()
+        """Nothing that had arrived by then waits to be read."""
+        granted = self.granted_receive_buffer_bytes
+        self._crowd = min(_BATCH, granted // _ROOM_BYTES)
+        """After a reading of so many datagrams there is no rest."""
         self._resting: asyncio.TimerHandle | None = None
         self._watched: socket.socket | select.epoll = sock
         if sys.platform == "linux":
@@ -266,7 +278,7 @@ class UdpTransport:
     def _readable(self) -> None:
         before = self._read_at
         count = self._read(_BATCH)
-        if count and self._read_at - before < _REST_SECONDS:
+        if 0 < count < self._crowd and self._read_at - before < _REST_SECONDS:
             self._rest()
 
     def _rest(self) -> None:
@@ -277,10 +289,17 @@ class UdpTransport:
 
     def _rested(self) -> None:
         self._resting = None
-        if self._read(_BATCH) and not self._closed:
-            self._resting = self._loop.call_later(_REST_SECONDS, self._rested)
-        elif isinstance(self._watched, select.epoll) and not self._closed:
-            self._watched.modify(self._socket.fileno(), select.EPOLLIN)
+        count = 0
+        try:
+            count = self._read(_BATCH)
+        finally:
+            # Whatever the receiver made of it, the socket is looked at again.
+            if self._closed:
+                pass
+            elif 0 < count < self._crowd:
+                self._resting = self._loop.call_later(_REST_SECONDS, self._rested)
+            elif isinstance(self._watched, select.epoll):
+                self._watched.modify(self._socket.fileno(), select.EPOLLIN)
 
     def _read(self, most: int) -> int:
         """Hand over up to so many datagrams; returns how many there were."""
@@ -297,6 +316,7 @@ class UdpTransport:
                     if count == 0:
                         # Woken for nothing to read: only the error queue can be the cause.
                         self._collect_errors()
+                    self._emptied_at = now
                     break
                 except OSError:
                     # A pending error, which the call has cleared; datagrams may still wait.
@@ -306,7 +326,13 @@ class UdpTransport:
                 arrived = now
                 if ancillary:
                     seconds, nanoseconds = _STAMP.unpack(ancillary[0][2])
-                    arrived += min(0.0, seconds + nanoseconds * 1e-9 - wall)
+                    waited = wall - seconds - nanoseconds * 1e-9
+                    if waited < 0.0:  # it came after this reading had begun
+                        wall, now = self._clock.wall(), self._clock.monotonic()
+                        waited = max(0.0, wall - seconds - nanoseconds * 1e-9)
+                    arrived = now - waited
+                    if arrived < self._emptied_at:  # noqa: PLR1730 - max() takes longer
+                        arrived = self._emptied_at  # somebody has set the clock meanwhile
                 message_received(data, source, arrived)
                 if self._closed:
                     break

@@ -44,7 +44,7 @@ class ManyRows:
     def _write_out(self, connection: Connection) -> tuple[str, list[int], Row]:
         """The text, where in a row its parameters are in their order, and what follows on a row."""
         compiled: Any = self._statement(connection).compile(
-            dialect=connection.dialect, column_keys=list(self._names)
+            dialect=connection.dialect, column_keys=list(self._names), for_executemany=True
         )
         wanted: list[str] = compiled.positiontup
         constant = sorted({name for name in wanted if name not in self._names})
