@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import errno
 import fcntl
-import gc
 import os
 import random
 import secrets
@@ -23,6 +22,7 @@ from pathlib import Path
 import structlog
 
 from trunkpulse import __version__
+from trunkpulse.adapters import collector
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.http.api.application import create_api
 from trunkpulse.adapters.http.api.context import ApiContext
@@ -40,6 +40,7 @@ from trunkpulse.adapters.network.udp import UdpTransport
 from trunkpulse.adapters.sinks import make_sink
 from trunkpulse.adapters.storage.database import DatabaseStore
 from trunkpulse.adapters.storage.errors import StorageError
+from trunkpulse.adapters.turns import Turns
 from trunkpulse.config import Config, ConfigError, load_config
 from trunkpulse.config.advice import Advice, advise
 from trunkpulse.model import TransportProtocol
@@ -148,22 +149,10 @@ async def _open(database: Path, instance_id: str, clock: SystemClock) -> Databas
 
 async def _start(node: Node, progress: Progress) -> None:
     try:
-        with _collector_paused():
+        with collector.paused():
             await node.start(progress)
     except (OSError, StoreUnavailable, DestinationInvalid) as problem:
         raise CannotStart(_cannot_run(problem, node.config)) from problem
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """A million trunks that are loaded are no garbage; looking at them over and over takes long."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _cannot_run(problem: Exception, config: Config) -> str:
@@ -255,6 +244,7 @@ async def _api(
         advice=_advice_on(node),
         refused=lambda: node.refused,
         last_heard=last_heard,
+        turns=Turns(overdue_seconds=node.roster.prober.overdue_seconds),
     )
     try:
         async with serve_http(
@@ -342,7 +332,7 @@ def run_service(config_path: Path, data: Path | None, progress: Progress = unsee
     config = load_config(config_path, os.environ, progress=progress)
     service = _serve(config, config_path, data or config_path.parent, progress)
     try:
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        with collector.look_at_few(), asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(service)
     except ExceptionGroup as group:
         unable = _first(group, CannotStart)
@@ -378,9 +368,6 @@ async def _serve(config: Config, config_path: Path, data: Path, progress: Progre
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, again.set)
     async with running(config, data, progress) as instance:
-        # What was loaded stays; the collector need not look at it over and over. Nor once: a look
-        # through a million trunks takes seconds, for probes to be late by, and finds next to none.
-        gc.freeze()
         log.info(
             "ready", api=instance.url, trunks=len(instance.node.config.trunks), pid=os.getpid()
         )
@@ -404,12 +391,10 @@ async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> Non
             node.refuse(refused.problems)
             continue
         try:
-            with _collector_paused():
+            with collector.paused():
                 await node.apply(config)
         except (OSError, StoreUnavailable, StorageError, DestinationInvalid) as problem:
             node.refuse([_cannot_run(problem, config)])
-        else:
-            gc.freeze()
 
 
 def _set_up_logging() -> None:

@@ -16,9 +16,10 @@ from typing import Protocol
 
 from trunkpulse.model import TrunkState, TrunkStatus
 
-__all__ = ["Board", "BoardWatcher"]
+__all__ = ["UNDECIDED", "Board", "BoardWatcher"]
 
 UNDECIDED = TrunkStatus(TrunkState.UNKNOWN, None, None)
+"""Of a trunk that nothing is known of: one object for all of them."""
 
 
 class BoardWatcher(Protocol):

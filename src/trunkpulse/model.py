@@ -6,8 +6,11 @@ epoch (``_ms``) because that is what people and other programs read.
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from trunkpulse.sip.digest import Credentials
 
@@ -37,6 +40,7 @@ __all__ = [
     "Trunk",
     "TrunkState",
     "TrunkStatus",
+    "TrunkTerms",
     "WhenNoneAvailable",
 ]
 
@@ -275,9 +279,40 @@ class ProbeIdentity:
     tls: TlsSettings = TlsSettings()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkTerms(NamedTuple):
+    """What many trunks have in common: all of a ``Trunk`` but what it is called and where it ends.
+
+    Trunks on equal terms share one object.
+    """
+
+    weights: tuple[int, ...]
+    direction: Direction
+    region: str | None
+    carrier: str | None
+    min_available_targets: int
+    enabled: bool
+    profile: str
+    keepalive: KeepalivePolicy
+    identity: ProbeIdentity
+    managed_by: str | None
+
+
+_MOST_TERMS = 4096
+_terms: dict[tuple[object, ...], TrunkTerms] = {}
+"""The terms that were met last. Policy and identity are told apart by ``id``: hashing them would
+take longer than all else, and what is in here stays alive."""
+
+
+@dataclass(frozen=True, kw_only=True, init=False, eq=False)
 class Trunk:
-    """A SIP trunk as configured: what it is called, where it ends, how it is probed."""
+    """A SIP trunk as configured: what it is called, where it ends, how it is probed.
+
+    A million of them are kept, so each is as small as it can be: most fields are those of its
+    ``terms``, and a single target has no tuple of its own. To be read, compared and replaced like
+    any dataclass.
+    """
+
+    __slots__ = ("ends", "id", "name", "terms")
 
     id: str
     name: str
@@ -298,6 +333,73 @@ class Trunk:
     identity: ProbeIdentity = ProbeIdentity()
     managed_by: str | None = None
     """The file that declares it (read-only in the API), or None if made through the API."""
+
+    if TYPE_CHECKING:
+        terms: ClassVar[TrunkTerms]
+        ends: ClassVar[str | tuple[str, ...]]
+        """The only target, or all of them."""
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - the field's name
+        name: str,
+        targets: tuple[str, ...],
+        weights: tuple[int, ...] = (),
+        direction: Direction = Direction.BOTH,
+        region: str | None = None,
+        carrier: str | None = None,
+        min_available_targets: int = 1,
+        enabled: bool = True,
+        profile: str = "generic",
+        keepalive: KeepalivePolicy = KeepalivePolicy(),
+        identity: ProbeIdentity = ProbeIdentity(),
+        managed_by: str | None = None,
+    ) -> None:
+        plain = (
+            weights,
+            direction,
+            region,
+            carrier,
+            min_available_targets,
+            enabled,
+            profile,
+            managed_by,
+        )
+        known_as = (plain, builtins.id(keepalive), builtins.id(identity))
+        terms = _terms.get(known_as)
+        if terms is None:
+            if len(_terms) >= _MOST_TERMS:
+                _terms.clear()
+            terms = _terms[known_as] = TrunkTerms(*plain[:7], keepalive, identity, managed_by)
+        object.__setattr__(self, "id", id)
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "ends", targets[0] if len(targets) == 1 else targets)
+        object.__setattr__(self, "terms", terms)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Trunk):
+            return NotImplemented
+        return (
+            self.id == other.id
+            and self.name == other.name
+            and self.ends == other.ends
+            and self.terms == other.terms
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.ends))
+
+
+def _targets_of(trunk: Trunk) -> tuple[str, ...]:
+    targets = trunk.ends
+    return (targets,) if isinstance(targets, str) else targets
+
+
+# Only now, because a dataclass takes what it finds in its body for the fields' defaults.
+setattr(Trunk, "targets", property(_targets_of))  # noqa: B010 - to a type checker it is a field
+for _field in TrunkTerms._fields:
+    setattr(Trunk, _field, property(attrgetter(f"terms.{_field}")))
 
 
 @dataclass(frozen=True, slots=True)

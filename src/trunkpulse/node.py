@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -63,6 +64,8 @@ CERTIFICATES_EVERY_SECONDS = 600.0
 LAST_MINUTE_SECONDS = 0.5
 """What a stop waits for the numbers of the minute that is not over yet."""
 RECORDS_PER_TURN = 500
+CHANGES_TOLD_EACH = 100
+"""Of those that are recorded together, in the log of this process."""
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -119,6 +122,7 @@ class Node:
                 if each.protocol.reliable
             ],
         )
+        self.pipeline.recorder.overdue_seconds = self.roster.prober.overdue_seconds
         self.deliveries = Deliveries(
             tasks,
             outbox=outside.store,
@@ -171,13 +175,15 @@ class Node:
             self._tasks.create_task(self.pipeline.recorder.run(), name="recorder"),
             self._tasks.create_task(self.announcements.run(), name="announcements"),
             self._tasks.create_task(self.isolation.run(), name="isolation"),
-            self._tasks.create_task(self.roster.watchdog.run(), name="watchdog"),
             self._tasks.create_task(self.roster.locator.run(), name="locator"),
             self._tasks.create_task(self._prune(), name="prune"),
             self._tasks.create_task(self._checkpoint(), name="checkpoint"),
             self._tasks.create_task(self._watch_certificates(), name="certificates"),
         ]
         await self.apply(self.config, progress)
+        # Before this there was nobody to probe, so standing still meant nothing.
+        watching = self._tasks.create_task(self.roster.watchdog.run(), name="watchdog")
+        self._background.append(watching)
         self._rolling_up = self._tasks.create_task(self.minutes.run(), name="minutes")
         self._background.append(self._rolling_up)
 
@@ -195,7 +201,7 @@ class Node:
             except BaseException:
                 self.roster.sockets.close_unused()
                 raise
-            self._pace(config)
+            await self.roster.pace(config.pacing.probes_per_second, dict(config.pacing.carriers))
             applied = await self.roster.apply(config.trunks, progress)
             routed = {member.id for route in config.routes for member in route.trunks}
             trunks = {trunk_id: self.roster.record(trunk_id).trunk for trunk_id in routed}
@@ -233,10 +239,6 @@ class Node:
         except StoreUnavailable:
             await self.deliveries.apply(self.config.event_streams)
             raise
-
-    def _pace(self, config: Config) -> None:
-        pacing, now = config.pacing, self._outside.clock.monotonic()
-        self.roster.sockets.paces.change(pacing.probes_per_second, dict(pacing.carriers), now)
 
     def _name_what_needs_a_restart(self, config: Config) -> None:
         for section in ("instance", "storage", "api", "sip"):
@@ -378,15 +380,20 @@ class Node:
 
     def _recorded(self, changes: Sequence[StateChange], told: frozenset[str]) -> None:
         self.deliveries.wake(told)
-        for change in changes:
-            log.info(
-                "trunk.changed",
-                trunk=change.trunk_id,
-                state=change.state.value,
-                previous=change.previous_state.value,
-                reason=change.reason.value,
-                failed_attempts=change.failed_attempts,
-            )
+        if len(changes) > CHANGES_TOLD_EACH:
+            # A line for each takes longer than to record it; all of them are in the log of events.
+            states = Counter(change.state.value for change in changes)
+            log.info("trunks.changed", trunks=len(changes), **states)
+        else:
+            for change in changes:
+                log.info(
+                    "trunk.changed",
+                    trunk=change.trunk_id,
+                    state=change.state.value,
+                    previous=change.previous_state.value,
+                    reason=change.reason.value,
+                    failed_attempts=change.failed_attempts,
+                )
         if changes:
             for listener in self._listeners:
                 listener(changes)

@@ -13,8 +13,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from trunkpulse.board import UNDECIDED, Board
-from trunkpulse.health.hysteresis import Run, advance, pace_seconds
+from trunkpulse.board import Board
+from trunkpulse.health.hysteresis import advance, pace_seconds, resting
 from trunkpulse.health.rollup import failure_reason, roll_up
 from trunkpulse.model import (
     FailureKind,
@@ -22,17 +22,21 @@ from trunkpulse.model import (
     StateChange,
     TargetState,
     TrunkState,
-    TrunkStatus,
 )
 from trunkpulse.ports import Clock, HealthStore, StoredHealth
+from trunkpulse.probing.attempt import Attempt
 from trunkpulse.probing.doubts import NOT_COUNTED, Doubts, Ruling, Trusting
-from trunkpulse.probing.target import Attempt, ProbeTarget
+from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.probing.verdict import judge
 from trunkpulse.recorder import Decided, Recorder, TrunkRecord
 
 __all__ = ["Keeper", "Pipeline"]
 
 EVIDENCE_TARGETS = 64
+WELL = resting(TargetState.AVAILABLE)
+SAME_MOMENT_SECONDS = 0.001
+"""Answers that are no further apart share one moment: each is kept, as an object, for half a minute
+and longer, and of a million targets dozens answer within that time."""
 
 
 class Keeper(Protocol):
@@ -80,6 +84,8 @@ class Pipeline:
         self._clock = clock
         self._board = board
         self._rng = rng
+        self._random = rng.random
+        self._moment = 0.0
         self.recorder = Recorder(
             store,
             instance_id=instance_id,
@@ -105,11 +111,11 @@ class Pipeline:
             until = now + quiet if quiet else None
             target.remember(Attempt(now, code, kind, said.detail, rtt_seconds, until))
             return self._judge(target, success=False, quiet_seconds=quiet)
-        target.last_success = now
-        target.rtt_seconds = rtt_seconds
-        target.code = code
-        if target.state is TargetState.AVAILABLE and not target.failures:
-            luck = self._rng.random()  # the common path: nothing is in doubt
+        if not 0.0 <= now - self._moment < SAME_MOMENT_SECONDS:
+            self._moment = now
+        target.last_success = now = self._moment
+        if target.run == WELL:
+            luck = self._random()  # the common path: nothing is in doubt
             return policy.interval_seconds * (1.0 + policy.jitter * (2.0 * luck - 1.0))
         target.remember(Attempt(now, code, None, None, rtt_seconds))
         return self._judge(target, success=True)
@@ -131,7 +137,7 @@ class Pipeline:
     def _put_off(self, target: ProbeTarget, ruling: Ruling) -> float:
         """The failure does not count, for now or for good; what counted of its run neither."""
         if ruling is Ruling.HELD and target.state is not TargetState.DOWN:
-            target.run = Run(target.state)
+            target.run = resting(target.state)
         return pace_seconds(target.run, target.settings.policy, self._rng.random())
 
     def _judge(self, target: ProbeTarget, *, success: bool, quiet_seconds: float = 0.0) -> float:
@@ -149,6 +155,8 @@ class Pipeline:
                 self.keeper.decided(record, target)
             self.decide(record, trigger=target)
             self.recorder.enqueue(record)  # the target's own state is kept even if no trunk's is
+            if run.state is TargetState.AVAILABLE:
+                target.settle()
         delay = pace_seconds(run, policy, self._rng.random())
         return self._after_rest(target, delay, quiet_seconds)
 
@@ -217,7 +225,7 @@ class Pipeline:
                 tuple([target.seen() for target in targets[:EVIDENCE_TARGETS]]),
             )
         )
-        self._board.publish(record.trunk.id, TrunkStatus(state, reason, at_ms))
+        self._board.publish(record.trunk.id, record.status)
         self.recorder.enqueue(record)
 
     def _conflicted(self, record: TrunkRecord, stored: StoredHealth | None) -> None:
@@ -233,7 +241,4 @@ class Pipeline:
 
     def publish(self, record: TrunkRecord) -> None:
         """Put the trunk's state on the board as it is."""
-        status = UNDECIDED  # shared by all of which nothing is known
-        if record.since_ms is not None or record.state is not TrunkState.UNKNOWN:
-            status = TrunkStatus(record.state, record.reason, record.since_ms)
-        self._board.publish(record.trunk.id, status)
+        self._board.publish(record.trunk.id, record.status)

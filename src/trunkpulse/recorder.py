@@ -14,29 +14,31 @@ waits is written as soon as they leave time for it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import structlog
 
+from trunkpulse.board import UNDECIDED
 from trunkpulse.events.filters import StreamIndex, subscribers
-from trunkpulse.model import EventStream, Reason, StateChange, Trunk, TrunkState
+from trunkpulse.model import EventStream, Reason, StateChange, Trunk, TrunkState, TrunkStatus
 from trunkpulse.ports import HealthCommit, HealthStore, StoredHealth, StoredTarget, StoreUnavailable
-from trunkpulse.probing.target import ProbeTarget, Seen
+from trunkpulse.probing.attempt import Seen
+from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.progress import Progress, Step, unseen
 
 __all__ = ["Decided", "Recorder", "TrunkRecord"]
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
+BATCH = 500
 """Trunks per transaction."""
-TRUNKS_PER_TURN = 20
-"""Spelled out, half a millisecond of work, before the event loop does anything else."""
+TRUNKS_PER_TURN = 50
+"""Spelled out, a millisecond of work, before the event loop does anything else."""
 OVERDUE_SECONDS = 0.05
 """Probes that are later than this come before what is to be written …"""
 GRACE_SECONDS = 0.25
@@ -61,29 +63,32 @@ class Decided(NamedTuple):
     seen: tuple[Seen, ...]
 
 
+@functools.lru_cache(maxsize=4096)
+def _status(state: TrunkState, reason: Reason | None, since_ms: int | None) -> TrunkStatus:
+    """One object for equal ones: where there are very many trunks, many change together."""
+    status = TrunkStatus(state, reason, since_ms)
+    return UNDECIDED if status == UNDECIDED else status
+
+
 class TrunkRecord:
     """A trunk as it runs: its configuration, its targets, and the state decided last."""
 
     __slots__ = (
+        "_targets",
         "admin_enabled",
         "pending",
         "queued",
-        "reason",
         "sequence",
-        "since_ms",
-        "state",
-        "targets",
+        "status",
         "trunk",
         "unsaved",
-        "waiters",
     )
 
     def __init__(self, trunk: Trunk, stored: StoredHealth | None) -> None:
         self.trunk = trunk
-        self.targets: tuple[ProbeTarget, ...] = ()
-        self.state = TrunkState.UNKNOWN
-        self.reason: Reason | None = None
-        self.since_ms: int | None = None
+        self._targets: ProbeTarget | tuple[ProbeTarget, ...] = ()
+        self.status = UNDECIDED
+        """What was decided last: the board has the same object."""
         self.sequence = 0
         self.admin_enabled = True
         self.pending: tuple[Decided, ...] = ()
@@ -92,15 +97,36 @@ class TrunkRecord:
         """True while the recorder holds it."""
         self.unsaved = False
         """True if something changed since the last commit was put together."""
-        self.waiters: Sequence[asyncio.Future[None]] = ()
         if stored is not None:
             self.adopt(stored)
 
+    @property
+    def targets(self) -> tuple[ProbeTarget, ...]:
+        """Those that it is probed at."""
+        # Most of a million trunks have one, and a tuple of one takes 48 bytes.
+        return self._targets if isinstance(self._targets, tuple) else (self._targets,)
+
+    @targets.setter
+    def targets(self, targets: tuple[ProbeTarget, ...]) -> None:
+        self._targets = targets[0] if len(targets) == 1 else targets
+
+    @property
+    def state(self) -> TrunkState:
+        return self.status.state
+
+    @property
+    def reason(self) -> Reason | None:
+        """Of the last change; None until the first."""
+        return self.status.reason
+
+    @property
+    def since_ms(self) -> int | None:
+        """When the last change happened; None until the first."""
+        return self.status.since_ms
+
     def adopt(self, stored: StoredHealth) -> None:
         """Believe what the store holds."""
-        self.state = stored.state
-        self.reason = stored.reason
-        self.since_ms = stored.since_ms
+        self.status = _status(stored.state, stored.reason, stored.since_ms)
         self.sequence = stored.sequence
         self.admin_enabled = stored.admin_enabled
 
@@ -110,11 +136,11 @@ class TrunkRecord:
         Its count of changes stays, and so does what an administrator decided about it.
         """
         self.targets = ()
-        self.state, self.reason, self.since_ms = TrunkState.UNKNOWN, None, None
+        self.status = UNDECIDED
 
     def add(self, change: Decided) -> None:
         """Take on a decided change; it is given the next sequence number."""
-        self.state, self.reason, self.since_ms = change.state, change.reason, change.at_ms
+        self.status = _status(change.state, change.reason, change.at_ms)
         self.sequence += 1
         self.pending = (*self.pending, change)
         if len(self.pending) > PENDING_LIMIT:
@@ -184,6 +210,8 @@ class Recorder:
         self._batch: Sequence[TrunkRecord] = ()
         """What is being written."""
         self._leaving: dict[str, TrunkRecord] = {}
+        self._waiters: dict[TrunkRecord, list[asyncio.Future[None]]] = {}
+        """Who wants to know when a record that is queued has been written."""
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -202,7 +230,7 @@ class Recorder:
         """Load what was recorded before; call once, before anything is enqueued."""
         self._streams = StreamIndex(streams)
         self._owed = await self._store.load_owed()
-        return await self._store.load(partial(progress, Step.RESTORING))
+        return await self._store.load(functools.partial(progress, Step.RESTORING))
 
     def set_streams(self, streams: Sequence[EventStream]) -> None:
         """From now on these streams are told."""
@@ -226,7 +254,7 @@ class Recorder:
         """Return once all that was decided about this trunk is in the store."""
         if record.queued:
             waiter = asyncio.get_running_loop().create_future()
-            record.waiters = [*record.waiters, waiter]
+            self._waiters.setdefault(record, []).append(waiter)
             await waiter
 
     async def flushed(self) -> None:
@@ -368,7 +396,6 @@ class Recorder:
 
     def _finish(self, record: TrunkRecord) -> None:
         record.queued = False
-        waiters, record.waiters = record.waiters, ()
-        for waiter in waiters:
+        for waiter in self._waiters.pop(record, ()):
             if not waiter.done():
                 waiter.set_result(None)

@@ -201,6 +201,12 @@ class Roster:
         """Before the first ``apply``: the states that trunks had when last recorded."""
         self._stored = stored
 
+    async def pace(self, total: float | None, carriers: Mapping[str, float]) -> None:
+        """From now on these caps, in probes per second; who waited for others asks again."""
+        if self.sockets.paces.change(total, carriers):
+            async for part in _in_turns(self.prober.waiting(), GLANCES_PER_TURN):
+                self.prober.ask_again(part)
+
     async def prepare(self, trunks: Sequence[Trunk]) -> None:
         """Open the sockets that these trunks will need, or raise OSError and open none."""
         plans: set[TransportPlan] = set()
@@ -259,7 +265,7 @@ class Roster:
         record = self._records.get(trunk.id)
         stored = None
         if record is None:
-            stored = self._stored.pop(trunk.id, None)
+            stored = self._recall(trunk.id)
             record = self._admit(trunk, stored)
         # Most of a million: nothing is known of the trunk, so nothing follows from it.
         is_blank = not (record.targets or stored) and record.admin_enabled and trunk.enabled
@@ -283,6 +289,12 @@ class Roster:
                 for target in record.targets:
                     if target.due_tick == NEVER and not self.prober.is_under_way(target):
                         yield target
+
+    def _recall(self, trunk_id: str) -> StoredHealth | None:
+        stored = self._stored.pop(trunk_id, None)
+        if stored is not None and not self._stored:
+            self._stored = {}  # emptied, it would keep the room that a million took in it
+        return stored
 
     def _admit(self, trunk: Trunk, stored: StoredHealth | None) -> TrunkRecord:
         record = self._retired.pop(trunk.id, None)

@@ -101,3 +101,23 @@ def test_who_asks_for_a_probe_now_gets_it_when_the_cap_allows() -> None:
         assert sum(gap < 9.0 for gap in gaps) <= 2
 
     run_virtual(story)
+
+
+def test_a_cap_that_is_raised_or_gone_frees_those_who_waited_for_it() -> None:
+    async def story() -> None:
+        world = World(58)
+        trunks = many(world, count=300)
+        async with world.node(capped(trunks, 0.1)) as node:
+            await world.clock.advance(100)
+            assert len(world.network.departures) <= 15
+            await node.apply(capped(trunks, 1000.0))
+            await world.clock.advance(60)
+            assert node.board.counts()[TrunkState.AVAILABLE] == 300
+            await node.apply(capped(trunks, 0.1))
+            await world.clock.advance(100)
+            await node.apply(config(*trunks))
+            before = len(world.network.departures)
+            await world.clock.advance(90)
+            assert len(world.network.departures) - before >= 2 * 300
+
+    run_virtual(story)

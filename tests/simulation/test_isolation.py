@@ -2,91 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from simulation.invariants import recorded_changes, recorded_prober_events
-from simulation.setups import config, stream, trunk
-from simulation.world import World
-from trunkpulse.config.settings import Config
+from simulation.cuts import LOST, Cut, ms, settled, states
+from simulation.invariants import recorded_changes
 from trunkpulse.model import (
-    EventType,
     IsolationPolicy,
     IsolationRule,
-    ProberEvent,
     ProberState,
     Reason,
-    Trunk,
     TrunkState,
 )
-from trunkpulse.ports import Address, LinkProblem
 from virtual_time import run_virtual
-
-LOST = "the network interface lan is down"
-
-
-class Link:
-    """A ``LinkWatch`` that says what it is told to say."""
-
-    def __init__(self) -> None:
-        self.down = False
-        self.silent_name_servers = False
-
-    async def problem(self, paths: Sequence[tuple[str, Address]]) -> LinkProblem | None:
-        return LinkProblem(LOST, ("lan",)) if self.down and paths else None
-
-    async def resolver_problem(self) -> str | None:
-        return "no name server answers" if self.silent_name_servers else None
-
-
-class Cut:
-    """A world whose far ends can all fall silent at once."""
-
-    def __init__(self, seed: int, number: int, *, carriers: int = 0) -> None:
-        self.world = World(seed)
-        self.link = Link()
-        self.world.link = self.link
-        names = [f"carrier-{at % carriers}" if carriers else None for at in range(number)]
-        self.trunks = [trunk(at + 1, carrier=name) for at, name in enumerate(names)]
-
-    @property
-    def config(self) -> Config:
-        return with_streams(config(*self.trunks))
-
-    def silence(self, *carriers: str | None, mode: str = "silent") -> None:
-        """These carriers' far ends, or all, are like that from now on."""
-        for each in self.trunks:
-            if not carriers or each.carrier in carriers:
-                self.world.network.far_end(host(each)).mode = mode
-
-    def bring_up(self) -> None:
-        for each in self.trunks:
-            self.world.network.far_end(host(each)).mode = "up"
-
-
-def host(of: Trunk) -> str:
-    return of.targets[0].removeprefix("sip:")
-
-
-def with_streams(setup: Config) -> Config:
-    everything = tuple(each.value for each in EventType)
-    both = replace(stream("both"), event_types=everything)
-    return replace(setup, event_streams=(*setup.event_streams, both))
-
-
-def ms(world: World) -> int:
-    return int(world.clock.wall() * 1000)
-
-
-async def settled(cut: Cut) -> None:
-    cut.bring_up()
-    await cut.world.clock.advance(100 + cut.world.rng.uniform(0, 30))
-
-
-async def states(cut: Cut) -> list[ProberEvent]:
-    return await recorded_prober_events(cut.world)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -25,11 +25,12 @@ comes soon. The table below is this one; everything else here only reads it.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from trunkpulse.model import KeepalivePolicy, TargetState
 
-__all__ = ["RULES", "Pace", "Run", "advance", "pace", "pace_seconds"]
+__all__ = ["RULES", "Pace", "Run", "advance", "pace", "pace_seconds", "resting"]
 
 RULES: dict[tuple[TargetState, bool], TargetState] = {
     (TargetState.UNKNOWN, True): TargetState.AVAILABLE,
@@ -71,10 +72,21 @@ def advance(run: Run, *, success: bool, policy: KeepalivePolicy, quiet_seconds: 
         counted = failures
     towards = RULES[state, success]
     if towards is state:
-        return Run(state, failures, 0)
+        return _shared(Run(state, failures, 0))
     if counted < needed and quiet_seconds <= (needed - counted) * policy.confirm_interval_seconds:
-        return Run(state, failures, successes)
-    return Run(towards, failures, 0)
+        return _shared(Run(state, failures, successes))
+    return _shared(Run(towards, failures, 0))
+
+
+def resting(state: TargetState) -> Run:
+    """The run of a target of which no more than its state is known."""
+    return _shared(Run(state))
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(run: Run) -> Run:
+    """The same run as one object: most of a million targets have had the same few."""
+    return run
 
 
 def pace(run: Run, policy: KeepalivePolicy) -> Pace:

@@ -9,9 +9,10 @@ is condemned for silence, the prober wants a sign that the network works, and an
              -> somebody answers: it is the target's own trouble
              -> nearly nobody answers: ISOLATED, and the states of all trunks are held
 
-The unit is the *party*: a carrier, or a far host that belongs to no named one. Whatever one party
+The unit is the *party*: a carrier, or what a trunk without a named one leads to. Whatever one party
 does, alone, never isolates us: ``minimum_carriers`` have to be silent, and at least
-``failed_share`` of all that were asked. Three kinds of evidence count:
+``failed_share`` of all that were asked. Parties at one and the same host count as one: whatever
+they are called, one machine is enough to silence them all. Three kinds of evidence count:
 
 ========  ==============================================================  ===================
 rule      what is seen                                                    held
@@ -21,10 +22,11 @@ RESOLVER  the name servers are silent, a name is needed, nobody is heard  ``hold
 PEERS     a check found nearly all parties silent                         ``hold_seconds``
 ========  ==============================================================  ===================
 
-LINK and RESOLVER need no second carrier. RESTORED comes with the first answers after which the
-silent ones are no longer nearly all; or when the link, or the resolver, is back for
-``GRACE_SECONDS`` and too few parties are there to go on by their silence; or when the hold has
-expired. After that only LINK counts for another ``hold_seconds``, unless a check finds somebody.
+LINK and RESOLVER need no second carrier. RESTORED comes with the first answers after which those of
+the sample that are still to answer are no longer nearly all; or when the link, or the resolver, is
+back for ``GRACE_SECONDS`` and too few parties are there to go on by their silence; or when the hold
+has expired. After that only LINK counts for another ``hold_seconds``, unless a check finds
+somebody.
 
 Everything here is pure: moments are monotonic seconds, and the driver is ``probing.isolation``.
 """
@@ -32,6 +34,7 @@ Everything here is pure: moments are monotonic seconds, and the driver is ``prob
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -49,8 +52,6 @@ FORGET_SECONDS: Final = 15.0
 """A party's silence that is older says nothing of now."""
 DOWN_SECONDS: Final = 2.0
 """For how long the link has to be down before it is believed without a lost probe."""
-COUNTED_LATE_SECONDS: Final = 1.2
-"""How late the count of answers may be read: the driver's tick, and a little more."""
 MOST_PARTIES: Final = 256
 
 
@@ -67,6 +68,13 @@ class Finding(NamedTuple):
     answered: int
     """Attempts since the check began."""
     expired: bool = False
+
+
+class _Sign(NamedTuple):
+    """When a party was last silent, or heard, and where."""
+
+    at: float
+    host: str
 
 
 class _Slice(NamedTuple):
@@ -94,8 +102,9 @@ class _Isolation:
     held_from: float
     """Since when it rests on what ``hold_seconds`` bounds."""
     back: float | None = None
-    """When the link, or the resolver, was first seen to be back."""
-    heard: dict[str, float] = field(default_factory=dict)
+    """When the link, or the resolver, was first seen to be back; infinity: nobody was asked yet."""
+    heard: dict[str, str] = field(default_factory=dict)
+    """Parties that answered since, and where they are."""
 
 
 class Suspicion:
@@ -106,11 +115,13 @@ class Suspicion:
         self._isolation: _Isolation | None = None
         self._check: _Check | None = None
         self._slices: deque[_Slice] = deque()
-        self._silent: dict[str, float] = {}
-        self._heard: dict[str, float] = {}
+        self._silent: dict[str, _Sign] = {}
+        self._heard: dict[str, _Sign] = {}
+        self.sample: Mapping[str, str] = {}
+        """The parties that are asked while we are isolated, and where they are."""
         self._last_answer = float("-inf")
         self._checked = float("-inf")
-        """When the last check that found us connected began."""
+        """When the last check that found us connected ended."""
         self._spent_until = float("-inf")
         """Silence alone does not isolate us before then: a hold has expired."""
         self._link: str | None = None
@@ -122,31 +133,36 @@ class Suspicion:
 
     # --- what is seen ------------------------------------------------------------------------
 
-    def answered(self, now: float, number: int) -> None:
-        """So many answers of whatever kind came in since this was last told."""
+    def answered(self, now: float, number: int, since: float | None = None) -> None:
+        """So many answers of whatever kind came in, none before ``since`` (None: ``now``)."""
         if number:
-            self._last_answer = now
+            self._last_answer = max(self._last_answer, now if since is None else since)
             self._count(now, answers=number)
 
-    def silent(self, now: float, party: str) -> None:
-        """An attempt at a target of ``party`` that was fine got no answer at all."""
+    def silent(self, now: float, party: str, host: str | None = None) -> None:
+        """An attempt at a target of ``party`` that was fine got no answer at all.
+
+        ``host`` is where the target is; None: where nobody else is.
+        """
         self._count(now, silences=1)
         if party in self._silent or len(self._silent) < MOST_PARTIES:
-            self._silent[party] = now
+            self._silent[party] = _Sign(now, host or party)
         self._heard.pop(party, None)
         if self._isolation is not None:
             self._isolation.heard.pop(party, None)
         if self._check is not None:
             self._check.pending.discard(party)
 
-    def heard(self, now: float, party: str) -> None:
-        """A target of ``party`` answered, whatever it said."""
-        self._last_answer = now
+    def heard(self, now: float, party: str, host: str | None = None) -> None:
+        """A target of ``party``, at ``host``, answered, whatever it said; it is counted apart."""
         self._silent.pop(party, None)
         if party in self._heard or len(self._heard) < MOST_PARTIES:
-            self._heard[party] = now
-        if self._isolation is not None:
-            self._isolation.heard[party] = now
+            self._heard[party] = _Sign(now, host or party)
+        isolation = self._isolation
+        if isolation is not None and (
+            party in isolation.heard or len(isolation.heard) < MOST_PARTIES
+        ):
+            isolation.heard[party] = host or party
         if self._check is not None:
             self._check.pending.discard(party)
 
@@ -179,6 +195,10 @@ class Suspicion:
         """True while it is not known yet whether others answer."""
         return self._check is not None
 
+    def waits_for(self, party: str) -> bool:
+        """True if ``party`` was asked in the check, and nothing came of it yet."""
+        return self._check is not None and party in self._check.pending
+
     @property
     def needs_resolver(self) -> bool:
         """True while it matters whether the name servers answer."""
@@ -203,7 +223,7 @@ class Suspicion:
         return silences > 0 and silences >= self.policy.failed_share * (silences + answers)
 
     def is_vouched_for(self, moment: float) -> bool:
-        """True if the network was seen to work after ``moment``, or asking around was no use."""
+        """True if somebody was heard after ``moment``, or a check has ended since."""
         return self._last_answer > moment or self._checked > moment
 
     def begin_check(
@@ -227,8 +247,13 @@ class Suspicion:
         return None if self._check is None else self._judge_check(now, self._check)
 
     def resume(self, now: float) -> None:
-        """We were isolated when the last life of this process ended."""
-        self._isolation = _Isolation(IsolationRule.RESTART, now, back=now + RESTART_SECONDS)
+        """We were isolated when the last life of this process ended; nobody can be asked yet."""
+        self._isolation = _Isolation(IsolationRule.RESTART, now, back=float("inf"))
+
+    def can_ask(self, now: float) -> None:
+        """From now on it is known who there is to ask."""
+        if self._isolation is not None and self._isolation.back == float("inf"):
+            self._isolation.back = now + RESTART_SECONDS
 
     def release(self, now: float) -> Finding | None:
         """The rule is switched off: hold nothing any more."""
@@ -240,7 +265,7 @@ class Suspicion:
     # --- inside ------------------------------------------------------------------------------
 
     def _heard_over_it(self) -> bool:
-        return self._last_answer > self._down_since + COUNTED_LATE_SECONDS
+        return self._last_answer > self._down_since
 
     def _link_is_down(self, now: float) -> bool:
         if self._link is None or self._link_disproved or self._heard_over_it():
@@ -275,14 +300,14 @@ class Suspicion:
         return enough and silent >= self.policy.failed_share * (silent + heard)
 
     def _parties(self, silent_from: float, heard_from: float) -> tuple[int, int]:
-        silent = sum(at >= silent_from for at in self._silent.values())
-        heard = sum(at >= heard_from for at in self._heard.values())
-        return silent, heard
+        silent = {sign.host for sign in self._silent.values() if sign.at >= silent_from}
+        heard = {sign.host for sign in self._heard.values() if sign.at >= heard_from}
+        return len(silent), len(heard)
 
     def _judge_isolation(self, now: float, isolation: _Isolation) -> Finding | None:
-        silent, _ = self._parties(now - FORGET_SECONDS, now)
-        heard = len(isolation.heard)
-        if heard and not self._nearly_all(silent, heard):
+        silent, heard = self._of_sample(now, isolation)
+        waits = {host for party, host in self.sample.items() if party not in isolation.heard}
+        if heard and not self._nearly_all(len(waits), heard):
             if self._link is not None:
                 self._link_disproved = True
             return self._restore(now, isolation, "carriers answer again")
@@ -303,9 +328,19 @@ class Suspicion:
             return self._restore(now, isolation, "states were held for long enough", expired=True)
         return None
 
+    def _of_sample(self, now: float, isolation: _Isolation) -> tuple[int, int]:
+        """How many that are asked were silent lately, and how many answered since."""
+        silent = {
+            sign.host
+            for party, sign in self._silent.items()
+            if sign.at >= now - FORGET_SECONDS and (not self.sample or party in self.sample)
+        }
+        return len(silent), len(set(isolation.heard.values()))
+
     def _isolate(self, now: float, rule: IsolationRule, problem: str) -> Finding:
         finding = self._finding(now, rule, problem, isolated=True)
         self._isolation = _Isolation(rule, now)
+        self.sample = {}
         self._check = None
         return finding
 
@@ -334,7 +369,7 @@ class Suspicion:
         heard_from = now if check is None else check.began
         silent, heard = self._parties(now - FORGET_SECONDS, heard_from)
         if isolation is not None:
-            heard = len(isolation.heard)
+            silent, heard = self._of_sample(now, isolation)
         failed = sum(each.silences for each in self._slices) if check is None else check.silences
         answers = sum(each.answers for each in self._slices) if check is None else check.answers
         return Finding(isolated, rule, problem, silent, silent + heard, failed, answers, expired)
@@ -353,6 +388,6 @@ class Suspicion:
         while self._slices and self._slices[0].at <= now - WINDOW_SECONDS:
             self._slices.popleft()
         for parties in (self._silent, self._heard):
-            old = [party for party, at in parties.items() if at <= now - FORGET_SECONDS]
+            old = [party for party, sign in parties.items() if sign.at <= now - FORGET_SECONDS]
             for party in old:
                 del parties[party]

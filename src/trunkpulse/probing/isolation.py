@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from trunkpulse.health.hysteresis import Run
 from trunkpulse.health.suspicion import GRACE_SECONDS, Finding, Suspicion
@@ -23,7 +23,16 @@ from trunkpulse.model import (
     TargetState,
 )
 from trunkpulse.ports import Address, Clock, LinkProblem, LinkWatch
-from trunkpulse.probing.census import RECORDS_PER_TURN, SAMPLE, Census, Trunks, party_of
+from trunkpulse.probing.census import (
+    RECORDS_PER_TURN,
+    SAMPLE,
+    Asked,
+    Census,
+    Trunks,
+    host_of,
+    is_in_service,
+    party_of,
+)
 from trunkpulse.probing.doubts import Ruling
 from trunkpulse.probing.target import ProbeTarget
 
@@ -37,11 +46,11 @@ ASK_AGAIN_SECONDS: Final = 1.0
 CHECK_EVERY_SECONDS: Final = 5.0
 CHECK_SLACK_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 8.0
-"""A target with a longer ``timeout_seconds`` is waited for no longer."""
+"""A target with a longer ``timeout_seconds`` counts as silent by then."""
 MOST_WAITING: Final = 4096
+COUNTED_PER_TURN: Final = 100
+"""Of those that waited for a check: each may be a change of a trunk's state."""
 CENSUS_EVERY_SECONDS: Final = 600.0
-CENSUS_AGAIN_SECONDS: Final = 5.0
-"""After the last census, if so many targets have come or gone since that it is out of date."""
 AGAIN_PER_SECOND: Final = 20_000
 """Targets that are probed in a second, after a restoration, at most."""
 
@@ -55,12 +64,6 @@ _SILENT: Final = frozenset(
 )
 _ANSWERS: Final = frozenset({FailureKind.REFUSED, FailureKind.TLS, FailureKind.MALFORMED})
 """Somebody out there did something. A broken connection (RESET) says neither."""
-
-
-class _Asked(NamedTuple):
-    target: ProbeTarget
-    wall: float
-    """Wall-clock seconds."""
 
 
 class Isolation:
@@ -92,13 +95,17 @@ class Isolation:
         self._clock = clock
         self._stir = asyncio.Event()
         self._answers = 0
+        self._counted = float("-inf")
+        """When the answers were last counted."""
         self._looked = float("-inf")
         self._problem: LinkProblem | None = None
         self._census = Census(trunks, rng)
-        self._census_due = self._census_taken = 0.0
-        self._asked: dict[str, _Asked] = {}
-        self._waiting: list[_Asked] = []
-        """Targets whose last failure would condemn them, and when it was."""
+        self._census_due = 0.0
+        self._configured = False
+        """True once it is known which trunks there are."""
+        self._asked: dict[str, Asked] = {}
+        self._waiting: list[Asked] = []
+        """Targets whose last failure would condemn them."""
         self._clean_from = float("-inf")
         """Attempts that started before do not count as failures."""
         self._again = False
@@ -126,11 +133,12 @@ class Isolation:
         now = self._clock.monotonic()
         if kind not in _SILENT:
             if kind in _ANSWERS:
-                self._suspicion.heard(now, self._party_of(target))
+                self._suspicion.answered(now, 1)
+                self._suspicion.heard(now, self._party_of(target), host_of(target))
             return Ruling.HELD if self.holds(target) else Ruling.COUNTS
         unnamed = kind is FailureKind.DNS
         if target.state is TargetState.AVAILABLE:
-            self._suspicion.silent(now, self._party_of(target))
+            self._suspicion.silent(now, self._party_of(target), host_of(target))
         elif not unnamed or target.state is TargetState.DOWN:
             return Ruling.HELD if self.holds(target) else Ruling.COUNTS
         if self.holds(target):
@@ -138,7 +146,7 @@ class Isolation:
         self._read_counts(now)
         policy = target.settings.policy
         every = min(CHECK_EVERY_SECONDS, policy.confirm_interval_seconds)
-        vouched = self._suspicion.is_vouched_for(target.started - every)
+        vouched = self._suspicion.is_vouched_for(target.started)
         condemns = target.failures + 1 >= policy.max_failed_attempts
         if not self._suspicion.checking and (
             self._suspicion.wants_check(now, every) or (not vouched and (unnamed or condemns))
@@ -146,7 +154,7 @@ class Isolation:
             self._begin_check(now, target, resolver=unnamed)
         if condemns and not vouched and self._suspicion.checking:
             if len(self._waiting) < MOST_WAITING:
-                self._waiting.append(_Asked(target, self._clock.wall()))
+                self._waiting.append(Asked.now(target))
             return Ruling.WAITS
         return Ruling.COUNTS
 
@@ -156,6 +164,7 @@ class Isolation:
         """From now on go by this policy, and by the trunks as they are now."""
         self._policy = self._suspicion.policy = policy
         self._census_due = 0.0
+        self._configured = True
         if not policy.enabled:
             self._follow(self._suspicion.release(self._clock.monotonic()))
         self._stir.set()
@@ -175,13 +184,16 @@ class Isolation:
 
     async def run(self) -> None:
         """Look, ask and judge until cancelled."""
-        self._answers = self._heard_so_far()
+        self._answers, self._counted = self._heard_so_far(), self._clock.monotonic()
         while True:
             now = self._clock.monotonic()
-            if now >= self._census_due or self._census_is_outdated(now):
+            if now >= self._census_due:
                 self._census_due = now + CENSUS_EVERY_SECONDS
-                self._census_taken = now
+                configured = self._configured
                 await self._census.take()
+                now = self._clock.monotonic()
+                if configured:
+                    self._suspicion.can_ask(now)
             if self._again:
                 await self._start_anew()
             self._read_counts(now)
@@ -192,14 +204,11 @@ class Isolation:
                 if self._suspicion.isolated:
                     self._sample(self._clock.monotonic())
             if not self._suspicion.checking:
-                self._release_waiting()
+                await self._release_waiting()
             if self._again:
                 continue
             busy = self._suspicion.checking or self._suspicion.isolated
             await self._stirred_within(BUSY_SECONDS if busy else IDLE_SECONDS)
-
-    def _census_is_outdated(self, now: float) -> bool:
-        return self._census.is_outdated and now >= self._census_taken + CENSUS_AGAIN_SECONDS
 
     async def _stirred_within(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -218,18 +227,25 @@ class Isolation:
 
     def _read_counts(self, now: float) -> None:
         answers = self._heard_so_far()
-        self._suspicion.answered(now, answers - self._answers)
-        self._answers = answers
+        self._suspicion.answered(now, answers - self._answers, self._counted)
+        self._answers, self._counted = answers, now
 
     def _read_asked(self) -> None:
         """See who of those that were asked has answered meanwhile."""
         now = self._clock.monotonic()
-        for party, (target, wall) in list(self._asked.items()):
-            if target.index < 0:
+        for party, asked in list(self._asked.items()):
+            target = asked.target
+            if target.index < 0 or not is_in_service(self._trunks.record_of(target)):
                 del self._asked[party]
-            elif _last_heard(target) >= wall:
-                self._suspicion.heard(now, party)
-                self._asked[party] = _Asked(target, self._clock.wall())
+            elif asked.has_answered():
+                self._suspicion.heard(now, party, host_of(target))
+                self._asked[party] = Asked.now(target)
+            elif (
+                target.awaiting
+                and now - target.started >= LONGEST_WAIT_SECONDS
+                and self._suspicion.waits_for(party)
+            ):
+                self._suspicion.silent(now, party, host_of(target))
 
     async def _look(self, now: float) -> None:
         if self._link is None:
@@ -248,7 +264,7 @@ class Isolation:
 
     def _paths(self) -> Sequence[tuple[str, Address]]:
         """The ways of a few probes: where they leave from, and where they go."""
-        targets = [asked.target for asked in self._asked.values()]
+        targets = [asked.target for asked in self._asked.values() if asked.target.index >= 0]
         if not targets:
             targets = [target for _, target in self._census.picked(set(), set(TargetState))]
         return [
@@ -260,7 +276,7 @@ class Isolation:
     # --- who is asked ------------------------------------------------------------------------
 
     def _party_of(self, target: ProbeTarget) -> str:
-        return party_of(self._trunks.record_of(target).trunk, target)
+        return party_of(self._trunks.record_of(target))
 
     def _may_be_probed(self, target: ProbeTarget, now: float) -> bool:
         policy = target.settings.policy
@@ -271,16 +287,18 @@ class Isolation:
         return target.index >= 0 and target.started + least <= now
 
     def _begin_check(self, now: float, failed: ProbeTarget, *, resolver: bool) -> None:
-        wall = self._clock.wall()
         self._asked.clear()
         seconds = 0.0
         but_not = {*self._suspicion.silent_parties, self._party_of(failed)}
         for party, target in self._census.picked(but_not, {TargetState.AVAILABLE}):
             under_way = self._prober.is_under_way(target)
             if not under_way and not self._may_be_probed(target, now):
+                if target.failures and target.failure in _SILENT:
+                    # It must not be asked again yet: what it said last still stands.
+                    self._suspicion.silent(now, party, host_of(target))
                 continue
             seconds = max(seconds, target.settings.policy.timeout_seconds)
-            self._asked[party] = _Asked(target, wall)
+            self._asked[party] = Asked.now(target)
             if not under_way:
                 self._prober.probe_at(target, now)
         deadline = now + min(seconds, LONGEST_WAIT_SECONDS) + CHECK_SLACK_SECONDS
@@ -291,13 +309,15 @@ class Isolation:
     def _sample(self, now: float) -> None:
         """While isolated: probe a few out of turn, the same ones for as long as they are there."""
         if len(self._asked) < SAMPLE:
-            wall = self._clock.wall()
             states = {TargetState.AVAILABLE, TargetState.UNKNOWN}
             for party, target in self._census.picked(self._asked, states):
                 if len(self._asked) == SAMPLE:
                     break
-                self._asked[party] = _Asked(target, wall)
-        for target, _ in self._asked.values():
+                self._asked[party] = Asked.now(target)
+        self._suspicion.sample = {
+            party: host_of(asked.target) for party, asked in self._asked.items()
+        }
+        for target in [asked.target for asked in self._asked.values()]:
             if not self._prober.is_under_way(target) and self._may_be_probed(target, now):
                 self._prober.probe_at(target, now)
 
@@ -332,11 +352,14 @@ class Isolation:
         self._again = True
         self._changed(ProberState.CONNECTED, evidence)
 
-    def _release_waiting(self) -> None:
+    async def _release_waiting(self) -> None:
         """The check found others well: what waited for it counts."""
         waiting, self._waiting = self._waiting, []
-        for target, wall in waiting:
-            if target.index >= 0 and _last_heard(target) < wall and not self.holds(target):
+        for number, asked in enumerate(waiting, 1):
+            if number % COUNTED_PER_TURN == 0:
+                await asyncio.sleep(0)  # probes must leave on time
+            target = asked.target
+            if target.index >= 0 and not asked.has_answered() and not self.holds(target):
                 self._count(target)
 
     async def _start_anew(self) -> None:
@@ -361,11 +384,3 @@ class Isolation:
                 if planned is not None and planned > moment and not quiet:
                     self._prober.probe_at(target, moment)
         self._again = False
-
-
-def _last_heard(target: ProbeTarget) -> float:
-    """Wall-clock seconds of the last answer of whatever kind; 0 if there was none."""
-    last = target.last_success or 0.0
-    if target.attempts and target.attempts[-1].code is not None:
-        last = max(last, target.attempts[-1].at)
-    return last

@@ -2,7 +2,7 @@
 
 A million targets are probed 33,000 times a second, and a row in a database for each probe would be
 useless and too slow. So each target has a slot, the prober's, in a few arrays of plain C numbers;
-an answer costs a handful of additions there, and nothing is allocated that stays. That is 36 bytes
+an answer costs a handful of additions there, and nothing is allocated that stays. That is 46 bytes
 a target (``BYTES_PER_TARGET``). What leaves the process are sums of minutes (``rollup``).
 
 *Smoothed round trip*: SRTT <- 7/8 SRTT + 1/8 R, and R itself at first (RFC 6298 section 2).
@@ -27,8 +27,8 @@ from trunkpulse.probing.histogram import RTT_BOUNDS_SECONDS, Histogram
 
 __all__ = ["BYTES_PER_TARGET", "UNHEARD", "Numbers", "TargetNumbers"]
 
-BYTES_PER_TARGET: Final = 36
-"""Five numbers and two counts of 4 bytes each, and a sum of 8."""
+BYTES_PER_TARGET: Final = 46
+"""Five numbers and two counts of 4 bytes each, a sum and a moment of 8, a status code of 2."""
 LOSS_MEMORY: Final = 16
 """Attempts that the loss share looks back at, more or less."""
 _NEXT_TO_NOTHING: Final = 0.0005
@@ -74,6 +74,9 @@ class Numbers:
         self._sum = array("d")  # a float of 4 bytes soon takes no more additions
         self._answers = array("I")
         self._losses = array("I")
+        self._plain_since = array("d")
+        self.codes = array("H")
+        """Status code of each one's last answer, kept by the prober; 0 before the first."""
         self.answered = self._noting()
 
     def __len__(self) -> int:
@@ -120,6 +123,25 @@ class Numbers:
             self._loss[index] if answers or losses else None,
         )
 
+    def sails_plainly(self, index: int, since: float | None) -> None:
+        """Note since when (wall-clock seconds) all attempts have gone well; None: they have not."""
+        if 0 <= index < len(self):
+            self._plain_since[index] = since or 0.0
+
+    def plain_since(self, index: int) -> float | None:
+        """Since when all attempts have gone well, if that was noted."""
+        return self._plain_since[index] or None if 0 <= index < len(self) else None
+
+    def code(self, index: int) -> int | None:
+        """Status code of the last answer; None before the first, and of a slot that is none."""
+        return self.codes[index] or None if 0 <= index < len(self) else None
+
+    def rtt_seconds(self, index: int) -> float | None:
+        """Round trip of the last answer; None before the first, and of a slot that is none."""
+        if not 0 <= index < len(self) or not self._answers[index]:
+            return None
+        return round(self._last[index], 7)  # as many digits as there are
+
     def take_worst(self, index: int) -> float:
         """The longest round trip since the last time that this was asked; 0 without an answer."""
         if not 0 <= index < len(self):
@@ -129,11 +151,19 @@ class Numbers:
 
     @property
     def _measured(self) -> tuple[array[float], ...]:
-        return self._last, self._smoothed, self._jitter, self._loss, self._worst, self._sum
+        return (
+            self._last,
+            self._smoothed,
+            self._jitter,
+            self._loss,
+            self._worst,
+            self._sum,
+            self._plain_since,
+        )
 
     @property
     def _counted(self) -> tuple[array[int], ...]:
-        return self._answers, self._losses
+        return self._answers, self._losses, self.codes
 
     def _noting(self) -> Callable[[int, float], None]:
         """The function that notes an answer.
@@ -142,8 +172,8 @@ class Numbers:
         looking up a single attribute of ours; the histogram's counting is written out for the same
         reason.
         """
-        last, smoothed, jitter, loss, worst, total = self._measured
-        answers, losses = self._counted
+        last, smoothed, jitter, loss, worst, total, _ = self._measured
+        answers, losses, _ = self._counted
         histogram = self.rtt
         bounds, counts = histogram.bounds, histogram.counts
         place = bisect_left

@@ -63,20 +63,6 @@ class Calendar:
         taken = self._taken.get(number, 0)
         return max(moment, number * self._length + taken / self.per_second)
 
-    def at(self, per_second: float, now: float) -> Calendar:
-        """A calendar of another cap, in which what was promised here keeps its room."""
-        other = Calendar(per_second)
-        self._forget_before(int(now / self._length))
-        for number in sorted(self._taken):
-            slot = int(number * self._length / other._length)
-            left = self._taken[number]
-            while left:
-                slot = other._with_room(slot)
-                here = min(left, other._room - other._taken.get(slot, 0))
-                other._fill(slot, here)
-                left -= here
-        return other
-
     def _fill(self, number: int, count: int) -> int:
         """Give ``count`` places of a slice that has them; returns how many were given before."""
         taken = self._taken.get(number, 0)
@@ -132,17 +118,16 @@ class Pace:
         total: Calendar | None = None,
     ) -> None:
         """``burst`` probes, 1 or more, may leave at once; None: what ``BURST_SECONDS`` allow."""
-        self._next = 0.0
-        """When the next probe would leave if all kept an even distance."""
-        self._last = 0.0
-        """The last place given: nobody overtakes."""
+        self._next = self._last = 0.0
+        """When the next probe would leave if all kept an even distance; the last place given."""
         self.delayed = 0
         """Probes that had to wait."""
         self.total = total
         self.change(per_second, burst)
 
     def change(self, per_second: float | None, burst: float | None = None) -> None:
-        """From now on another cap; places that were given stay given."""
+        """From now on another cap, under which no place is given yet."""
+        self._next = self._last = 0.0
         self.per_second = per_second
         self._spacing = 0.0 if per_second is None else 1.0 / per_second
         if burst is None:
@@ -189,19 +174,22 @@ class Paces:
 
     def __init__(self) -> None:
         """No caps yet."""
+        self._caps: tuple[float | None, Mapping[str, float]] = None, {}
         self._total: Calendar | None = None
         self._rest: Pace | None = None
         self._carriers: dict[str, Pace] = {}
 
-    def change(self, total: float | None, carriers: Mapping[str, float], now: float) -> None:
-        """From now on these caps, in probes per second; a cap that stays keeps its backlog."""
-        if total is None:
-            self._total = None
-        elif self._total is None:
-            self._total = Calendar(total)
-        elif self._total.per_second != total:
-            self._total = self._total.at(total, now)
-        self._rest = None if self._total is None else self._rest or Pace(None)
+    def change(self, total: float | None, carriers: Mapping[str, float]) -> bool:
+        """From now on these caps, in probes per second; False if they are what they were.
+
+        If they are not, no place is given any more, and whoever waits has to ask again.
+        """
+        caps = total, dict(carriers)
+        if caps == self._caps:
+            return False
+        self._caps = caps
+        self._total = None if total is None else Calendar(total)
+        self._rest = None if total is None else self._rest or Pace(None)
         kept = {}
         for carrier, per_second in carriers.items():
             pace = kept[carrier] = self._carriers.get(carrier) or Pace(per_second)
@@ -209,6 +197,9 @@ class Paces:
         self._carriers = kept
         for _, pace in self.all():
             pace.total = self._total
+        if self._rest is not None:
+            self._rest.change(None)
+        return True
 
     def of(self, carrier: str | None) -> Pace | None:
         """The pace of a trunk with this carrier; None: nothing caps it."""
@@ -256,6 +247,10 @@ class Places(Generic[WaitingT]):
         """``moment``, or the one that is kept for ``who`` if that is later."""
         return max(moment, self._moments.get(who, moment)) if self._moments else moment
 
-    def leave(self, who: WaitingT) -> None:
-        """``who`` does not want to leave any more."""
-        self._moments.pop(who, None)
+    def leave(self, who: WaitingT) -> bool:
+        """``who`` waits no more; False if it did not."""
+        return self._moments.pop(who, None) is not None
+
+    def waiting(self) -> list[WaitingT]:
+        """All who wait, in the order in which they asked."""
+        return list(self._moments)

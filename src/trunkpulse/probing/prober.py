@@ -28,13 +28,16 @@ from trunkpulse.probing.numbers import Numbers
 from trunkpulse.probing.outcomes import AttemptSink, ProbeCounts
 from trunkpulse.probing.pacing import Places
 from trunkpulse.probing.requests import Requests, mark_of
-from trunkpulse.probing.schedule import first_moments
+from trunkpulse.probing.schedule import NEVER, first_moments
 from trunkpulse.probing.sight import Sight
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.probing.turns import Turns
 from trunkpulse.sip.transaction import T1_SECONDS, NonInviteClientTransaction, TransactionEvent
 
 __all__ = ["Prober"]
+
+LARGEST_CSEQ = 0x7FFFFFFF
+"""RFC 3261 8.1.1.5."""
 
 LookUp = Callable[[ProbeTarget, Callable[[], None]], None]
 """Finds a target's address and calls back, whether it was found or not."""
@@ -64,11 +67,15 @@ class Prober:
         self._sight = sight
         self._places = Places[ProbeTarget]()
         self.numbers = Numbers()
+        self._codes = self.numbers.codes
         self._turns = Turns(clock, self._take_turn, self._wait_for_t1)
         self._wheel = self._turns.wheel
         self._targets: list[ProbeTarget | None] = []
         self._vacant: list[tuple[int, int]] = []
         """(index, next sequence) of slots whose target has gone."""
+        self._turn = 1
+        """Numbers what begins in this turn: one object for all, where each counting its own would
+        have one each."""
         self._requests = Requests()
         self._challenges = Challenges()
         self._begun: list[ProbeTarget] = []
@@ -92,6 +99,7 @@ class Prober:
                 target.index = len(self._targets)
                 self._targets.append(target)
             self.numbers.reset(target.index)
+            target.numbers = self.numbers
 
     def spread(self, targets: Sequence[ProbeTarget]) -> None:
         """Start probing these, their first probes spread out in time."""
@@ -128,6 +136,18 @@ class Prober:
                 moment = max(moment, target.started + least)
             self._wheel.arm(target, self._places.not_before(target, moment))
             self._turns.rearm()
+
+    def waiting(self) -> Sequence[ProbeTarget]:
+        """Those that a cap keeps from leaving."""
+        return self._places.waiting()
+
+    def ask_again(self, targets: Iterable[ProbeTarget]) -> None:
+        """The caps are others: those of ``targets`` that wait have their turn now."""
+        now = self._clock.monotonic()
+        for target in targets:
+            if self._places.leave(target):
+                self._wheel.arm(target, now)
+        self._turns.rearm()
 
     def is_under_way(self, target: ProbeTarget) -> bool:
         """True while an attempt at the target has not ended."""
@@ -171,9 +191,13 @@ class Prober:
 
     def _wait_for_t1(self) -> None:
         """All of these may be asked again from now on after T1."""
-        self._wheel.arm_all(self._begun, self._clock.monotonic() + T1_SECONDS)
+        begun = self._begun
+        if self._heard:  # what was read in this turn may have ended some of them
+            begun = [each for each in begun if each.awaiting and each.due_tick == NEVER]
+        self._wheel.arm_all(begun, self._clock.monotonic() + T1_SECONDS)
         self._begun.clear()
         self._heard.clear()
+        self._turn = self._turn + 1 & LARGEST_CSEQ
 
     def _start(self, target: ProbeTarget) -> None:
         """Begin an attempt."""
@@ -185,7 +209,10 @@ class Prober:
                 self._wheel.arm(target, moment)
                 return
         self.counts.attempts += 1
-        target.sequence = sequence = target.sequence + 1 & 0x7FFFFFFF  # RFC 3261 8.1.1.5
+        sequence = self._turn
+        if sequence <= target.sequence:
+            sequence = target.sequence + 1 & LARGEST_CSEQ
+        target.sequence = sequence
         target.started = now
         if address is None:
             target.locating = True
@@ -309,7 +336,7 @@ class Prober:
         if proof is None:
             return False
         self.counts.challenges += 1
-        target.sequence = target.sequence + 1 & 0x7FFFFFFF
+        target.sequence = target.sequence + 1 & LARGEST_CSEQ
         first_mark = self._challenges.mark_of(target)
         transaction = self._requests.transaction(
             target, now, seconds, first_mark=first_mark, proof=proof
@@ -325,7 +352,10 @@ class Prober:
 
     def _next(self, target: ProbeTarget, delay: float, now: float) -> None:
         if target.index >= 0 and not target.awaiting:
-            self._wheel.arm(target, max(target.started + delay, now))
+            moment = target.started + delay
+            if moment < now:  # noqa: PLR1730 - max() would be a call, on the hottest path
+                moment = now
+            self._wheel.arm(target, moment)
 
     # --- the network speaks (MessageReceiver) ----------------------------------------------
 
@@ -380,10 +410,13 @@ class Prober:
                     return
             target.transaction = None
         target.awaiting = False
-        rtt_seconds = max(0.0, now - sent)
-        self.numbers.answered(target.index, rtt_seconds)
+        rtt_seconds = now - sent if now > sent else 0.0
         delay = self._sink.answered(target, code, rtt_seconds, data)
-        self._next(target, delay, now)
+        index = target.index
+        if index >= 0:  # the sink, which may still want to know of the answer before, let it stay
+            self.numbers.answered(index, rtt_seconds)
+            self._codes[index] = code
+            self._next(target, delay, now)
 
     def message_left(self, data: bytes, now: float) -> None:
         """A request that had to wait for its connection is on its way: its round trip begins."""

@@ -43,13 +43,14 @@ class Requests:
 
     def first(self, target: ProbeTarget) -> bytes:
         """The first request of an attempt, without proof of who we are."""
-        mark = mark_of(target)
+        sequence = target.sequence
+        mark = b"%08x%08x" % (target.index, sequence)  # mark_of, without a call
         return target.settings.options.render(
             target.request_uri,
             self._branch_head + mark,
             self._tag_head + mark,
             self._call_head + mark,
-            target.sequence,
+            sequence,
         )
 
     def unfolded(self, target: ProbeTarget) -> NonInviteClientTransaction:
@@ -127,8 +128,11 @@ class Requests:
             return None
         if branch[:length] != head and branch[:length].lower() != head.lower():
             return None
+        mark = branch[length:]
+        if not mark.isalnum():  # signs and underscores are digits to int()
+            return None
         try:
-            number = int(branch[length:], 16)
+            number = int(mark, 16)
         except ValueError:
             return None
         return number >> SEQUENCE_BITS, number & LARGEST_SEQUENCE

@@ -35,12 +35,14 @@ ItemT = TypeVar("ItemT", bound=Schedulable)
 class TimingWheel(Generic[ItemT]):
     """See the module's opening. Moments are monotonic seconds."""
 
-    __slots__ = ("_origin", "_slots", "_soonest", "_tick", "tick_seconds")
+    __slots__ = ("_origin", "_slots", "_soonest", "_tick", "_ticks", "tick_seconds")
 
     def __init__(self, now: float, *, tick_seconds: float = 0.01, slots: int = 4096) -> None:
         self.tick_seconds = tick_seconds
         self._origin = now
         self._slots: list[list[ItemT]] = [[] for _ in range(slots)]
+        self._ticks = [NEVER] * slots
+        """The tick that an item of each slot was last armed for."""
         self._tick = 0  # the first tick that has not been handed out yet
         self._soonest: float = math.inf  # the first tick armed since forget_armed
 
@@ -51,11 +53,17 @@ class TimingWheel(Generic[ItemT]):
         if tick < self._tick:  # noqa: PLR1730
             tick = self._tick
         if tick != item.due_tick:
+            ticks = self._ticks
+            index = tick % len(ticks)
+            # One object for all that are armed for it: an integer takes 32 bytes.
+            if tick == ticks[index]:
+                tick = ticks[index]
+            else:
+                ticks[index] = tick
             item.due_tick = tick
             if tick < self._soonest:  # noqa: PLR1730
                 self._soonest = tick
-            slots = self._slots
-            slots[tick % len(slots)].append(item)
+            self._slots[index].append(item)
 
     def arm_all(self, items: Sequence[ItemT], moment: float) -> None:
         """Let all ``items``, none of which is armed, fall due at ``moment``."""

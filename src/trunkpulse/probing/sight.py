@@ -7,7 +7,8 @@ socket's buffer was full. Such an attempt has no verdict and is made again.
 Blindness is forgiven for a while and not for ever. A loop that always stalls, or a flood of
 datagrams from somebody else, must not keep a true outage from being seen: once one of them has gone
 on for ``FORGIVEN_SECONDS`` without a pause, time-outs count again, and ``/readyz`` says why they
-may be wrong.
+may be wrong. A pause is long enough for a verdict: attempts follow each other, so in twice the time
+of one there is room for one from its beginning to its end.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ BLIND_SHARE = 0.25
 answers were not read and repetitions (RFC 3261 Timer E) did not leave."""
 FORGIVEN_SECONDS = 60.0
 PAUSE_SECONDS = 5.0
-"""Spans of blindness that are further apart than this are not one that goes on."""
+"""Spans of blindness that are no further apart than this are one that goes on, for any attempt."""
+PAUSE_ATTEMPTS = 2.0
+"""And for one attempt those that are no further apart than so many times its own time."""
 ASLEEP_SECONDS = 0.5
 """The clock that counts sleep has to gain so much on the one that does not; slewing is less."""
 REMEMBERED = 64
@@ -42,27 +45,43 @@ class Span(NamedTuple):
     until: float
 
 
+class _Series(NamedTuple):
+    """Spans that followed each other without a pause."""
+
+    since: float
+    begun: float
+    """The end of the first, which is forgiven however long it was."""
+    until: float
+
+
 class Spans:
     """The latest spans of one kind."""
 
-    __slots__ = ("_begun", "_latest")
+    __slots__ = ("_latest", "_series")
 
     def __init__(self) -> None:
         self._latest: deque[Span] = deque(maxlen=REMEMBERED)
-        self._begun = 0.0
-        """When those that follow each other without a pause began to."""
+        self._series: deque[_Series] = deque(maxlen=REMEMBERED)
 
     def add(self, span: Span) -> None:
-        self._begun = self._begun_with(span)
+        last = self._series[-1] if self._series else None
+        if last is not None and span.since - last.until <= PAUSE_SECONDS:
+            self._series[-1] = last._replace(until=span.until)
+        else:
+            self._series.append(_Series(span.since, span.until, span.until))
         self._latest.append(span)
 
-    def forgives(self, span: Span) -> bool:
-        """True unless ``span`` is one of many that have gone on for too long."""
-        return span.until - self._begun_with(span) <= FORGIVEN_SECONDS
+    def forgives(self, span: Span, pause_seconds: float) -> bool:
+        """True unless ``span`` is one of many that have gone on for too long without such a pause.
 
-    def _begun_with(self, span: Span) -> float:
-        follows = self._latest and span.since - self._latest[-1].until <= PAUSE_SECONDS
-        return self._begun if follows else span.until
+        It is the latest, or has not been added yet.
+        """
+        since, begun = span.since, span.until
+        for series in reversed(self._series):
+            if since - series.until > pause_seconds:
+                break
+            since, begun = series.since, series.begun
+        return span.until - begun <= FORGIVEN_SECONDS
 
     def seconds_within(self, since: float, until: float) -> float:
         """How much of this time they cover."""
@@ -158,28 +177,29 @@ class Sight:
 
     def _blind_since(self, transport: MessageTransport, started: float, now: float) -> str | None:
         self._wake()
+        pause = max(PAUSE_SECONDS, PAUSE_ATTEMPTS * (now - started))
         slept = self._sleeps.after(started)
-        if slept is not None and self._sleeps.forgives(slept):
+        if slept is not None and self._sleeps.forgives(slept, pause):
             return "the machine was suspended"
-        still = self._seconds_still(started, now)
+        still = self._seconds_still(started, now, pause)
         if still > 0.0 and still >= BLIND_SHARE * (now - started):
             return f"the event loop stood still for {still:.1f} s"
         self.lost(transport, transport.dropped_datagrams(), now)
         losses = self._ears[id(transport)].losses
         loss = losses.after(started)
-        if loss is not None and losses.forgives(loss):
+        if loss is not None and losses.forgives(loss, pause):
             return "the kernel dropped datagrams because the socket's buffer was full"
         return None
 
-    def _seconds_still(self, started: float, now: float) -> float:
+    def _seconds_still(self, started: float, now: float, pause: float) -> float:
         """For how much of this time the loop stood still, as far as that is forgiven."""
         seconds = 0.0
         if self._next_look is not None and now - self._next_look > STALL_SECONDS:
             unfinished = Span(self._looked, now)
-            if not self._stalls.forgives(unfinished):
+            if not self._stalls.forgives(unfinished, pause):
                 return 0.0
             seconds = now - max(started, self._looked)
         last = self._stalls.after(started)
-        if last is not None and self._stalls.forgives(last):
+        if last is not None and self._stalls.forgives(last, pause):
             seconds += self._stalls.seconds_within(started, now)
         return seconds

@@ -22,8 +22,9 @@ from trunkpulse.ports import (
     Server,
     TransportPlan,
 )
+from trunkpulse.probing.attempt import literal_server
 from trunkpulse.probing.pacing import Pace, Paces
-from trunkpulse.probing.target import ProbeSettings, literal_server
+from trunkpulse.probing.target import ProbeSettings
 from trunkpulse.sip.grammar import host_and_port, is_ipv4, split_sent_by
 from trunkpulse.sip.request import SharedOptions
 from trunkpulse.sip.uri import SipUri, plain_address

@@ -1,58 +1,39 @@
 """One slotted object per target: all that is remembered of a million of them.
 
+Nearly all are well and named by their address. So what can be told from the URI is told from it
+when it is asked for (``address``, ``request_uri``), what is measured is a row of C numbers
+(``numbers``), and what only the others have is in an object of its own (``_Rarities``).
+
 Times of the wire (`started`, `due_tick`) are monotonic; times a person reads (`last_success`,
 an attempt's `at`) are wall-clock seconds.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from trunkpulse.health.hysteresis import Run
+from trunkpulse.health.hysteresis import resting
 from trunkpulse.model import (
     AttemptEvidence,
     FailureKind,
     KeepalivePolicy,
     ProbeIdentity,
     TargetState,
-    TransportProtocol,
 )
-from trunkpulse.ports import Address, Certificate, MessageTransport, Server
+from trunkpulse.ports import Address, Certificate, MessageTransport
+from trunkpulse.probing.attempt import Attempt, Place, Seen, Written, written_as
+from trunkpulse.probing.numbers import Numbers
 from trunkpulse.probing.pacing import Pace
 from trunkpulse.probing.schedule import NEVER
-from trunkpulse.sip.grammar import host_and_port, split_sent_by
 from trunkpulse.sip.request import SharedOptions, request_uri_bytes
 from trunkpulse.sip.transaction import T1_SECONDS, NonInviteClientTransaction
 from trunkpulse.sip.uri import SipUri
 
-__all__ = ["Attempt", "Place", "ProbeSettings", "ProbeTarget", "Seen", "Share", "literal_server"]
+__all__ = ["ProbeSettings", "ProbeTarget", "Share"]
 
 REMEMBERED_RUNS = 16
 """Of like attempts in a row."""
-
-
-class Place(NamedTuple):
-    """Where a target is; written ``udp:192.0.2.1:5060``, ``tls:[2001:db8::1]:5061``."""
-
-    protocol: TransportProtocol
-    address: Address
-
-    def __str__(self) -> str:
-        return f"{self.protocol}:{host_and_port(self.address[0], self.address[1])}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read what ``str`` wrote; raises ValueError."""
-        protocol, _, sent_by = text.partition(":")
-        host, port = split_sent_by(sent_by)
-        literal = ipaddress.ip_address(host)
-        if port is None:
-            raise ValueError(f"{text!r} has no port")
-        address: Address = (host, port) if literal.version == 4 else (host, port, 0, 0)
-        return cls(TransportProtocol(protocol), address)
 
 
 class Share(NamedTuple):
@@ -95,110 +76,56 @@ class ProbeSettings:
         )
 
 
-class Attempt(NamedTuple):
-    """How an attempt ended, and how many before it that ended alike it stands for."""
-
-    at: float
-    """Wall-clock seconds at which it, the last of them, ended."""
-    code: int | None
-    """Status code on the wire, if an answer came."""
-    failure: FailureKind | None
-    detail: str | None
-    rtt_seconds: float | None
-    quiet_until: float | None = None
-    """Wall-clock seconds until which the far side asked to be left alone (Retry-After)."""
-    first_at: float | None = None
-    """Wall-clock seconds at which the first of them ended; None: it is the only one."""
-    times: int | None = 1
-    """How many they are; None after plain sailing, which is not counted."""
-
-    @property
-    def success(self) -> bool:
-        return self.failure is None
-
-    def is_like(self, other: Attempt) -> bool:
-        """True if both ended the same way."""
-        return (self.code, self.failure, self.detail) == (other.code, other.failure, other.detail)
-
-    def followed_by(self, other: Attempt) -> Attempt:
-        """``other``, standing for what this one stands for too."""
-        times = None if self.times is None else self.times + 1
-        first_at = self.at if self.first_at is None else self.first_at
-        return other._replace(first_at=first_at, times=times)
+NOT_LOOKED_UP = "its name has not been looked up yet"
+UNMEASURED = Numbers()
+"""Of targets that no prober has taken on."""
 
 
-class Seen(NamedTuple):
-    """What was believed of a target at one moment, and the attempt that it rested on.
+class _Rarities:
+    """What few targets have: names, shares of their own, or trouble."""
 
-    It refers to what is there anyway: as many as there are trunks may wait for the database.
-    """
+    __slots__ = (
+        "address",
+        "attempts",
+        "failure",
+        "locating",
+        "request_uri",
+        "share",
+        "unresolved",
+    )
 
-    uri: str
-    protocol: TransportProtocol
-    address: Address | None
-    state: TargetState
-    failures: int
-    last: Attempt | None
-    """The last attempt that is remembered."""
-    last_success: float | None
-    """Wall-clock seconds; the two that follow are of this success."""
-    code: int | None
-    rtt_seconds: float | None
+    def __init__(self) -> None:
+        self.address: Address | None = None
+        self.request_uri: bytes | None = None
+        self.share = WHOLE_SHARE
+        self.unresolved = NOT_LOOKED_UP
+        self.locating = False
+        self.failure: FailureKind | None = None
+        self.attempts: tuple[Attempt, ...] = ()
 
-    def evidence(self) -> AttemptEvidence:
-        """The same in full, as it is told."""
-        last = self.last
-        success_ms = None if self.last_success is None else int(self.last_success * 1000)
-        quiet: float | None = None
-        if last is None or (self.last_success is not None and self.last_success > last.at):
-            # Plain sailing leaves nothing behind but the moment and the round trip.
-            code, failure, detail = self.code, None, None
-            rtt, at_ms = self.rtt_seconds, success_ms
-        else:
-            code, failure, detail, rtt = last.code, last.failure, last.detail, last.rtt_seconds
-            at_ms = int(last.at * 1000)
-            quiet = last.quiet_until
-        address = self.address
-        return AttemptEvidence(
-            target=self.uri,
-            address=None if address is None else str(Place(self.protocol, address)),
-            state=self.state,
-            code=code,
-            failure=failure,
-            detail=detail,
-            rtt_ms=None if rtt is None else round(rtt * 1000, 3),
-            at_ms=at_ms,
-            failed_attempts=self.failures,
-            last_success_ms=success_ms,
-            maintenance_until_ms=None if quiet is None else int(quiet * 1000),
-        )
+    def is_bare(self) -> bool:
+        """True if a target that needs none of this may do without it."""
+        usual = self.request_uri is None and self.share == WHOLE_SHARE
+        return usual and not (self.locating or self.failure or self.attempts)
 
 
 class ProbeTarget:
     """One place that a URI leads to, probed from one socket, and what is believed about it."""
 
     __slots__ = (
-        "address",
-        "attempts",
+        "_rarities",
+        "_written",
         "awaiting",
-        "code",
         "due_tick",
-        "failure",
-        "failures",
         "index",
         "last_success",
-        "locating",
+        "numbers",
         "owner",
-        "request_uri",
-        "rtt_seconds",
+        "run",
         "sequence",
         "settings",
-        "share",
         "started",
-        "state",
-        "successes",
         "transaction",
-        "unresolved",
         "uri",
     )
 
@@ -214,18 +141,20 @@ class ProbeTarget:
         self.uri = uri
         self.owner = owner
         """Id of the trunk; what the prober's sink goes by."""
-        self.adopt(settings)
+        self._rarities: _Rarities | None = None
+        self._written: Written | None = None
+        """Of a target whose URI is its address and nothing else; None: the address is a rarity."""
         self.address = address
-        self.share = share
-        self.unresolved = "its name has not been looked up yet"
-        """Why there is no address."""
-        self.locating = False
-        """True while the attempt under way waits for the address."""
+        self.adopt(settings)
+        if share is not WHOLE_SHARE:
+            self.share = share
 
         self.index = -1
         """The prober's slot; part of every branch."""
+        self.numbers = UNMEASURED
+        """The prober's, where ``index`` is this target's row."""
         self.sequence = 0
-        """Attempts made; the CSeq and the other part of the branch."""
+        """Of its newest request: the CSeq and the other part of the branch. It only ever rises."""
         self.due_tick = NEVER
         self.started = 0.0
         self.awaiting = False
@@ -233,25 +162,121 @@ class ProbeTarget:
         self.transaction: NonInviteClientTransaction | None = None
         """Of a request that has waited for T1, or that needs one from the start."""
 
-        self.state = TargetState.UNKNOWN
-        self.failures = 0
-        self.successes = 0
-        self.failure: FailureKind | None = None
-        """How the last failed attempt failed."""
+        self.run = resting(TargetState.UNKNOWN)
         self.last_success: float | None = None
-        self.code: int | None = None
-        """Status code of the last success."""
-        self.rtt_seconds: float | None = None
-        """Round-trip time of the last success."""
-        self.attempts: deque[Attempt] | None = None
-        """The last few runs of like attempts, kept from the first that was not plain sailing."""
 
     def adopt(self, settings: ProbeSettings) -> None:
         """From the next attempt on probe like this."""
         self.settings = settings
-        self.request_uri = request_uri_bytes(
-            SipUri.parse(settings.identity.request_uri or self.uri)
-        )
+        asked = settings.identity.request_uri
+        if asked is None and self._written is not None:
+            if self._rarities is not None:
+                self._rarities.request_uri = None
+            return  # canonical, and without a parameter that has no place there
+        request_uri = request_uri_bytes(SipUri.parse(asked or self.uri))
+        self._rare().request_uri = request_uri
+
+    # --- what few have -----------------------------------------------------------------------
+
+    def _rare(self) -> _Rarities:
+        """To write to."""
+        if self._rarities is None:
+            self._rarities = _Rarities()
+        return self._rarities
+
+    @property
+    def address(self) -> Address | None:
+        """Where it is; None while that is not known."""
+        written = self._written
+        if written is not None:
+            return self.uri[written[0]], written[1]
+        return None if self._rarities is None else self._rarities.address
+
+    @address.setter
+    def address(self, address: Address | None) -> None:
+        if address is not None and self.uri == f"sip:{address[0]}:{address[1]}":
+            self._written = written_as(len(self.uri), address[1])
+            return
+        self._written = None
+        if address is not self.address:
+            self._rare().address = address
+
+    @property
+    def request_uri(self) -> bytes:
+        """What its requests ask for (RFC 3261 8.1.1.1)."""
+        rarities = self._rarities
+        if rarities is None or rarities.request_uri is None:
+            return self.uri.encode("ascii")
+        return rarities.request_uri
+
+    @property
+    def share(self) -> Share:
+        return WHOLE_SHARE if self._rarities is None else self._rarities.share
+
+    @share.setter
+    def share(self, share: Share) -> None:
+        if share != self.share:
+            self._rare().share = share
+
+    @property
+    def unresolved(self) -> str:
+        """Why there is no address."""
+        return NOT_LOOKED_UP if self._rarities is None else self._rarities.unresolved
+
+    @unresolved.setter
+    def unresolved(self, problem: str) -> None:
+        self._rare().unresolved = problem
+
+    @property
+    def locating(self) -> bool:
+        """True while the attempt under way waits for the address."""
+        return self._rarities is not None and self._rarities.locating
+
+    @locating.setter
+    def locating(self, locating: bool) -> None:
+        if locating is not self.locating:
+            self._rare().locating = locating
+
+    @property
+    def failure(self) -> FailureKind | None:
+        """How the last failed attempt failed."""
+        return None if self._rarities is None else self._rarities.failure
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """The last few runs of like attempts, kept from the first that was not plain sailing."""
+        return () if self._rarities is None else self._rarities.attempts
+
+    # --- what follows ------------------------------------------------------------------------
+
+    @property
+    def state(self) -> TargetState:
+        """What is believed."""
+        return self.run.state
+
+    @state.setter
+    def state(self, state: TargetState) -> None:
+        self.run = resting(state)
+
+    @property
+    def failures(self) -> int:
+        """Consecutive ones, up to now."""
+        return self.run.failures
+
+    @property
+    def successes(self) -> int:
+        """Consecutive ones, up to now; not counted on once it is AVAILABLE."""
+        return self.run.successes
+
+    @property
+    def code(self) -> int | None:
+        """Status code of the last answer."""
+        return self.numbers.code(self.index)
+
+    @property
+    def rtt_seconds(self) -> float | None:
+        """Round-trip time of the last answer."""
+        return self.numbers.rtt_seconds(self.index)
 
     @property
     def place(self) -> Place | None:
@@ -265,27 +290,52 @@ class ProbeTarget:
         """What the far side last showed over TLS."""
         return None if self.address is None else self.settings.transport.certificate(self.address)
 
-    @property
-    def run(self) -> Run:
-        return Run(self.state, self.failures, self.successes)
-
-    @run.setter
-    def run(self, run: Run) -> None:
-        self.state, self.failures, self.successes = run
-
     def remember(self, attempt: Attempt) -> None:
         """Keep ``attempt`` for whoever asks why."""
-        if self.attempts is None:
-            self.attempts = deque(maxlen=REMEMBERED_RUNS)
-        if self.attempts:
-            self.attempts[-1] = self.with_plain_sailing(self.attempts[-1], attempt)
-        if self.attempts and self.attempts[-1].is_like(attempt):
-            attempt = self.attempts.pop().followed_by(attempt)
-        self.attempts.append(attempt)
+        *runs, last = self.attempts or (None,)
+        if last is None:
+            last = None if attempt.success else self._plain_sailing()
+        else:
+            last = self._with_plain_sailing(last, attempt)
+        if last is not None:
+            if last.is_like(attempt):
+                attempt = last.followed_by(attempt)
+            else:
+                runs.append(last)
+        rarities = self._rare()
+        rarities.attempts = (*runs, attempt)[-REMEMBERED_RUNS:]
         if attempt.failure is not None:
-            self.failure = attempt.failure
+            rarities.failure = attempt.failure
 
-    def with_plain_sailing(self, last: Attempt, following: Attempt | None = None) -> Attempt:
+    def settle(self) -> None:
+        """It is AVAILABLE: of a target that never failed only since when is remembered."""
+        rarities = self._rarities
+        if rarities is None or len(rarities.attempts) != 1 or not rarities.attempts[0].success:
+            return
+        (run,) = rarities.attempts
+        self.numbers.sails_plainly(self.index, run.at if run.first_at is None else run.first_at)
+        rarities.attempts = ()
+        if self._written is not None and rarities.is_bare():
+            self._rarities = None
+
+    def runs(self) -> tuple[Attempt, ...]:
+        """The last few runs of like attempts, those of plain sailing too."""
+        attempts = self.attempts
+        if attempts:
+            return (*attempts[:-1], self._with_plain_sailing(attempts[-1]))
+        last = self._plain_sailing()
+        return () if last is None else (last,)
+
+    def _plain_sailing(self) -> Attempt | None:
+        """The successes that were not remembered, if nothing was; some are of an earlier life."""
+        success = self.last_success
+        if success is None:
+            return None
+        since = self.numbers.plain_since(self.index)
+        first_at = since if since is not None and since < success else None
+        return Attempt(success, self.code, None, None, self.rtt_seconds, None, first_at, None)
+
+    def _with_plain_sailing(self, last: Attempt, following: Attempt | None = None) -> Attempt:
         """``last``, the last one remembered, with the successes that were not remembered since."""
         success = self.last_success
         if not last.success or success is None or success <= last.at:
@@ -297,43 +347,38 @@ class ProbeTarget:
 
     def forget(self) -> None:
         """Back to UNKNOWN: what was seen before no longer counts."""
-        self.run = Run(TargetState.UNKNOWN)
-        self.failure = None
-        if self.quiet_until is None:
-            self.attempts = None  # otherwise what the far side asked for still holds
+        self.run = resting(TargetState.UNKNOWN)
+        self.numbers.sails_plainly(self.index, None)
+        rarities = self._rarities
+        if rarities is not None:
+            rarities.failure = None
+            if self.quiet_until is None:
+                rarities.attempts = ()  # otherwise what the far side asked for still holds
 
     @property
     def quiet_until(self) -> float | None:
         """Wall-clock seconds until which the far side asked to be left alone, if it did."""
-        return self.attempts[-1].quiet_until if self.attempts else None
+        attempts = self.attempts
+        return attempts[-1].quiet_until if attempts else None
 
     def seen(self) -> Seen:
         """What is believed of it now, and why."""
         # By position: many thousands of trunks may change within a second.
+        run, attempts = self.run, self.attempts
+        last = attempts[-1] if attempts else None
+        answered = last is None or last.success  # otherwise nobody asks how
         return Seen(
             self.uri,
             self.settings.transport.protocol,
-            self.address,
-            self.state,
-            self.failures,
-            self.attempts[-1] if self.attempts else None,
+            self._written or self.address,
+            run.state,
+            run.failures,
+            last,
             self.last_success,
-            self.code,
-            self.rtt_seconds,
+            self.code if answered else None,
+            self.rtt_seconds if answered else None,
         )
 
     def evidence(self) -> AttemptEvidence:
         """What the last attempt showed."""
         return self.seen().evidence()
-
-
-def literal_server(uri: SipUri) -> Server | None:
-    """The server that ``uri`` names in digits; None if its host is a name (RFC 3263 4.1, 4.2)."""
-    try:
-        literal = ipaddress.ip_address(uri.host)
-    except ValueError:
-        return None
-    port = uri.effective_port
-    host = str(literal)
-    address: Address = (host, port) if literal.version == 4 else (host, port, 0, 0)
-    return Server(TransportProtocol(uri.transport), address)

@@ -16,9 +16,10 @@ import structlog
 
 from trunkpulse.model import TargetState, Trunk
 from trunkpulse.ports import Server, StoredTarget
+from trunkpulse.probing.attempt import Place
 from trunkpulse.probing.locating import Locator, Watch
 from trunkpulse.probing.sockets import ProbeSockets, server_of, way_to
-from trunkpulse.probing.target import Place, ProbeSettings, ProbeTarget, Share
+from trunkpulse.probing.target import ProbeSettings, ProbeTarget, Share
 from trunkpulse.sip.uri import SipUri, plain_address
 
 __all__ = ["Retargeted", "Targeting"]

@@ -42,15 +42,18 @@ class Turns:
         self._timer_moment = 0.0
         self._ended = clock.monotonic()
         self._resting_until = 0.0
+        self._in_turn = False
         self._closed = False
         self.lateness = Histogram(LATENESS_BOUNDS_SECONDS)
         """Between the moment at which targets were due and the moment they had had their turn."""
         self.lateness_seconds_max = 0.0
 
     def rearm(self) -> None:
-        """Have the timer fit what the wheel holds now."""
+        """Have the timer fit what the wheel holds now; in a turn, that is done at its end."""
         wheel = self.wheel
-        if self._closed or (self._timer and not wheel.armed_before(self._timer_moment)):
+        if self._closed or self._in_turn:
+            return
+        if self._timer and not wheel.armed_before(self._timer_moment):
             return
         moment = wheel.next_moment()
         wheel.forget_armed()
@@ -78,6 +81,7 @@ class Turns:
 
     def _on_timer(self) -> None:
         self._timer = None
+        self._in_turn = True
         wheel, take, monotonic = self.wheel, self._take, self._clock.monotonic
         taken = 0
         due: list[ProbeTarget] = []
@@ -101,10 +105,12 @@ class Turns:
             self._finish()
             now = monotonic()
             for target in due:
-                wheel.arm(target, now)
+                if target.index >= 0 and target.due_tick == NEVER:
+                    wheel.arm(target, now)
             if unfinished is not None and unfinished.index >= 0:
                 wheel.arm(unfinished, now + AFTER_A_FAULT_SECONDS)
             self._rest(taken, now)
+            self._in_turn = False
             self.rearm()
 
     def _rest(self, taken: int, now: float) -> None:

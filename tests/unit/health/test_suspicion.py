@@ -156,6 +156,44 @@ def test_a_hold_expires_once_and_silence_alone_does_not_begin_another() -> None:
     assert suspicion.is_vouched_for(1014.0)
 
 
+def test_parties_at_one_host_are_one_whether_silent_or_heard() -> None:
+    suspicion = Suspicion(POLICY)
+    for number in range(20):
+        suspicion.silent(100.0, f"tenant-{number}", "sbc")
+    suspicion.begin_check(100.0, {"other"}, 105.0)
+    suspicion.link(100.0, None)
+    suspicion.silent(104.0, "other", "sbc")
+    assert suspicion.judge(104.0) is None
+    assert not suspicion.checking
+
+    suspicion = isolated_by_peers()
+    suspicion.sample = {f"p{number}": f"p{number}" for number in range(16)}
+    for number in range(4):
+        suspicion.heard(105.0, f"tenant-{number}", "pbx")
+    assert suspicion.judge(105.0) is None
+    suspicion.heard(105.0, "p0")
+    assert suspicion.judge(105.0) is not None
+
+
+def test_answers_that_were_counted_late_vouch_for_nothing_after_the_last_count() -> None:
+    suspicion = Suspicion(POLICY)
+    suspicion.answered(101.0, 7, since=100.0)
+    assert suspicion.is_vouched_for(99.9)
+    assert not suspicion.is_vouched_for(100.1)
+
+
+def test_a_restart_while_isolated_is_not_over_before_somebody_can_be_asked() -> None:
+    suspicion = Suspicion(POLICY)
+    suspicion.resume(100.0)
+    assert suspicion.judge(160.0) is None
+    suspicion.can_ask(160.0)
+    assert suspicion.judge(165.0) is None
+    suspicion.can_ask(165.0)
+    finding = suspicion.judge(166.0)
+    assert finding is not None
+    assert (finding.isolated, finding.rule) == (False, IsolationRule.RESTART)
+
+
 @given(
     st.lists(st.tuples(st.floats(0.01, 8), st.sampled_from(PARTIES), st.booleans()), max_size=120),
     st.sampled_from(PARTIES),

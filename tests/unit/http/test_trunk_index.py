@@ -62,8 +62,8 @@ class Shop:
         self.board.publish(trunk.id, TrunkStatus(state, None, None))
 
     def move(self, trunk_id: str, state: TrunkState) -> None:
-        self.records[trunk_id].state = state
-        self.board.publish(trunk_id, TrunkStatus(state, None, None))
+        status = self.records[trunk_id].status = TrunkStatus(state, None, None)
+        self.board.publish(trunk_id, status)
 
     def remove(self, trunk_id: str) -> None:
         if self.records.pop(trunk_id, None) is not None:

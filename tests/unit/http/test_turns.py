@@ -6,7 +6,14 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from trunkpulse.adapters.http.api import trunk_index
-from trunkpulse.adapters.turns import TURN_SECONDS, InTurn, Turns
+from trunkpulse.adapters.turns import (
+    GRACE_SECONDS,
+    LOOK_SECONDS,
+    OVERDUE_SECONDS,
+    TURN_SECONDS,
+    InTurn,
+    Turns,
+)
 from unit.http.api_world import many, running
 
 
@@ -98,9 +105,82 @@ async def test_requests_begin_one_at_a_time() -> None:
     door = InTurn(application, turns=Turns())
     async with asyncio.TaskGroup() as tasks:
         for _ in range(20):
-            tasks.create_task(door({"type": "http"}, receive, send))
+            tasks.create_task(door({"type": "http", "path": "/"}, receive, send))
     loop_turns.stop()
     assert len(set(begun)) == 20
+
+
+class Probes:
+    """Probes that are as late as is said."""
+
+    def __init__(self) -> None:
+        self.overdue_seconds = 0.0
+        self.asked = asyncio.Event()
+
+    def __call__(self) -> float:
+        self.asked.set()
+        return self.overdue_seconds
+
+
+async def test_nobody_is_called_while_probes_are_overdue() -> None:
+    clock, probes = Hand(), Probes()
+    turns = Turns(clock, probes)
+    probes.overdue_seconds = OVERDUE_SECONDS * 2
+    clock.seconds = LOOK_SECONDS
+    waiting = asyncio.create_task(turns.take())
+    await probes.asked.wait()
+    assert not waiting.done()
+    probes.overdue_seconds = 0.0
+    clock.seconds += LOOK_SECONDS
+    await waiting
+
+
+async def test_while_probes_stay_overdue_one_is_called_now_and_then() -> None:
+    clock, probes = Hand(), Probes()
+    turns = Turns(clock, probes)
+    probes.overdue_seconds = OVERDUE_SECONDS * 2
+    clock.seconds = LOOK_SECONDS
+    called: list[int] = []
+
+    async def work(name: int) -> None:
+        await turns.take()
+        called.append(name)
+
+    async with asyncio.TaskGroup() as tasks:
+        first, second = (tasks.create_task(work(name)) for name in range(2))
+        await probes.asked.wait()
+        assert called == []
+        clock.seconds += GRACE_SECONDS
+        await first
+        assert called == [0]
+        clock.seconds += GRACE_SECONDS
+        await second
+
+
+async def test_who_asks_whether_all_is_well_waits_for_nobody() -> None:
+    clock, probes = Hand(), Probes()
+    turns = Turns(clock, probes)
+    probes.overdue_seconds = OVERDUE_SECONDS * 2
+    clock.seconds = LOOK_SECONDS
+    others = [asyncio.create_task(turns.take()) for _ in range(3)]
+    await probes.asked.wait()
+    answered = asyncio.Event()
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        answered.set()
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    await InTurn(application, turns=turns)({"type": "http", "path": "/readyz"}, receive, send)
+    assert answered.is_set()
+    assert not any(other.done() for other in others)
+    probes.overdue_seconds = 0.0
+    clock.seconds += LOOK_SECONDS
+    await asyncio.gather(*others)
 
 
 async def test_the_loop_turns_while_long_answers_are_put_together(

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from trunkpulse.model import FailureKind, KeepalivePolicy, ProbeIdentity, TransportProtocol
 from trunkpulse.ports import Address, Certificate, Obstacle
+from trunkpulse.probing.attempt import literal_server
 from trunkpulse.probing.prober import Prober
-from trunkpulse.probing.target import ProbeSettings, ProbeTarget, literal_server
+from trunkpulse.probing.target import ProbeSettings, ProbeTarget
 from trunkpulse.sip.message import Request, parse_message
 from trunkpulse.sip.request import SharedOptions
 from trunkpulse.sip.server import AnswerSettings, answer_request

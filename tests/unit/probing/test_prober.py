@@ -349,3 +349,34 @@ def test_a_target_that_is_paused_or_removed_waits_for_nothing_any_more() -> None
         assert bench.wire.withdrawn == [bench.wire.sent[0][0]]
 
     run_virtual(story)
+
+
+def test_an_answer_that_is_read_while_others_time_out_ends_an_attempt_of_the_same_turn() -> None:
+    async def story() -> None:
+        bench = Bench(URI, OTHER)
+        silent, quick = bench.targets
+        bench.prober.probe_at(silent, bench.clock.monotonic())
+        await bench.clock.advance(0.3)
+        (moment,) = [bench.prober._wheel.moment_of(silent)]
+        assert moment is not None
+        bench.prober.probe_at(quick, moment)
+        bench.wire.unread = lambda: bench.arrive(bench.answer_to(-1))
+        await bench.clock.advance(2.3)
+        assert [uri for uri, _ in bench.verdicts.seen] == [OTHER]
+        asked = [address for _, address in bench.wire.sent]
+        assert asked.count(("192.0.2.2", 5060)) == 1
+
+    run_virtual(story)
+
+
+@pytest.mark.parametrize("mark", [b"-fffffffffffffff", b"+000000000000001", b"0000_0000_000001"])
+def test_a_branch_that_only_looks_like_a_number_is_a_strangers(mark: bytes) -> None:
+    async def story() -> None:
+        bench = Bench(URI)
+        await first_probe(bench)
+        answer = bench.answer_to(0)
+        place = answer.index(b"z9hG4bK") + len(b"z9hG4bK") + 16
+        bench.arrive(answer[:place] + mark + answer[place + len(mark) :])
+        assert (bench.prober.counts.strangers, bench.verdicts.seen) == (1, [])
+
+    run_virtual(story)

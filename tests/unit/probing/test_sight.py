@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from trunkpulse.probing.sight import FORGIVEN_SECONDS, PAUSE_SECONDS, Sight
 from unit.probing.probed import Wire
 from virtual_time import VirtualClock, run_virtual
@@ -161,6 +163,32 @@ def test_a_flood_that_goes_on_does_not_hide_an_outage_for_ever() -> None:
         await clock.advance(TIMEOUT_SECONDS)
         wire.dropped += 1
         assert sight.blind_since(wire, started, clock.monotonic()) is not None
+
+    seeing(scene)
+
+
+@pytest.mark.parametrize("timeout_seconds", [2.0, 8.0, 32.0])
+@pytest.mark.parametrize("apart_seconds", [3.0, 5.5, 6.0, 31.0, 70.0])
+def test_a_trickle_of_drops_does_not_hide_an_outage_for_ever(
+    timeout_seconds: float, apart_seconds: float
+) -> None:
+    async def scene(clock: VirtualClock, sight: Sight, wire: Wire) -> None:
+        begun = started = clock.monotonic()
+        next_drop = begun + 1.0
+        while True:
+            await clock.advance(0.5)
+            now = clock.monotonic()
+            if now >= next_drop:
+                next_drop += apart_seconds
+                wire.dropped += 1
+            sight.lost(wire, wire.dropped, now)
+            if now < started + timeout_seconds:
+                continue
+            if sight.blind_since(wire, started, now) is None:
+                break
+            started = now  # made again
+        longest = max(FORGIVEN_SECONDS, 2 * apart_seconds) + 2 * timeout_seconds
+        assert clock.monotonic() - begun <= longest
 
     seeing(scene)
 

@@ -13,10 +13,11 @@ from trunkpulse.ports import (
     StoredTarget,
     TransportPlan,
 )
+from trunkpulse.probing.attempt import Place
 from trunkpulse.probing.locating import Locator, Watch
 from trunkpulse.probing.prober import Prober
 from trunkpulse.probing.sockets import ProbeSockets
-from trunkpulse.probing.target import Place, ProbeTarget, Share
+from trunkpulse.probing.target import ProbeTarget, Share
 from trunkpulse.probing.targeting import Retargeted, Targeting
 from trunkpulse.sip.uri import SipUri
 from unit.probing.probed import Verdicts, Wire

@@ -178,7 +178,7 @@ def test_overdue_probes_are_told_at_the_moment_of_the_question() -> None:
 
 def test_a_cap_that_delays_is_logged_once_a_minute_and_remarked_on() -> None:
     async def scene(kennel: Kennel) -> None:
-        kennel.paces.change(None, {"acme": 1.0}, kennel.clock.monotonic())
+        kennel.paces.change(None, {"acme": 1.0})
         acme = kennel.paces.of("acme")
         assert acme is not None
         for _ in range(600):

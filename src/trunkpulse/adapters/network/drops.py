@@ -3,6 +3,10 @@
 Linux counts them for each socket and shows them with SO_MEMINFO (since 4.12): nine 32-bit numbers
 in the machine's own byte order, of which the last is SK_MEMINFO_DROPS (linux/sock_diag.h). Other
 systems do not tell; there the answer is 0.
+
+The same number counts what a socket filter turned away and what arrived damaged (a wrong checksum).
+Neither was an answer that could have been read, so a time-out is doubted once too often rather than
+never; ``probing.sight`` bounds that, as anybody can send us damaged datagrams.
 """
 
 from __future__ import annotations

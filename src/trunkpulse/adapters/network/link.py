@@ -58,8 +58,8 @@ class MachineLink:
     def _look(self, paths: Sequence[tuple[str, Address]]) -> LinkProblem | None:
         try:
             up = {name: stats.isup for name, stats in psutil.net_if_stats().items()}
-            owners = {
-                address.address.partition("%")[0]: name
+            owners = {  # an address may have a label, "eth0:1", beside the interface's own name
+                address.address.partition("%")[0]: name if name in up else name.partition(":")[0]
                 for name, addresses in psutil.net_if_addrs().items()
                 for address in addresses
             }

@@ -18,10 +18,11 @@ from trunkpulse.adapters.http.api.models import (
     TrunkOut,
 )
 from trunkpulse.health.explain import TargetView, explain
-from trunkpulse.model import KeepalivePolicy, ProbeIdentity, TrunkStatus
+from trunkpulse.model import KeepalivePolicy, ProbeIdentity
 from trunkpulse.ports import Address, Certificate
+from trunkpulse.probing.attempt import Attempt
 from trunkpulse.probing.locating import Watch
-from trunkpulse.probing.target import Attempt, ProbeTarget
+from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.recorder import TrunkRecord
 from trunkpulse.sip.grammar import host_and_port
 
@@ -62,7 +63,7 @@ def explain_out(context: ApiContext, record: TrunkRecord) -> ExplainOut:
     resting = not (is_enabled(record) and record.trunk.keepalive.enabled)
     told = explain(
         record.trunk,
-        TrunkStatus(record.state, record.reason, record.since_ms),
+        record.status,
         [
             TargetView(
                 evidence=target.evidence(),
@@ -209,11 +210,6 @@ def _last_heard_ms(context: ApiContext, target: ProbeTarget) -> int | None:
 
 
 def _explain_target_out(context: ApiContext, target: ProbeTarget) -> ExplainTargetOut:
-    runs = list(target.attempts or ())
-    if runs:
-        runs[-1] = target.with_plain_sailing(runs[-1])
-    elif target.last_success is not None:  # of before the last restart
-        runs.append(Attempt(target.last_success, target.code, None, None, target.rtt_seconds))
     place = target.place
     return ExplainTargetOut(
         uri=target.uri,
@@ -222,7 +218,7 @@ def _explain_target_out(context: ApiContext, target: ProbeTarget) -> ExplainTarg
         state=target.state,
         last_heard=_last_heard_ms(context, target),
         numbers=_numbers_out(context, target),
-        attempts=[_attempt_out(run) for run in runs],
+        attempts=[_attempt_out(run) for run in target.runs()],
     )
 
 
