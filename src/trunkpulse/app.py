@@ -22,7 +22,7 @@ from pathlib import Path
 import structlog
 
 from trunkpulse import __version__
-from trunkpulse.adapters import collector
+from trunkpulse.adapters import collector, heap
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.http.api.application import create_api
 from trunkpulse.adapters.http.api.context import ApiContext
@@ -151,6 +151,7 @@ async def _start(node: Node, progress: Progress) -> None:
     try:
         with collector.paused():
             await node.start(progress)
+        heap.give_back()  # no probe waits yet
     except (OSError, StoreUnavailable, DestinationInvalid) as problem:
         raise CannotStart(_cannot_run(problem, node.config)) from problem
 

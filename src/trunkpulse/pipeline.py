@@ -117,8 +117,9 @@ class Pipeline:
         if target.run == WELL:
             luck = self._random()  # the common path: nothing is in doubt
             return policy.interval_seconds * (1.0 + policy.jitter * (2.0 * luck - 1.0))
-        target.remember(Attempt(now, code, None, None, rtt_seconds))
-        return self._judge(target, success=True)
+        attempt = Attempt(now, code, None, None, rtt_seconds)
+        target.remember(attempt)
+        return self._judge(target, success=True, showing=attempt)
 
     def failed(self, target: ProbeTarget, kind: FailureKind, detail: str) -> float:
         """Judge an attempt without an answer; returns seconds to the next one, as above."""
@@ -140,7 +141,14 @@ class Pipeline:
             target.run = resting(target.state)
         return pace_seconds(target.run, target.settings.policy, self._rng.random())
 
-    def _judge(self, target: ProbeTarget, *, success: bool, quiet_seconds: float = 0.0) -> float:
+    def _judge(
+        self,
+        target: ProbeTarget,
+        *,
+        success: bool,
+        quiet_seconds: float = 0.0,
+        showing: Attempt | None = None,
+    ) -> float:
         policy = target.settings.policy
         before = target.state
         if not success and self.doubts.holds(target):
@@ -153,10 +161,8 @@ class Pipeline:
             record = self.keeper.record_of(target)
             if before is TargetState.UNKNOWN:
                 self.keeper.decided(record, target)
-            self.decide(record, trigger=target)
+            self.decide(record, target, showing)
             self.recorder.enqueue(record)  # the target's own state is kept even if no trunk's is
-            if run.state is TargetState.AVAILABLE:
-                target.settle()
         delay = pace_seconds(run, policy, self._rng.random())
         return self._after_rest(target, delay, quiet_seconds)
 
@@ -169,8 +175,16 @@ class Pipeline:
 
     # --- decisions -------------------------------------------------------------------------
 
-    def decide(self, record: TrunkRecord, trigger: ProbeTarget | None = None) -> None:
-        """Bring the trunk's state in line with its targets and its administrative state."""
+    def decide(
+        self,
+        record: TrunkRecord,
+        trigger: ProbeTarget | None = None,
+        showing: Attempt | None = None,
+    ) -> None:
+        """Bring the trunk's state in line with its targets and its administrative state.
+
+        ``showing`` is the attempt at ``trigger`` that brought this about, if it is known.
+        """
         trunk = record.trunk
         if not (trunk.enabled and record.admin_enabled):
             if record.reason is not Reason.ADMIN_DISABLED:
@@ -203,7 +217,7 @@ class Pipeline:
                 was_network = record.reason is Reason.NETWORK_ERROR
                 reason = Reason.NETWORK_ERROR if was_network else Reason.KEEPALIVE_FAILURE
             trigger = trigger or max(down, key=lambda each: each.failures, default=None)
-        self._change(record, state, reason, trigger)
+        self._change(record, state, reason, trigger, showing)
 
     def _change(
         self,
@@ -211,6 +225,7 @@ class Pipeline:
         state: TrunkState,
         reason: Reason,
         trigger: ProbeTarget | None = None,
+        showing: Attempt | None = None,
     ) -> None:
         targets = record.targets
         at_ms = int(self._clock.wall() * 1000)
@@ -222,7 +237,12 @@ class Pipeline:
                 reason,
                 trigger.failures if trigger else 0,
                 max([target.last_success or 0.0 for target in targets], default=0.0) or None,
-                tuple([target.seen() for target in targets[:EVIDENCE_TARGETS]]),
+                tuple(
+                    [
+                        each.seen(showing if each is trigger else None)
+                        for each in targets[:EVIDENCE_TARGETS]
+                    ]
+                ),
             )
         )
         self._board.publish(record.trunk.id, record.status)

@@ -116,12 +116,10 @@ class TrunkRecord:
 
     @property
     def reason(self) -> Reason | None:
-        """Of the last change; None until the first."""
         return self.status.reason
 
     @property
     def since_ms(self) -> int | None:
-        """When the last change happened; None until the first."""
         return self.status.since_ms
 
     def adopt(self, stored: StoredHealth) -> None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from trunkpulse.board import Board
 from trunkpulse.health.hysteresis import pace_seconds
-from trunkpulse.model import TransportProtocol, Trunk
+from trunkpulse.model import TransportProtocol, Trunk, TrunkState
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import Location, MachineClock, Resolver, StoredHealth, TransportPlan
 from trunkpulse.probing.locating import Locator, Watch
@@ -43,6 +43,11 @@ TRUNKS_PER_TURN = 200
 """Trunks taken on or let go, some milliseconds' work, before the event loop does anything else."""
 GLANCES_PER_TURN = 4000
 """The same, of trunks that are only looked at, or given their places in the schedule."""
+
+UNDECIDED_PER_SECOND = 9_000
+"""Of the trunks that nothing is known of yet, so many begin in a second: each is soon asked again,
+and what is decided is recorded, which takes longer than a few probes."""
+DECIDED_PER_SECOND = 35_000
 
 ItemT = TypeVar("ItemT")
 
@@ -237,17 +242,20 @@ class Roster:
         del wanted
         added: list[str] = []
         changed: list[str] = []
-        done = 0
+        done = undecided = 0
         async for part in _in_turns(trunks, TRUNKS_PER_TURN):
             for trunk in part:
                 if self._has(trunk):
                     continue
                 (changed if trunk.id in self._records else added).append(trunk.id)
                 self._take_on(trunk)
+                undecided += self._records[trunk.id].state is TrunkState.UNKNOWN
             done += len(part)
             progress(Step.STARTING, done, len(trunks))
+        decided = len(changed) + len(added) - undecided
+        seconds = undecided / UNDECIDED_PER_SECOND + decided / DECIDED_PER_SECOND
         async for ids in _in_turns([*changed, *added], GLANCES_PER_TURN):
-            self.prober.spread([*self._resting(ids)])
+            self.prober.spread([*self._resting(ids)], seconds)
         if changed or removed:
             self.sockets.close_unused()
         return Applied(tuple(added), tuple(changed), tuple(removed))

@@ -100,8 +100,8 @@ def in_two_steps(request: bytes) -> Sequence[Reply]:
     return [Reply(trying, 0.05), Reply(ok(request), 20.0)]
 
 
-def from_another_port(request: bytes) -> Sequence[Reply]:
-    return [Reply(ok(request), source=(HOST, 6060))]
+def from_another_port(host: str) -> Play:
+    return lambda request: [Reply(ok(request), source=(host, 6060))]
 
 
 def from_another_address(request: bytes) -> Sequence[Reply]:
@@ -137,60 +137,76 @@ def in_another_order(answer: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Legal:
-    play: Callable[[], Play]
+    play: Callable[[str], Play]
+    """What the far end at this host answers."""
     policy: KeepalivePolicy = USUAL
     identity: ProbeIdentity = NOBODY
-    weather: Weather = field(default_factory=Weather)
 
 
 LEGAL: Final[dict[str, Legal]] = {
-    "challenges with stale nonces": Legal(Challenging, identity=ALICE),
+    "challenges with stale nonces": Legal(lambda _: Challenging(), identity=ALICE),
     "challenges as a proxy does": Legal(
-        lambda: Challenging(b"Proxy-Authenticate", 407), identity=ALICE
+        lambda _: Challenging(b"Proxy-Authenticate", 407), identity=ALICE
     ),
-    "100 at once and 200 after 20 s": Legal(lambda: in_two_steps, SLOW),
+    "100 at once and 200 after 20 s": Legal(lambda _: in_two_steps, SLOW),
     "a moment's overload now and then": Legal(
-        lambda: NowAndThen(coded(503, retry_after_seconds=8))
+        lambda _: NowAndThen(coded(503, retry_after_seconds=8))
     ),
-    "answers from another port": Legal(lambda: from_another_port),
-    "answers from another address": Legal(lambda: from_another_address),
-    "every answer three times": Legal(lambda: three_times),
-    "a branch in capitals": Legal(lambda: altered(in_capitals)),
-    "folded headers in compact form": Legal(lambda: altered(folded_and_compact)),
-    "bare line feeds": Legal(lambda: altered(with_bare_line_feeds)),
-    "headers in another order": Legal(lambda: altered(in_another_order)),
-    "an answer too late now and then": Legal(lambda: NowAndThen(late)),
+    "answers from another port": Legal(from_another_port),
+    "answers from another address": Legal(lambda _: from_another_address),
+    "every answer three times": Legal(lambda _: three_times),
+    "a branch in capitals": Legal(lambda _: altered(in_capitals)),
+    "folded headers in compact form": Legal(lambda _: altered(folded_and_compact)),
+    "bare line feeds": Legal(lambda _: altered(with_bare_line_feeds)),
+    "headers in another order": Legal(lambda _: altered(in_another_order)),
+    "an answer too late now and then": Legal(lambda _: NowAndThen(late)),
     "an unknown code of success": Legal(
-        lambda: altered(lambda answer: answer.replace(b"200 OK", b"299 "))
+        lambda _: altered(lambda answer: answer.replace(b"200 OK", b"299 "))
     ),
     "404 where that is healthy": Legal(
-        lambda: coded(404),
+        lambda _: coded(404),
         KeepalivePolicy(healthy_responses=("404",), healthy_codes=frozenset({404})),
     ),
-    "a network that loses 1 %": Legal(lambda: altered(bytes), weather=Weather(loss=0.01)),
-    "a network that repeats and reorders": Legal(
-        lambda: altered(bytes), weather=Weather(repetition=0.2, straggling=0.05)
-    ),
+}
+WEATHERS: Final[dict[str, Weather]] = {
+    "a network that loses 1 %": Weather(loss=0.01),
+    "a network that repeats and reorders": Weather(repetition=0.2, straggling=0.05),
 }
 
 
-def trunk_of(habit: Legal) -> Trunk:
-    return trunk(1, keepalive=habit.policy, identity=habit.identity)
-
-
-@pytest.mark.parametrize("habit", LEGAL)
-def test_a_legal_habit_changes_nothing_in_a_day(habit: str) -> None:
-    legal = LEGAL[habit]
+def test_no_legal_habit_changes_anything_in_a_day() -> None:
+    """All in one world, each far end with a habit of its own."""
 
     async def story() -> None:
         world = World(7)
-        far = world.network.far_end(HOST)
-        far.play = legal.play()
-        world.network.weather = legal.weather
-        async with world.node(config(trunk_of(legal))) as node:
+        trunks: dict[str, Trunk] = {}
+        for number, (habit, legal) in enumerate(LEGAL.items(), 1):
+            world.network.far_end(f"192.0.2.{number}").play = legal.play(f"192.0.2.{number}")
+            trunks[habit] = trunk(number, keepalive=legal.policy, identity=legal.identity)
+        async with world.node(config(*trunks.values())) as node:
             await world.clock.advance(DAY_SECONDS)
-            assert node.board.status("trunk-1").state is TrunkState.AVAILABLE
-        assert far.requests >= DAY_SECONDS / legal.policy.interval_seconds * 0.9
+            states = {habit: node.board.status(each.id).state for habit, each in trunks.items()}
+            assert states == dict.fromkeys(LEGAL, TrunkState.AVAILABLE)
+        changes = await recorded_changes(world)
+        assert {
+            habit: [change.state for change in changes[each.id]] for habit, each in trunks.items()
+        } == {habit: [TrunkState.AVAILABLE] for habit in LEGAL}
+        for number, (habit, legal) in enumerate(LEGAL.items(), 1):
+            requests = world.network.far_end(f"192.0.2.{number}").requests
+            assert requests >= DAY_SECONDS / legal.policy.interval_seconds * 0.9, habit
+
+    run_virtual(story)
+
+
+@pytest.mark.parametrize("weather", WEATHERS)
+def test_a_network_that_does_what_networks_may_do_changes_nothing_in_a_day(weather: str) -> None:
+    async def story() -> None:
+        world = World(7)
+        far = world.network.far_end(HOST)
+        world.network.weather = WEATHERS[weather]
+        async with world.node(config(trunk(1))):
+            await world.clock.advance(DAY_SECONDS)
+        assert far.requests >= DAY_SECONDS / USUAL.interval_seconds * 0.9
         changes = (await recorded_changes(world))["trunk-1"]
         assert [change.state for change in changes] == [TrunkState.AVAILABLE]
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx2
 
+from torture.nursery import Forked, Nursery
 from torture.watch import PATIENCE_SECONDS, Watch
 
 PROGRAM = Path(sys.executable).with_name("trunkpulse")
@@ -65,7 +66,7 @@ def route(route_id: str, *trunk_ids: str) -> str:
 class Service:
     """One life of the process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, watch: Watch) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Forked, watch: Watch) -> None:
         self.process = process
         self.watch = watch
         self.lines: list[dict[str, str]] = []
@@ -109,8 +110,9 @@ class Service:
         assert await self.ended() == -signal.SIGKILL
 
     async def _read(self) -> None:
-        assert self.process.stderr is not None
-        async for line in self.process.stderr:
+        lines = self.process.lines() if isinstance(self.process, Forked) else self.process.stderr
+        assert lines is not None
+        async for line in lines:
             text = line.decode().rstrip()
             self.text.append(text)
             if text.startswith("timestamp="):
@@ -124,13 +126,15 @@ class Service:
 class Installation:
     """A configuration file and a database, and how the process is started on them."""
 
-    def __init__(self, folder: Path, bytecode: Path) -> None:
+    def __init__(self, folder: Path, bytecode: Path, nursery: Nursery | None = None) -> None:
         self.folder = folder
         self.config = folder / "trunkpulse.toml"
         self.data = folder / "data"
         self.database = self.data / "trunkpulse.db"
         self.bytecode = bytecode
         """Where Python keeps what it compiled, so that the first start alone takes long."""
+        self.nursery = nursery
+        """If there is one, its processes have no imports to do."""
 
     def write(self, *parts: str) -> None:
         """The configuration file, in place of the one before in one go."""
@@ -140,14 +144,20 @@ class Installation:
 
     async def spawn(self, watch: Watch, environ: Mapping[str, str] | None = None) -> Service:
         """Start the process and do not wait for anything."""
-        process = await asyncio.create_subprocess_exec(
-            PROGRAM,
-            *("serve", "--config", str(self.config), "--data", str(self.data)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env={**SURROUNDINGS, "PYTHONPYCACHEPREFIX": str(self.bytecode), **(environ or {})},
-        )
+        arguments = ("serve", "--config", str(self.config), "--data", str(self.data))
+        env = {**SURROUNDINGS, "PYTHONPYCACHEPREFIX": str(self.bytecode), **(environ or {})}
+        process: asyncio.subprocess.Process | Forked
+        if self.nursery is not None:
+            process = await self.nursery.spawn(arguments, env)
+        else:
+            process = await asyncio.create_subprocess_exec(
+                PROGRAM,
+                *arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                env=env,
+            )
         return Service(process, watch)
 
     @asynccontextmanager

@@ -2,7 +2,8 @@
 
 Four installations, each with its own database, carriers and receivers, are killed side by side.
 A moment of death is a count of things seen from outside (lines logged, OPTIONS, deliveries), so
-that it falls anywhere from the first line of the program to deep in its work.
+that it falls anywhere from the first line of the program to deep in its work. Their processes are
+forked from one that has imported the program: a hundred imports would take most of the time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import httpx2
 import pytest
 
 from torture.ledger import Event, check_deliveries, check_history, check_states
+from torture.nursery import nursery
 from torture.peers import Carrier, Hook, World, world
 from torture.service import Installation, Service, http, states, stream, trunk
 
@@ -140,7 +142,7 @@ class Victim:
                 if await states(api) == up:
                     break
                 await service.until_line(lines + 1)
-            assert await service.end() == 0
+            assert await service.end() == 0, "\n".join(service.text)
         events: list[Event] = [json.loads(body) for body in self.installation.events()]
         due = {
             self.audit: _ids(events),
@@ -154,7 +156,7 @@ class Victim:
                     partial(_fewer_missing, due, left), f"another of {left} deliveries"
                 )
             assert await states(api) == up
-            assert await service.end() == 0
+            assert await service.end() == 0, "\n".join(service.text)
             assert service.logged("trunk.changed") == []
 
     def check(self) -> None:
@@ -197,12 +199,13 @@ async def test_a_hundred_kills_lose_nothing_and_repeat_no_change(
 ) -> None:
     async with AsyncExitStack() as stack:
         victims: list[Victim] = []
+        forks = await stack.enter_async_context(nursery(tmp_path))
         for number in range(INSTALLATIONS):
             folder = tmp_path / str(number)
             folder.mkdir()
             outside = await stack.enter_async_context(world())
             rng = random.Random(SEED + number)
-            victims.append(Victim(Installation(folder, bytecode), outside, rng))
+            victims.append(Victim(Installation(folder, bytecode, forks), outside, rng))
         async with asyncio.TaskGroup() as together:
             for victim in victims:
                 together.create_task(victim.live_through(KILLS))

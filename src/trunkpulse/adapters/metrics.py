@@ -57,7 +57,7 @@ _UP_HEAD = b"""\
 # TYPE trunkpulse_target_up gauge
 """
 _RTT_HEAD = b"""\
-# HELP trunkpulse_target_rtt_seconds Round-trip time of the last healthy answer.
+# HELP trunkpulse_target_rtt_seconds Round-trip time of the last answer, healthy or not.
 # TYPE trunkpulse_target_rtt_seconds gauge
 """
 _SUCCESS_HEAD = b"""\

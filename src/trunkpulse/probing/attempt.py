@@ -48,7 +48,10 @@ def literal_server(uri: SipUri) -> Server | None:
 
 
 class Written(NamedTuple):
-    """How a URI that is ``sip:IPV4:PORT`` is an address: a million targets share a few of these."""
+    """How a URI that is ``sip:IPV4:PORT`` or ``sip:IPV4`` is an address.
+
+    A million targets share a few of these.
+    """
 
     host: slice
     """Of the URI."""
@@ -56,9 +59,9 @@ class Written(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1024)
-def written_as(length: int, port: int) -> Written:
-    """How a URI of this length is the address whose port this is."""
-    return Written(slice(4, length - 1 - len(str(port))), port)
+def written_as(host_length: int, port: int) -> Written:
+    """The one of all URIs whose host is so long and whose port this is."""
+    return Written(slice(4, 4 + host_length), port)
 
 
 class Attempt(NamedTuple):

@@ -101,10 +101,10 @@ class Prober:
             self.numbers.reset(target.index)
             target.numbers = self.numbers
 
-    def spread(self, targets: Sequence[ProbeTarget]) -> None:
-        """Start probing these, their first probes spread out in time."""
+    def spread(self, targets: Sequence[ProbeTarget], least_seconds: float = 0.0) -> None:
+        """Start probing these, their first probes spread over an interval, or over more time."""
         intervals = [target.settings.policy.interval_seconds for target in targets]
-        moments = first_moments(intervals, self._clock.monotonic())
+        moments = first_moments(intervals, self._clock.monotonic(), least_seconds=least_seconds)
         for target, moment in zip(targets, moments, strict=True):
             self._wheel.arm(target, moment)
         self._turns.rearm()

@@ -128,17 +128,25 @@ class TimingWheel(Generic[ItemT]):
 
 
 def first_moments(
-    intervals: list[float], now: float, *, handful: int = 20, handful_seconds: float = 1.0
+    intervals: list[float],
+    now: float,
+    *,
+    least_seconds: float = 0.0,
+    handful: int = 20,
+    handful_seconds: float = 1.0,
 ) -> list[float]:
     """When to probe targets for the first time, given each one's interval in seconds.
 
     The first probes of many are spread evenly over one interval, so that they neither leave in
-    one burst nor ever come back as one. Up to a ``handful`` start within a second: somebody is
+    one burst nor ever come back as one; over ``least_seconds`` if that is longer. Up to a ``handful`` start within a second: somebody is
     waiting to see whether their first trunk works.
     """
     count = len(intervals)
     few = count <= handful
     return [
-        now + (min(interval, handful_seconds) if few else interval) * position / count
+        now
+        + (min(interval, handful_seconds) if few else max(interval, least_seconds))
+        * position
+        / count
         for position, interval in enumerate(intervals)
     ]

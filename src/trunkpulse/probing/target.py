@@ -103,11 +103,6 @@ class _Rarities:
         self.failure: FailureKind | None = None
         self.attempts: tuple[Attempt, ...] = ()
 
-    def is_bare(self) -> bool:
-        """True if a target that needs none of this may do without it."""
-        usual = self.request_uri is None and self.share == WHOLE_SHARE
-        return usual and not (self.locating or self.failure or self.attempts)
-
 
 class ProbeTarget:
     """One place that a URI leads to, probed from one socket, and what is believed about it."""
@@ -143,7 +138,7 @@ class ProbeTarget:
         """Id of the trunk; what the prober's sink goes by."""
         self._rarities: _Rarities | None = None
         self._written: Written | None = None
-        """Of a target whose URI is its address and nothing else; None: the address is a rarity."""
+        """Of a target whose URI is its IPv4 address; None: the address is a rarity."""
         self.address = address
         self.adopt(settings)
         if share is not WHOLE_SHARE:
@@ -194,9 +189,11 @@ class ProbeTarget:
 
     @address.setter
     def address(self, address: Address | None) -> None:
-        if address is not None and self.uri == f"sip:{address[0]}:{address[1]}":
-            self._written = written_as(len(self.uri), address[1])
-            return
+        if address is not None:
+            host, port = address[0], address[1]
+            if self.uri in {f"sip:{host}:{port}", f"sip:{host}"}:
+                self._written = written_as(len(host), port)
+                return
         self._written = None
         if address is not self.address:
             self._rare().address = address
@@ -291,7 +288,11 @@ class ProbeTarget:
         return None if self.address is None else self.settings.transport.certificate(self.address)
 
     def remember(self, attempt: Attempt) -> None:
-        """Keep ``attempt`` for whoever asks why."""
+        """Keep ``attempt`` for whoever asks why; of plain sailing only since when it lasts."""
+        if attempt.success and not self.attempts:
+            if self.numbers.plain_since(self.index) is None:
+                self.numbers.sails_plainly(self.index, attempt.at)
+            return
         *runs, last = self.attempts or (None,)
         if last is None:
             last = None if attempt.success else self._plain_sailing()
@@ -306,17 +307,6 @@ class ProbeTarget:
         rarities.attempts = (*runs, attempt)[-REMEMBERED_RUNS:]
         if attempt.failure is not None:
             rarities.failure = attempt.failure
-
-    def settle(self) -> None:
-        """It is AVAILABLE: of a target that never failed only since when is remembered."""
-        rarities = self._rarities
-        if rarities is None or len(rarities.attempts) != 1 or not rarities.attempts[0].success:
-            return
-        (run,) = rarities.attempts
-        self.numbers.sails_plainly(self.index, run.at if run.first_at is None else run.first_at)
-        rarities.attempts = ()
-        if self._written is not None and rarities.is_bare():
-            self._rarities = None
 
     def runs(self) -> tuple[Attempt, ...]:
         """The last few runs of like attempts, those of plain sailing too."""
@@ -361,11 +351,11 @@ class ProbeTarget:
         attempts = self.attempts
         return attempts[-1].quiet_until if attempts else None
 
-    def seen(self) -> Seen:
-        """What is believed of it now, and why."""
+    def seen(self, showing: Attempt | None = None) -> Seen:
+        """What is believed of it now, and why; ``showing`` is what it is judged by just now."""
         # By position: many thousands of trunks may change within a second.
         run, attempts = self.run, self.attempts
-        last = attempts[-1] if attempts else None
+        last = attempts[-1] if attempts else showing
         answered = last is None or last.success  # otherwise nobody asks how
         return Seen(
             self.uri,

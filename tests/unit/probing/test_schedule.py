@@ -26,6 +26,15 @@ def test_an_item_is_due_once_and_not_before_its_moment() -> None:
     assert everything_due(wheel, 200.0) == []
 
 
+def test_all_that_are_armed_for_a_tick_share_its_number() -> None:
+    wheel: TimingWheel[Item] = TimingWheel(0.0)
+    one, other = Item(), Item()
+    wheel.arm(one, 30.0)
+    wheel.arm(other, 30.0)
+    assert one.due_tick == 3000
+    assert one.due_tick is other.due_tick
+
+
 def test_arming_again_replaces_the_earlier_moment() -> None:
     wheel: TimingWheel[Item] = TimingWheel(0.0)
     item = Item()
@@ -118,3 +127,10 @@ def test_first_probes_of_many_fill_one_interval_evenly(count: int, interval: flo
 def test_a_handful_starts_within_a_second() -> None:
     assert max(first_moments([30.0] * 20, 0.0)) < 1.0
     assert max(first_moments([0.5], 0.0)) == 0.0
+
+
+def test_first_probes_take_longer_than_an_interval_if_that_is_asked_for() -> None:
+    moments = first_moments([30.0] * 50, 100.0, least_seconds=100.0)
+    assert (moments[0], moments[25]) == (100.0, 150.0)
+    assert first_moments([30.0] * 50, 100.0, least_seconds=1.0)[25] == 115.0
+    assert first_moments([30.0], 100.0, least_seconds=1000.0) == [100.0]
