@@ -138,8 +138,8 @@ def first_moments(
     """When to probe targets for the first time, given each one's interval in seconds.
 
     The first probes of many are spread evenly over one interval, so that they neither leave in
-    one burst nor ever come back as one; over ``least_seconds`` if that is longer. Up to a ``handful`` start within a second: somebody is
-    waiting to see whether their first trunk works.
+    one burst nor ever come back as one; over ``least_seconds`` if that is longer. Up to a
+    ``handful`` start within a second: somebody is waiting to see whether their first trunk works.
     """
     count = len(intervals)
     few = count <= handful

@@ -323,7 +323,8 @@ class ProbeTarget:
             return None
         since = self.numbers.plain_since(self.index)
         first_at = since if since is not None and since < success else None
-        return Attempt(success, self.code, None, None, self.rtt_seconds, None, first_at, None)
+        count = 1 if since == success else None
+        return Attempt(success, self.code, None, None, self.rtt_seconds, None, first_at, count)
 
     def _with_plain_sailing(self, last: Attempt, following: Attempt | None = None) -> Attempt:
         """``last``, the last one remembered, with the successes that were not remembered since."""

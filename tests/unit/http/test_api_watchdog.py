@@ -11,7 +11,7 @@ from unit.http.test_api_instance import scrape
 def delay_acme(world: World, probes: int = 100) -> None:
     """So many probes of the carrier ask at once for one place a second."""
     paces = world.roster.sockets.paces
-    paces.change(None, {"acme": 1.0}, world.clock.monotonic())
+    paces.change(None, {"acme": 1.0})
     pace = paces.of("acme")
     assert pace is not None
     for _ in range(probes):
