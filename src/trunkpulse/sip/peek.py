@@ -18,30 +18,36 @@ __all__ = ["peek_response"]
 
 # The class leaves out quotes, commas, angle brackets and white space, so that nothing in the Via
 # can hide a second one or a second reading of the branch.
-_START = re.compile(
+_match_start = re.compile(
     rb"SIP/2\.0 ([1-6][0-9]{2}) [^\r\n]*\r\nVia: SIP/2\.0/[A-Z]+ ([!#-+\--;=?-~]+)\r\n"
-)
+).match
 # The first line after the Via that is folded, ends the headers or may be another Via.
-_REMARKABLE = re.compile(rb"\n[\r\nVv \t]")
-_CSEQ = re.compile(rb"\nCSeq: [0-9]{1,10} OPTIONS\r\n")
+_search_remarkable = re.compile(rb"\n[\r\nVv \t]").search
+_match_options = re.compile(rb"\nCSeq: [0-9]{1,10} OPTIONS\r\n").match
 _CARRIAGE_RETURN = 13
+_BRANCH = b";branch="
 
 
 def peek_response(data: bytes) -> tuple[int, bytes] | None:
     """Status code and top branch of a response to OPTIONS; None: ask the full parser."""
-    start = _START.match(data)
+    start = _match_start(data)
     if start is None:
         return None
-    code, via = start.groups()
-    branch = via.partition(b";branch=")[2].partition(b";")[0]
     via_end = start.end() - 1
-    remarkable = _REMARKABLE.search(data, via_end)
-    if not branch or remarkable is None:
+    remarkable = _search_remarkable(data, via_end)
+    if remarkable is None:
         return None
     headers_end = remarkable.start()
     if data[headers_end + 1] != _CARRIAGE_RETURN:
         return None
     place = data.find(b"\nCSeq: ", via_end, headers_end)
-    if place < 0 or _CSEQ.match(data, place) is None:
+    if place < 0 or _match_options(data, place) is None:
         return None
-    return int(code), branch
+    code, via = start.groups()
+    found = via.find(_BRANCH)
+    if found < 0:
+        return None
+    branch = via[found + 8 :]
+    if b";" in branch:
+        branch = branch.partition(b";")[0]
+    return (int(code), branch) if branch else None

@@ -330,7 +330,9 @@ async def test_history_is_newest_first_and_paged() -> None:
 
 async def test_explain_tells_rule_attempts_and_outlook() -> None:
     async with running() as world, world.client() as http:
-        world.succeed("carrier-b")
+        world.succeed("carrier-b", times=1)
+        world.clock.seconds = 30
+        world.succeed("carrier-b", times=1)
         world.clock.seconds = 60
         world.fail("carrier-b", times=1)
         told = (await http.get(f"{TRUNKS}/carrier-b/explain")).json()
