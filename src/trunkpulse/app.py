@@ -329,7 +329,7 @@ def run_service(config_path: Path, data: Path | None, progress: Progress = unsee
     CannotStart for what is missing around it.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
-    _set_up_logging()
+    set_up_logging()
     config = load_config(config_path, os.environ, progress=progress)
     service = _serve(config, config_path, data or config_path.parent, progress)
     try:
@@ -398,7 +398,7 @@ async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> Non
             node.refuse([_cannot_run(problem, config)])
 
 
-def _set_up_logging() -> None:
+def set_up_logging() -> None:
     """One line per event on standard error: coloured for a person, logfmt for a machine."""
     structlog.configure(
         processors=[
@@ -410,5 +410,6 @@ def _set_up_logging() -> None:
             else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(20),  # INFO and above
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Looked up for each line: a progress bar stands in for it and lets lines pass above itself.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )

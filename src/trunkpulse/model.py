@@ -169,7 +169,7 @@ class IsolationRule(StrEnum):
     PEERS = "PEERS"
     """Nearly all carriers fell silent at once."""
     RESTART = "RESTART"
-    """It was isolated when its last life ended, and has heard nobody since."""
+    """It was isolated when its last life ended; why is only known if that is still on record."""
 
 
 class TransportProtocol(StrEnum):

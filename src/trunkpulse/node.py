@@ -169,8 +169,10 @@ class Node:
         await store.release()
         recorder = self.pipeline.recorder
         self.roster.restore(await recorder.start(self.config.event_streams, progress))
-        if await self.announcements.was_isolated():
-            self.isolation.resume()
+        now_ms = int(self._outside.clock.wall() * 1000)
+        isolation = await self.announcements.isolation_on_record(now_ms)
+        if isolation is not None:
+            self.isolation.resume(isolation)
         self._background = [
             self._tasks.create_task(self.pipeline.recorder.run(), name="recorder"),
             self._tasks.create_task(self.announcements.run(), name="announcements"),
@@ -335,7 +337,7 @@ class Node:
                 await recorder.flushed()
                 await self.announcements.flushed()
         except TimeoutError:
-            log.warning("stop.unwritten", trunks=len(recorder))
+            recorder.name_unwritten()
         await self.deliveries.drain(deadline_seconds / 2)
         if self._rolling_up is not None:
             await asyncio.wait({self._rolling_up}, timeout=LAST_MINUTE_SECONDS)
@@ -363,13 +365,6 @@ class Node:
             at_ms=int(outside.clock.wall() * 1000),
             state=state,
             evidence=evidence,
-        )
-        log.warning(
-            "prober.isolated" if state is ProberState.ISOLATED else "prober.restored",
-            rule=evidence.rule.value,
-            problem=evidence.problem,
-            silent_carriers=evidence.silent_carriers,
-            asked_carriers=evidence.asked_carriers,
         )
         self.announcements.add(event)
 

@@ -25,7 +25,7 @@ from trunkpulse.model import (
 )
 from trunkpulse.ports import Clock, HealthStore, StoredHealth
 from trunkpulse.probing.attempt import Attempt
-from trunkpulse.probing.doubts import NOT_COUNTED, Doubts, Ruling, Trusting
+from trunkpulse.probing.doubts import Doubts, Ruling, Trusting, marked, take_back
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.probing.verdict import judge
 from trunkpulse.recorder import Decided, Recorder, TrunkRecord
@@ -109,7 +109,9 @@ class Pipeline:
             quiet = said.quiet_seconds
             kind = FailureKind.UNHEALTHY_RESPONSE
             until = now + quiet if quiet else None
-            target.remember(Attempt(now, code, kind, said.detail, rtt_seconds, until))
+            held = self.doubts.holds(target)
+            detail = self._marked(target, said.detail) if held else said.detail
+            target.remember(Attempt(now, code, kind, detail, rtt_seconds, until))
             return self._judge(target, success=False, quiet_seconds=quiet)
         if not 0.0 <= now - self._moment < SAME_MOMENT_SECONDS:
             self._moment = now
@@ -125,7 +127,7 @@ class Pipeline:
         """Judge an attempt without an answer; returns seconds to the next one, as above."""
         ruling = self.doubts.failed(target, kind)
         if ruling is Ruling.HELD:
-            detail = f"{detail} ({NOT_COUNTED})"
+            detail = self._marked(target, detail)
         target.remember(Attempt(self._clock.wall(), None, kind, detail, None))
         if ruling is not Ruling.COUNTS:
             return self._put_off(target, ruling)
@@ -134,6 +136,12 @@ class Pipeline:
     def count_failure(self, target: ProbeTarget) -> None:
         """The target's last attempt failed and, as is known by now, through nobody else's fault."""
         self._judge(target, success=False)
+
+    def _marked(self, target: ProbeTarget, detail: str) -> str:
+        """``detail`` of a failure that is held; those before it are taken back with it."""
+        if target.state is not TargetState.DOWN:
+            take_back(target)
+        return marked(detail)
 
     def _put_off(self, target: ProbeTarget, ruling: Ruling) -> float:
         """The failure does not count, for now or for good; what counted of its run neither."""

@@ -239,6 +239,24 @@ class Recorder:
     def __len__(self) -> int:
         return len(self._queue) + len(self._batch)
 
+    def name_unwritten(self) -> None:
+        """Say in the log what waits, at the end: only changes are worth a warning."""
+        changed = sum(bool(record.pending) for record in (*self._queue, *self._batch))
+        if changed:
+            log.warning(
+                "stop.unwritten",
+                trunks=changed,
+                problem="there was no time to record the last changes of these trunks",
+                done="the probes of the next start find their states again",
+            )
+        if len(self) > changed:
+            log.info(
+                "stop.moments_unwritten",
+                trunks=len(self) - changed,
+                problem="there was no time to note when these trunks last answered",
+                done="their states are recorded; the moments stay as they were noted last",
+            )
+
     def enqueue(self, record: TrunkRecord) -> None:
         """Have the record written soon."""
         record.unsaved = True

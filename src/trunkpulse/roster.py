@@ -242,19 +242,20 @@ class Roster:
         del wanted
         added: list[str] = []
         changed: list[str] = []
+        paced: list[str] = []
         done = undecided = 0
         async for part in _in_turns(trunks, TRUNKS_PER_TURN):
             for trunk in part:
                 if self._has(trunk):
                     continue
-                (changed if trunk.id in self._records else added).append(trunk.id)
+                (added, changed, paced)[self._difference(trunk)].append(trunk.id)
                 self._take_on(trunk)
                 undecided += self._records[trunk.id].state is TrunkState.UNKNOWN
             done += len(part)
             progress(Step.STARTING, done, len(trunks))
-        decided = len(changed) + len(added) - undecided
+        decided = len(changed) + len(paced) + len(added) - undecided
         seconds = undecided / UNDECIDED_PER_SECOND + decided / DECIDED_PER_SECOND
-        async for ids in _in_turns([*changed, *added], GLANCES_PER_TURN):
+        async for ids in _in_turns([*changed, *paced, *added], GLANCES_PER_TURN):
             self.prober.spread([*self._resting(ids)], seconds)
         if changed or removed:
             self.sockets.close_unused()
@@ -267,6 +268,11 @@ class Roster:
             return False
         pace = self.sockets.paces.of(trunk.carrier)  # caps are no part of the trunk
         return not record.targets or record.targets[0].settings.pace is pace
+
+    def _difference(self, trunk: Trunk) -> int:
+        """What is new about ``trunk``: 0 all of it, 1 something, 2 nothing but its cap."""
+        record = self._records.get(trunk.id)
+        return 0 if record is None else 1 + (record.trunk == trunk)
 
     def _take_on(self, trunk: Trunk) -> None:
         """Run a trunk that is new or has changed; its new targets rest until they are spread."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from simulation.cuts import LOST, Cut, ms, settled, states
 from simulation.invariants import recorded_changes
@@ -197,15 +198,48 @@ def test_a_restart_while_isolated_goes_on_where_it_stopped(*, crash: bool) -> No
             cut.silence()
             cut.link.down = True
             await world.clock.advance(30)
-        async with world.node(cut.config) as node:
-            assert node.isolation.isolated
+        (isolated,) = await states(cut)
+        with capture_logs() as lines:
+            async with world.node(cut.config) as node:
+                assert node.isolation.isolated
+                assert node.isolation.evidence is not None
+                assert node.isolation.evidence.since_ms == isolated.at_ms
+                assert node.isolation.evidence.rule is IsolationRule.LINK
+                await world.clock.advance(100)
+                assert len(await states(cut)) == 1
+                cut.bring_up()
+                cut.link.down = False
+                await world.clock.advance(30)
+        _, restored = await states(cut)
+        assert [isolated.sequence, restored.sequence] == [1, 2]
+        assert restored.evidence.since_ms == isolated.at_ms
+        assert restored.evidence.rule is IsolationRule.LINK
+        told = [each["event"] for each in lines if each["event"].startswith("prober.")]
+        assert told == ["prober.isolated", "prober.restored"]
+        assert await recorded_changes(world) == before
+
+    run_virtual(story)
+
+
+def test_a_process_that_is_restarted_again_and_again_does_not_hold_for_ever() -> None:
+    async def story() -> None:
+        cut = Cut(4, 4)
+        world = cut.world
+        setup = replace(cut.config, isolation=IsolationPolicy(hold_seconds=300))
+        async with world.node(setup):
+            await settled(cut)
+            cut.silence()
             await world.clock.advance(100)
-            assert len(await states(cut)) == 1
-            cut.bring_up()
-            cut.link.down = False
-            await world.clock.advance(30)
-            assert [each.sequence for each in await states(cut)] == [1, 2]
-            assert await recorded_changes(world) == before
+        for _ in range(2):
+            async with world.node(setup, crash=True):
+                await world.clock.advance(100)
+        async with world.node(setup) as node:
+            await world.clock.advance(61 + 46)
+            assert {node.board.status(each.id).state for each in cut.trunks} == {TrunkState.DOWN}
+        isolated, restored = await states(cut)
+        assert restored.evidence.hold_expired
+        assert restored.evidence.rule is IsolationRule.PEERS
+        assert restored.evidence.since_ms == isolated.at_ms
 
     run_virtual(story)
 
@@ -248,6 +282,33 @@ def test_what_was_seen_while_isolated_is_remembered_and_not_counted() -> None:
                 assert target.attempts is not None
                 assert target.attempts[-1].detail is not None
                 assert "not counted: the prober was isolated" in target.attempts[-1].detail
+
+    run_virtual(story)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_failures_that_are_taken_back_are_marked_like_those_that_never_counted(
+    seed: int,
+) -> None:
+    async def story() -> None:
+        cut = Cut(seed, 4)
+        world = cut.world
+        async with world.node(cut.config) as node:
+            await settled(cut)
+            cut.set_mode(cut.trunks[0], "503")
+            (target,) = node.roster.record("trunk-1").targets
+            while target.failures < 2:
+                await world.clock.advance(0.1)
+            cut.silence()
+            cut.link.down = True
+            await world.clock.advance(60)
+            for each in cut.trunks:
+                (target,) = node.roster.record(each.id).targets
+                failed = [run.detail or "" for run in target.attempts if not run.success]
+                assert failed
+                assert all("(not counted: the prober was isolated)" in each for each in failed)
+            told = [run.detail for run in node.roster.record("trunk-1").targets[0].attempts]
+            assert told[-2] == "answered 503 (not counted: the prober was isolated)"
 
     run_virtual(story)
 

@@ -406,3 +406,21 @@ def test_a_cut_while_the_database_is_away_is_told_when_it_is_back(
             assert await recorded_changes(world) == before
 
     run_virtual(story)
+
+
+def test_what_is_heard_late_when_the_link_is_back_is_no_answered_attempt() -> None:
+    async def story() -> None:
+        cut = Cut(1, 40)
+        world = cut.world
+        async with world.node(cut.config) as node:
+            await settled(cut)
+            cut.silence()
+            await world.clock.advance(60)
+            cut.bring_up()
+            # Each attempt of the cut was repeated, and all of that is answered now.
+            node.roster.prober.counts.late_answers += 2_000
+            await world.clock.advance(30)
+            _, restored = await states(cut)
+            assert 0 < restored.evidence.answered_attempts < 100
+
+    run_virtual(story)

@@ -10,6 +10,7 @@ from simulation.setups import config
 from simulation.world import World
 from trunkpulse.config.settings import Config, PacingSettings
 from trunkpulse.model import KeepalivePolicy, Trunk
+from trunkpulse.roster import Applied
 from virtual_time import run_virtual
 
 MANY = 600
@@ -163,12 +164,13 @@ def test_targets_get_the_pace_of_their_carrier_and_a_reload_gives_them_another()
                 }
 
             seen = [paced()]
-            await node.apply(capped(trunks, None, acme=5.0))
-            seen.append(paced())
-            await node.apply(capped(trunks, 100.0, acme=5.0))
-            seen.append(paced())
-            await node.apply(silent(*trunks))
-            seen.append(paced())
+            for changed in (
+                capped(trunks, None, acme=5.0),
+                capped(trunks, 100.0, acme=5.0),
+                silent(*trunks),
+            ):
+                assert await node.apply(changed) == Applied()  # not one trunk is another
+                seen.append(paced())
         assert seen[0] == seen[3] == set()
         assert seen[1] == {"trunk-0", "trunk-10"}
         assert len(seen[2]) == 20

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from contracts.stores import NOW_MS, commit_of
 from trunkpulse.adapters.storage.memory import MemoryStore
@@ -134,6 +135,26 @@ def test_while_the_database_is_away_a_trunk_that_goes_back_and_forth_stays_small
         assert [each.previous_state for each in events] == states[:-1]
         assert states[-1] is UP
         assert (await desk.store.load())["a"].sequence == len(events)
+
+    told(story)
+
+
+def test_at_the_end_only_changes_that_wait_are_worth_a_warning() -> None:
+    async def story() -> None:
+        desk = Desk()
+        desk.recorder.enqueue(record_of("a"))
+        desk.recorder.enqueue(record_of("b"))
+        with capture_logs() as quiet:
+            desk.recorder.name_unwritten()
+        desk.change(record_of("c"), UP)
+        with capture_logs() as lines:
+            desk.recorder.name_unwritten()
+        assert [(line["log_level"], line["trunks"]) for line in quiet] == [("info", 2)]
+        assert [(line["log_level"], line["trunks"]) for line in lines] == [
+            ("warning", 1),
+            ("info", 2),
+        ]
+        assert all(line["problem"] and line["done"] for line in lines)
 
     told(story)
 

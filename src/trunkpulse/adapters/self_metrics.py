@@ -51,11 +51,14 @@ def of_watchdog(watchdog: Watchdog) -> Iterator[Metric]:
 def of_paces(watchdog: Watchdog) -> Iterator[Metric]:
     """What caps delay; the carrier is empty for probes that the total cap alone limits."""
     delayed = CounterMetricFamily(
-        "trunkpulse_probes_delayed", "Probes that a cap made wait.", labels=["carrier"]
+        "trunkpulse_probes_delayed",
+        "Probes that a cap made wait, each counted once; carrier is empty if the trunk's carrier"
+        " has no cap of its own, so that only the total one limits it.",
+        labels=["carrier"],
     )
     backlog = GaugeMetricFamily(
         "trunkpulse_pacing_backlog_seconds",
-        "How long a probe that is due now has to wait for its cap.",
+        "How long a probe that is due now has to wait for its cap; carrier as in the one before.",
         labels=["carrier"],
     )
     for carrier, count, seconds in watchdog.backlogs():

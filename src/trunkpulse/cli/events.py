@@ -42,7 +42,10 @@ def tail(
         str | None, typer.Option(metavar="CURSOR", help="Begin after this place in the log.")
     ] = None,
     trunk: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only the changes of this trunk.")
+        str | None,
+        typer.Option(
+            metavar="ID", help="Only the changes of this trunk, or prober:INSTANCE for its own."
+        ),
     ] = None,
     number: Annotated[
         int, typer.Option("-n", "--number", min=0, help="How many to begin with, the latest ones.")

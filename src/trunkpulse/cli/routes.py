@@ -8,6 +8,7 @@ import typer
 
 from trunkpulse.cli.connection import Api, over_api
 from trunkpulse.cli.document import Document
+from trunkpulse.cli.isolation_note import note_isolation
 from trunkpulse.cli.output import (
     for_how_long,
     paint,
@@ -82,6 +83,7 @@ def decide(
     if api.as_json:
         print_json(decision.members)
     else:
+        note_isolation(api)
         _print_decision(number, decision, candidates)
     raise typer.Exit(0 if candidates else 1)
 

@@ -1,7 +1,8 @@
 """``trunkpulse trunks numbers``: round trips and losses of a trunk's targets over the last hours.
 
-Sixty steps are asked for, whatever the time: they make the line above each table. The table itself
-has twelve rows, so that it fits on a screen.
+About sixty steps are asked for, whatever the time: they make the line above each table. The table
+itself fits on a screen: a row is a step while these are few, else five of them. Like the steps of
+the API, rows begin at multiples of their length.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ __all__ = ["numbers", "spark_line"]
 
 STEPS: Final = 60
 STEPS_PER_ROW: Final = 5
+FEW_ROWS: Final = 12
+DAY_MINUTES: Final = 1440
+STEP_MINUTES: Final = (1, 2, 4, 6, 12, 24, 48, 72, 144, 288)
+"""Five of each are a row that begins at a round time of the day."""
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
 BARS: Final = "▁▂▃▄▅▆▇█"
@@ -57,11 +62,20 @@ def numbers(
     trunk_id: Annotated[str, typer.Argument(metavar="ID", help="The trunk's id.")],
     *,
     hours: Annotated[int, typer.Option(min=1, max=720, help="How far back to look, in hours.")] = 1,
+    step: Annotated[
+        int | None,
+        typer.Option(
+            metavar="MINUTES",
+            min=1,
+            max=DAY_MINUTES,
+            help="What a row stands for; without it what fits on a screen.",
+        ),
+    ] = None,
 ) -> None:
     """Show how a trunk's round trips and losses went over the last hours."""
     path = f"/api/v2/telephony/trunks/{segment(trunk_id)}/numbers"
     until = int(time.time() * 1000)
-    step_minutes = hours * 60 // STEPS
+    step_minutes = step or _step_minutes(hours)
     step_ms = step_minutes * MINUTE_MS
     since = (until - hours * HOUR_MS) // step_ms * step_ms  # steps begin at their multiples
     query = {"from": since, "to": until, "step": step_minutes}
@@ -79,28 +93,45 @@ def numbers(
     for number, (target, documents) in enumerate(groupby(found, key=_target_of)):
         if number:
             print_line()
-        _print_target(target, [_step(each) for each in documents], since, until, step_ms)
+        steps = [_step(each) for each in documents]
+        is_few = step is not None or len(steps) <= FEW_ROWS
+        row_ms = step_ms if is_few else STEPS_PER_ROW * step_ms
+        bar_ms = step_ms * -(-hours * HOUR_MS // (STEPS * step_ms))
+        _print_target(target, steps, (since, until), bar_ms, row_ms)
+
+
+def _step_minutes(hours: int) -> int:
+    return next((each for each in STEP_MINUTES if each >= hours), DAY_MINUTES)
 
 
 def _print_target(
-    target: tuple[str, str], steps: Sequence[Step], since: int, until: int, step_ms: int
+    target: tuple[str, str],
+    steps: Sequence[Step],
+    span: tuple[int, int],
+    bar_ms: int,
+    row_ms: int,
 ) -> None:
     uri, address = target
     whole = _sum_of(steps)
-    bars = {int((each.at_ms - since) // step_ms): each for each in steps}
+    first, last = span[0] // bar_ms, span[1] // bar_ms
+    bars = {int(each.at_ms // bar_ms - first): each for each in _summed(steps, bar_ms)}
     print_line(paint(uri, "bold"), f" ({address})" if address and address[4:] not in uri else "")
     print_line(
-        paint(spark_line(bars, -(-(until - since) // step_ms)), "cyan"),
+        paint(spark_line(bars, last - first + 1), "cyan"),
         f"  {whole.mean_ms:.1f} ms, at most {whole.max_ms:.1f} ms;" if whole.answers else " ",
         f" {whole.losses} of {amount(whole.answers + whole.losses, 'attempt')} lost",
     )
-    row_ms = STEPS_PER_ROW * step_ms
-    rows = groupby(steps, key=lambda each: (each.at_ms - since) // row_ms)
     print_table(
         ("from", "answers", "lost", "loss", "mean", "max", "jitter", "state"),
-        (tuple(_row(_sum_of(list(part)))) for _, part in rows),
+        (tuple(_row(each)) for each in _summed(steps, row_ms)),
         none="",
     )
+
+
+def _summed(steps: Sequence[Step], length_ms: int) -> Iterator[Step]:
+    """The steps of each ``length_ms`` together, as of the beginning of that time."""
+    for number, part in groupby(steps, key=lambda each: each.at_ms // length_ms):
+        yield _sum_of(list(part))._replace(at_ms=number * length_ms)
 
 
 def spark_line(steps: Mapping[int, Step], width: int) -> str:

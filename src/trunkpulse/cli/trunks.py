@@ -12,6 +12,7 @@ from rich.text import Text
 from trunkpulse.cli.connection import Api, over_api, segment
 from trunkpulse.cli.document import Document
 from trunkpulse.cli.errors import WrongUsage
+from trunkpulse.cli.isolation_note import note_isolation
 from trunkpulse.cli.output import (
     Cell,
     amount,
@@ -98,6 +99,7 @@ def list_trunks(
         ),
         none="There are no such trunks.",
     )
+    note_isolation(api)
 
 
 @trunks.command()
@@ -108,6 +110,7 @@ def show(api: Api, trunk_id: TrunkId) -> None:
     if api.as_json:
         print_json(trunk.members)
         return
+    note_isolation(api)
     _print_heading(trunk)
     print_line()
     facts = (

@@ -11,11 +11,20 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
 
 import structlog
 
-from trunkpulse.model import EventStream, ProberEvent, ProberState
-from trunkpulse.ports import ProberLog, StoreUnavailable
+from trunkpulse.events.prober_envelope import decode_prober
+from trunkpulse.model import (
+    EventStream,
+    IsolationEvidence,
+    IsolationRule,
+    ProberEvent,
+    ProberState,
+)
+from trunkpulse.ports import EventLog, ProberLog, StoreUnavailable
 
 __all__ = ["Announcements"]
 
@@ -25,12 +34,16 @@ PENDING_LIMIT = 16
 RETRY_SECONDS = 1.0
 
 
+class Store(ProberLog, EventLog, Protocol):
+    """Where the events are written, and read again after a restart."""
+
+
 class Announcements:
     """See the module's opening."""
 
     def __init__(
         self,
-        store: ProberLog,
+        store: Store,
         instance_id: str,
         *,
         writing: asyncio.Lock,
@@ -47,16 +60,27 @@ class Announcements:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def was_isolated(self) -> bool:
-        """True if the last event on record, of an earlier life, isolated us."""
-        return await self._store.prober_sequence(self._instance_id) % 2 == 1
+    async def isolation_on_record(self, now_ms: int) -> IsolationEvidence | None:
+        """What the last event on record, of an earlier life, says if it isolated us.
+
+        ``now_ms`` stands for its beginning if that was so long ago that the event is gone.
+        """
+        if await self._store.prober_sequence(self._instance_id) % 2 == 0:
+            return None
+        entity = f"prober:{self._instance_id}"
+        for recorded in await self._store.latest(limit=1, trunk_id=entity):
+            return decode_prober(recorded.body).evidence
+        return IsolationEvidence(
+            rule=IsolationRule.RESTART, since_ms=now_ms, problem="it was isolated"
+        )
 
     def set_streams(self, streams: Sequence[EventStream]) -> None:
         """From now on these streams are told."""
         self._streams = streams
 
     def add(self, event: ProberEvent) -> None:
-        """Have ``event`` recorded soon; it is numbered then."""
+        """Have ``event`` logged now and recorded soon; it is numbered then."""
+        _log(event)
         if len(self._pending) >= PENDING_LIMIT:
             self._pending.pop()  # its opposite: together they say nothing
             return
@@ -104,3 +128,31 @@ class Announcements:
             if await self._store.record_prober(replace(event, sequence=sequence), tell):
                 self._pending.popleft()
         self._recorded(frozenset(tell))
+
+
+def _log(event: ProberEvent) -> None:
+    evidence = event.evidence
+    found = {
+        "rule": evidence.rule.value,
+        "silent_carriers": evidence.silent_carriers,
+        "asked_carriers": evidence.asked_carriers,
+    }
+    if event.state is ProberState.ISOLATED:
+        since = datetime.fromtimestamp(evidence.since_ms / 1000, UTC)
+        log.warning(
+            "prober.isolated",
+            **found,
+            problem=evidence.problem,
+            since=since.isoformat(timespec="seconds"),
+            done="states are held",
+        )
+    else:
+        seconds = max(0, event.at_ms - evidence.since_ms) / 1000
+        log.info(
+            "prober.restored",
+            **found,
+            why=evidence.problem,
+            isolated_for_seconds=seconds,
+            hold_expired=evidence.hold_expired,
+            done="all targets are probed anew, from a clean run",
+        )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from trunkpulse.model import (
     AttemptEvidence,
     FailureKind,
+    IsolationEvidence,
     KeepalivePolicy,
     Reason,
     TargetState,
@@ -62,10 +63,12 @@ def explain(
     admin_enabled: bool,
     now_ms: int,
     delayed: str | None = None,
+    isolation: IsolationEvidence | None = None,
 ) -> Explanation:
     """Say why ``trunk`` has this status; ``now_ms`` is milliseconds since the epoch.
 
-    ``delayed`` says which cap makes its probes wait, as a sentence without a full stop.
+    ``delayed`` says which cap makes its probes wait, as a sentence without a full stop;
+    ``isolation`` why the prober holds the states of trunks, if it does.
     """
     if not (trunk.enabled and admin_enabled):
         return _disabled(trunk, status, admin_enabled=admin_enabled, now_ms=now_ms)
@@ -77,9 +80,14 @@ def explain(
             "Nothing happens until keepalives are switched on; "
             "calls are routed over it as a last resort.",
         )
-    coming = _next(trunk, targets)
+    coming = _next(trunk, targets, capped=delayed is not None)
     if delayed is not None:
         coming += f" {delayed[0].upper()}{delayed[1:]}."
+    if isolation is not None:
+        coming += (
+            f" The prober has been isolated for {_span(now_ms - isolation.since_ms)}"
+            f" ({isolation.problem}): states are held, and failures do not count."
+        )
     return Explanation(_summary(trunk, status, targets, now_ms), _rule(trunk, targets), coming)
 
 
@@ -209,9 +217,10 @@ def _unhealthy(evidence: AttemptEvidence) -> str:
             " its Retry-After asks)"
         )
     plain = f"answered {evidence.code}"
-    if evidence.detail is None or evidence.detail == plain:
+    detail = evidence.detail
+    if detail is None or detail == plain or detail.startswith(f"{plain} ("):
         return f"answers {evidence.code}, which does not count as healthy,"
-    return f"answers {evidence.code} ({evidence.detail.removeprefix(f'{plain}: ')})"
+    return f"answers {evidence.code} ({detail.removeprefix(f'{plain}: ')})"
 
 
 def _rule(trunk: Trunk, targets: Sequence[TargetView]) -> str:
@@ -240,7 +249,7 @@ def _rule(trunk: Trunk, targets: Sequence[TargetView]) -> str:
     return "; ".join(parts) + "."
 
 
-def _next(trunk: Trunk, targets: Sequence[TargetView]) -> str:
+def _next(trunk: Trunk, targets: Sequence[TargetView], *, capped: bool) -> str:
     awake = [each for each in targets if not each.resting]
     if not awake:
         return "It has no target that is being probed."
@@ -248,7 +257,9 @@ def _next(trunk: Trunk, targets: Sequence[TargetView]) -> str:
     if len(due) < len(awake):
         when = "A probe is under way"
     else:
-        when = f"The next probe leaves in {_span(int(min(due) * 1000))}"
+        # It asks its cap for a place when it is due, and may have to wait for that.
+        goes = "is due" if capped else "leaves"
+        when = f"The next probe {goes} in {_span(int(min(due) * 1000))}"
     outlook = _outlook(trunk.keepalive, awake)
     return f"{when}; {outlook}." if outlook else f"{when}."
 

@@ -48,6 +48,8 @@ GRACE_SECONDS: Final = 4.0
 """For how long somebody may answer once the link is back: a retransmission, and a little more."""
 RESTART_SECONDS: Final = 2.0
 """The grace is so much longer after a start: nobody has been asked yet."""
+LAST_CHANCE_SECONDS: Final = 60.0
+"""So much of a hold is left after a restart at least: a machine's network comes up with it."""
 FORGET_SECONDS: Final = 15.0
 """A party's silence that is older says nothing of now."""
 DOWN_SECONDS: Final = 2.0
@@ -81,6 +83,8 @@ class _Slice(NamedTuple):
     at: float
     answers: int
     silences: int
+    attempts: int
+    """Of those that were answered in time."""
 
 
 @dataclass(slots=True)
@@ -90,6 +94,7 @@ class _Check:
     pending: set[str]
     answers: int = 0
     silences: int = 0
+    attempts: int = 0
     looked: bool = False
     """True once the link was looked at for it."""
     resolver: bool = False
@@ -133,11 +138,17 @@ class Suspicion:
 
     # --- what is seen ------------------------------------------------------------------------
 
-    def answered(self, now: float, number: int, since: float | None = None) -> None:
-        """So many answers of whatever kind came in, none before ``since`` (None: ``now``)."""
+    def answered(
+        self, now: float, number: int, since: float | None = None, *, attempts: int | None = None
+    ) -> None:
+        """So many answers of whatever kind came in, none before ``since`` (None: ``now``).
+
+        Each is a sign of life. ``attempts`` of them (None: all) were also those that an attempt
+        waited for; late ones and repetitions are not.
+        """
         if number:
             self._last_answer = max(self._last_answer, now if since is None else since)
-            self._count(now, answers=number)
+            self._count(now, answers=number, attempts=number if attempts is None else attempts)
 
     def silent(self, now: float, party: str, host: str | None = None) -> None:
         """An attempt at a target of ``party`` that was fine got no answer at all.
@@ -246,9 +257,10 @@ class Suspicion:
             return self._isolate(now, IsolationRule.LINK, self._link or "")
         return None if self._check is None else self._judge_check(now, self._check)
 
-    def resume(self, now: float) -> None:
-        """We were isolated when the last life of this process ended; nobody can be asked yet."""
-        self._isolation = _Isolation(IsolationRule.RESTART, now, back=float("inf"))
+    def resume(self, now: float, held_seconds: float = 0.0) -> None:
+        """We were isolated, for so long, when our last life ended; nobody can be asked yet."""
+        held = min(held_seconds, max(0.0, self.policy.hold_seconds - LAST_CHANCE_SECONDS))
+        self._isolation = _Isolation(IsolationRule.RESTART, now - held, back=float("inf"))
 
     def can_ask(self, now: float) -> None:
         """From now on it is known who there is to ask."""
@@ -322,8 +334,11 @@ class Suspicion:
             if now - isolation.back >= GRACE_SECONDS:
                 if not self._nearly_all(silent, heard):
                     return self._restore(now, isolation, "the way out is back")
-                isolation.rule, isolation.held_from = IsolationRule.PEERS, now
-        if now - isolation.held_from >= self.policy.hold_seconds:
+                if isolation.rule is not IsolationRule.RESTART:
+                    isolation.held_from = now
+                isolation.rule = IsolationRule.PEERS
+        waited = isolation.rule is not IsolationRule.RESTART  # else nobody had the time to answer
+        if waited and now - isolation.held_from >= self.policy.hold_seconds:
             self._spent_until = now + self.policy.hold_seconds
             return self._restore(now, isolation, "states were held for long enough", expired=True)
         return None
@@ -371,18 +386,25 @@ class Suspicion:
         if isolation is not None:
             silent, heard = self._of_sample(now, isolation)
         failed = sum(each.silences for each in self._slices) if check is None else check.silences
-        answers = sum(each.answers for each in self._slices) if check is None else check.answers
-        return Finding(isolated, rule, problem, silent, silent + heard, failed, answers, expired)
+        answered = sum(each.attempts for each in self._slices) if check is None else check.attempts
+        return Finding(isolated, rule, problem, silent, silent + heard, failed, answered, expired)
 
-    def _count(self, now: float, *, answers: int = 0, silences: int = 0) -> None:
+    def _count(self, now: float, *, answers: int = 0, silences: int = 0, attempts: int = 0) -> None:
+        last = _Slice(now, 0, 0, 0)
         if self._slices and now - self._slices[-1].at < 0.1:
             last = self._slices.pop()
-            self._slices.append(_Slice(last.at, last.answers + answers, last.silences + silences))
-        else:
-            self._slices.append(_Slice(now, answers, silences))
+        self._slices.append(
+            _Slice(
+                last.at,
+                last.answers + answers,
+                last.silences + silences,
+                last.attempts + attempts,
+            )
+        )
         if self._check is not None:
             self._check.answers += answers
             self._check.silences += silences
+            self._check.attempts += attempts
 
     def _forget(self, now: float) -> None:
         while self._slices and self._slices[0].at <= now - WINDOW_SECONDS:

@@ -8,9 +8,27 @@ from typing import Final, Protocol
 from trunkpulse.model import FailureKind, IsolationEvidence
 from trunkpulse.probing.target import ProbeTarget
 
-__all__ = ["NOT_COUNTED", "Doubts", "Ruling", "Trusting"]
+__all__ = ["Doubts", "Ruling", "Trusting", "marked", "take_back"]
 
-NOT_COUNTED: Final = "not counted: the prober was isolated"
+_NOT_COUNTED: Final = " (not counted: the prober was isolated)"
+
+
+def marked(detail: str | None) -> str:
+    """``detail`` of a failed attempt, with the words that it does not count."""
+    return (detail or "").removesuffix(_NOT_COUNTED) + _NOT_COUNTED
+
+
+def take_back(target: ProbeTarget) -> None:
+    """Mark the failures that ``target`` ended with, in what is remembered of it, as not counted."""
+    attempts, success = target.attempts, target.last_success or 0.0
+    first = len(attempts)
+    while first and attempts[first - 1].failure is not None and attempts[first - 1].at > success:
+        if (attempts[first - 1].detail or "").endswith(_NOT_COUNTED):
+            break
+        first -= 1
+    if first < len(attempts):
+        taken = [each._replace(detail=marked(each.detail)) for each in attempts[first:]]
+        target.attempts = (*attempts[:first], *taken)
 
 
 class Ruling(Enum):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from trunkpulse.health.hysteresis import Run
@@ -33,7 +34,7 @@ from trunkpulse.probing.census import (
     is_in_service,
     party_of,
 )
-from trunkpulse.probing.doubts import Ruling
+from trunkpulse.probing.doubts import Ruling, take_back
 from trunkpulse.probing.target import ProbeTarget
 
 __all__ = ["Isolation"]
@@ -94,7 +95,8 @@ class Isolation:
         self._link = link
         self._clock = clock
         self._stir = asyncio.Event()
-        self._answers = 0
+        self._answers = self._signs = 0
+        """Of the prober so far: answers that came in time, and all that was heard."""
         self._counted = float("-inf")
         """When the answers were last counted."""
         self._looked = float("-inf")
@@ -169,22 +171,24 @@ class Isolation:
             self._follow(self._suspicion.release(self._clock.monotonic()))
         self._stir.set()
 
-    def resume(self) -> None:
-        """The last life of this process ended while it was isolated."""
-        evidence = IsolationEvidence(
-            rule=IsolationRule.RESTART,
-            since_ms=int(self._clock.wall() * 1000),
-            problem="it was isolated when it last ended, and has heard nobody since",
+    def resume(self, recorded: IsolationEvidence) -> None:
+        """The last life of this process ended while it was isolated, for what is on record."""
+        if not self._policy.enabled:
+            released = replace(recorded, problem="the rule was switched off")
+            self._changed(ProberState.CONNECTED, released)
+            return
+        held_seconds = max(0.0, self._clock.wall() - recorded.since_ms / 1000)
+        self._suspicion.resume(self._clock.monotonic(), held_seconds)
+        self.evidence = replace(
+            recorded,
+            problem=f"{recorded.problem} when it last ended, and it has heard nobody since",
         )
-        if self._policy.enabled:
-            self._suspicion.resume(self._clock.monotonic())
-            self.evidence = evidence
-        else:
-            self._changed(ProberState.CONNECTED, evidence)
+        self._changed(ProberState.ISOLATED, self.evidence)
 
     async def run(self) -> None:
         """Look, ask and judge until cancelled."""
-        self._answers, self._counted = self._heard_so_far(), self._clock.monotonic()
+        self._answers, self._signs = self._heard_so_far()
+        self._counted = self._clock.monotonic()
         while True:
             now = self._clock.monotonic()
             if now >= self._census_due:
@@ -221,14 +225,17 @@ class Isolation:
 
     # --- what is seen ------------------------------------------------------------------------
 
-    def _heard_so_far(self) -> int:
+    def _heard_so_far(self) -> tuple[int, int]:
         counts = self._prober.counts
-        return counts.answers + counts.late_answers + counts.provisional_answers
+        answers = counts.answers
+        return answers, answers + counts.late_answers + counts.provisional_answers
 
     def _read_counts(self, now: float) -> None:
-        answers = self._heard_so_far()
-        self._suspicion.answered(now, answers - self._answers, self._counted)
-        self._answers, self._counted = answers, now
+        answers, signs = self._heard_so_far()
+        self._suspicion.answered(
+            now, signs - self._signs, self._counted, attempts=answers - self._answers
+        )
+        self._answers, self._signs, self._counted = answers, signs, now
 
     def _read_asked(self) -> None:
         """See who of those that were asked has answered meanwhile."""
@@ -326,11 +333,13 @@ class Isolation:
     def _follow(self, finding: Finding | None) -> None:
         if finding is None:
             return
-        since_ms = int(self._clock.wall() * 1000)
+        since_ms, rule = int(self._clock.wall() * 1000), finding.rule
         if not finding.isolated and self.evidence is not None:
             since_ms = self.evidence.since_ms
+            if rule is IsolationRule.RESTART:
+                rule = self.evidence.rule  # the one that was in force then
         evidence = IsolationEvidence(
-            rule=finding.rule,
+            rule=rule,
             since_ms=since_ms,
             problem=finding.problem,
             interfaces=() if self._problem is None else self._problem.interfaces,
@@ -375,8 +384,10 @@ class Isolation:
             for target in record.targets:
                 if target.index < 0:
                     continue
-                if target.state is not TargetState.DOWN and target.failures:
-                    target.run = Run(target.state)
+                if target.state is not TargetState.DOWN:
+                    take_back(target)
+                    if target.failures:
+                        target.run = Run(target.state)
                 taken += 1
                 planned = self._prober.next_attempt(target)
                 moment = start + seconds * taken / total

@@ -244,6 +244,10 @@ class ProbeTarget:
         """The last few runs of like attempts, kept from the first that was not plain sailing."""
         return () if self._rarities is None else self._rarities.attempts
 
+    @attempts.setter
+    def attempts(self, attempts: tuple[Attempt, ...]) -> None:
+        self._rare().attempts = attempts
+
     # --- what follows ------------------------------------------------------------------------
 
     @property

@@ -38,6 +38,9 @@ __all__ = ["Watchdog", "WatchdogCounts"]
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 0.5
+BEATS = 5
+"""In the time between two looks; each only notes that the loop runs."""
+BEAT_SECONDS = LOOK_SECONDS / BEATS
 STEP_SECONDS = 1.0
 """The wall clock is set if it moves so much between two looks; NTP slews a thousandth of that."""
 SAY_AGAIN_SECONDS = 60.0
@@ -89,7 +92,8 @@ class Watchdog:
         self.sight = sight
         self.counts = WatchdogCounts()
         self._looked = clock.monotonic()
-        self._next_look: float | None = None
+        self._ran: float | None = None
+        """When the loop was last seen to run; None: nobody looked yet."""
         self._set_by = clock.wall() - clock.boot()
         self._drops: deque[tuple[float, int]] = deque()
         """When the kernel dropped datagrams, and how many, lately."""
@@ -103,14 +107,16 @@ class Watchdog:
         """Look until cancelled."""
         while True:
             self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+            for _ in range(BEATS):
+                await asyncio.sleep(BEAT_SECONDS)
+                if not self._is_running():
+                    break
 
     def look(self) -> None:
         """Look once, and expect to be called again after ``LOOK_SECONDS``."""
         now = self._clock.monotonic()
         self._look_for_stall(now)
-        self._next_look = now + LOOK_SECONDS
-        self.sight.looking(self._next_look)
+        self.sight.looking(now + LOOK_SECONDS)
         self._look_at_clocks()
         self._look_at_sockets(now)
         if now >= self._next_caps:
@@ -152,8 +158,16 @@ class Watchdog:
 
     # --- one thing each ------------------------------------------------------------------------
 
+    def _is_running(self) -> bool:
+        """Note that the loop runs; False if it has stood still, which is to be looked at now."""
+        now = self._clock.monotonic()
+        if self._ran is not None and now - self._ran - BEAT_SECONDS > STALL_SECONDS:
+            return False
+        self._ran = now
+        return True
+
     def _look_for_stall(self, now: float) -> None:
-        late = 0.0 if self._next_look is None else now - self._next_look
+        late = 0.0 if self._ran is None else now - self._ran - BEAT_SECONDS
         if late > STALL_SECONDS:
             self.counts.stalls += 1
             self.counts.stall_seconds_max = max(self.counts.stall_seconds_max, late)
@@ -164,7 +178,7 @@ class Watchdog:
                 seconds=round(late, 2),
                 done="attempts that timed out meanwhile are made again",
             )
-        self._looked = now
+        self._looked = self._ran = now
 
     def _look_at_clocks(self) -> None:
         if self.sight.suspensions != self._slept:

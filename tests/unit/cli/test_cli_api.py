@@ -12,7 +12,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from trunkpulse.adapters.http.server import serve_http
-from trunkpulse.model import FailureKind
+from trunkpulse.model import FailureKind, IsolationEvidence, IsolationRule
+from trunkpulse.probing.doubts import Trusting
 from unit.cli.api_service import service
 from unit.cli.command_line import command, line_of, process
 from unit.http.api_world import running
@@ -94,6 +95,28 @@ async def test_a_trunk_is_shown_with_each_target() -> None:
     assert well.split()[:5] == ["sip:127.0.0.1:5061", "AVAILABLE", "200", "12.5", "ms"]
     assert bad.split()[:3] == ["sip:127.0.0.1:5062", "DOWN", "-"]
     assert bad.endswith("Connection refused")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["trunks", "list"], ["trunks", "show", "carrier-b"], ["routes", "decide", "+15551230001"]],
+)
+async def test_states_that_are_held_come_with_a_note(arguments: list[str]) -> None:
+    async with service() as there:
+        before = await there.command(*arguments)
+        assert before.err == ""
+        since_ms = there.world.context.now_ms()
+        there.world.pipeline.doubts = Trusting()
+        there.world.pipeline.doubts.evidence = IsolationEvidence(
+            rule=IsolationRule.LINK, since_ms=since_ms, problem="the network interface lan is down"
+        )
+        outcome = await there.command(*arguments)
+        assert outcome.code == before.code
+        assert outcome.out
+        assert outcome.err.startswith("The prober of edge-1 has been isolated for ")
+        assert outcome.err.count("\n") == 1
+        as_json = await there.command(*arguments, "--json")
+        assert as_json.err == ""
 
 
 async def test_disabling_and_enabling_is_seen_at_once() -> None:

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from benchmarks.configuration import write_configuration
+from trunkpulse.app import set_up_logging
 from trunkpulse.cli.loading import LOG_SECONDS, Logged, watched
 from trunkpulse.progress import Step, unseen
 from unit.cli.command_line import process
@@ -44,6 +45,29 @@ def test_a_terminal_gets_a_bar_that_goes_away_before_the_log_lines() -> None:
             assert f"{step.value} " in shown
         assert " 250000 of 1000000" in shown
         assert shown.endswith("\x1b[2K")  # the last line of it is wiped out
+
+
+def test_a_log_line_while_the_bar_stands_has_a_line_to_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal, now = Terminal(), Hand()
+    monkeypatch.setattr("sys.stderr", terminal)
+    before = structlog.get_config()
+    try:
+        set_up_logging()
+        with watched(terminal, logged=True, now=now) as progress:
+            now.seconds += 1
+            progress(Step.READING, 1, 3)
+            structlog.get_logger().info("store.schema_upgraded")
+            above, _, text = terminal.getvalue().partition("store.schema_upgraded")
+    finally:
+        structlog.configure(**before)
+    cleared, _, beginning = above.rpartition("\x1b[2K")
+    assert "1 of 3" in cleared
+    assert "trunks" not in beginning
+    end_of_line, bar, _ = text.partition("reading ")
+    assert "\n" in end_of_line
+    assert bar  # it stands again, below
 
 
 def test_what_is_over_at_once_is_not_shown() -> None:

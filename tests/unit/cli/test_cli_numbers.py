@@ -68,6 +68,31 @@ async def test_the_last_hour_is_a_line_of_bars_and_a_table() -> None:
 
 
 @pytest.mark.usefixtures("present")
+async def test_a_few_minutes_have_a_row_each() -> None:
+    async with service() as there:
+        await kept(there.world, *((ago, 1, 0, 0.02) for ago in (4, 3, 2, 1)))
+        few = await there.said("trunks", "numbers", "carrier-b")
+    assert len(few.splitlines()) == 3 + 4
+
+
+@pytest.mark.usefixtures("present")
+@pytest.mark.parametrize(("arguments", "minutes"), [((), 5), (("--step", "15"), 15)])
+async def test_rows_begin_at_multiples_of_their_length(
+    arguments: tuple[str, ...], minutes: int
+) -> None:
+    async with service() as there:
+        await kept(there.world, *((ago, 1, 0, 0.02) for ago in range(1, 59)))
+        out = await there.said("trunks", "numbers", "carrier-b", *arguments)
+    _, _, _, *rows = out.splitlines()
+    assert 60 / minutes <= len(rows) <= 60 / minutes + 1
+    for row in rows:
+        _, clock, answers, *_ = row.split()
+        assert int(clock[3:5]) % minutes == 0
+        assert clock.endswith(":00")
+        assert int(answers) <= minutes
+
+
+@pytest.mark.usefixtures("present")
 async def test_many_hours_are_shown_in_as_many_steps() -> None:
     async with service() as there:
         await kept(there.world, *((ago, 1, 0, 0.02) for ago in range(1, 1400, 7)))

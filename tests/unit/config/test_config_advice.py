@@ -14,6 +14,7 @@ from trunkpulse.config.settings import Config, InstanceSettings, ServerTls, SipS
 from trunkpulse.model import (
     Destination,
     EventStream,
+    IsolationPolicy,
     KeepalivePolicy,
     ProbeIdentity,
     Route,
@@ -155,6 +156,21 @@ def test_trunks_that_end_at_the_same_targets_back_nobody_up() -> None:
     assert "route_shared_targets" not in codes(advise(different))
 
 
+@pytest.mark.parametrize(
+    ("hold_seconds", "enabled", "expected"),
+    [(194.0, True, []), (193.0, True, ["hold_short"]), (193.0, False, [])],
+)
+def test_a_hold_is_to_outlast_what_an_outage_takes_to_be_seen(
+    hold_seconds: float, *, enabled: bool, expected: list[str]
+) -> None:
+    slow = replace(POLICY, interval_seconds=180.0)
+    isolation = IsolationPolicy(enabled=enabled, hold_seconds=hold_seconds)
+    setup = replace(config(trunk("a"), trunk("b", NEAR, slow)), isolation=isolation)
+    advice = [each for each in advise(setup) if each.code == "hold_short"]
+    assert codes(advice) == expected
+    assert all("set 194 or more" in each.message for each in advice)
+
+
 def test_trunks_in_no_route_are_mentioned_once_there_are_routes() -> None:
     trunks = tuple(trunk(name, (f"sip:{name}.example.com",)) for name in "abcd")
     assert advise(config(*trunks)) == []
@@ -165,10 +181,18 @@ def test_trunks_in_no_route_are_mentioned_once_there_are_routes() -> None:
         'trunks "c", "d"',
     )
     assert advice.message.startswith(
-        'trunks "c", "d" are in no route, so no call runs over them; add them to a route'
+        "the trunks are in no route, so no call runs over them; add them to a route"
     )
     (only,) = advise(config(*trunks[:3], routes=(route("a", "b"),)))
-    assert 'trunk "c" is in no route, so no call runs over it; add it' in only.message
+    assert only.where == 'trunk "c"'
+    assert "the trunk is in no route, so no call runs over it; add it" in only.message
+
+
+def test_trunks_are_named_once_in_an_advice() -> None:
+    silent = replace(POLICY, enabled=False)
+    (found,) = advise(config(trunk("a", policy=silent)))
+    assert found.where == 'trunk "a"'
+    assert found.message.startswith("keepalive is disabled, so an outage")
 
 
 @pytest.mark.parametrize(

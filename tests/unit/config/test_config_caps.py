@@ -69,6 +69,21 @@ def test_a_total_cap_below_what_all_need_is_a_warning() -> None:
     assert "600 targets of all trunks need 20 probes a second" in found.message
 
 
+def test_a_carrier_that_is_capped_asks_the_total_for_no_more_than_its_cap() -> None:
+    configured = trunks(300, "acme") + trunks(600, "other")  # 10 and 20 probes a second
+    assert {each.where: each.code for each in advice_on(configured, total=25.0, acme=3.0)} == {
+        "pacing.probes_per_second": "cap_delays_confirmation",
+        'pacing.carriers."acme"': "cap_below_need",
+    }
+    confirming, _ = advice_on(configured, total=25.0, acme=3.0)
+    assert "needs 123 probes a second and may have 25" in confirming.message
+    assert "attempts are farther apart" in confirming.message
+    _, total = sorted(advice_on(configured, total=20.0, acme=3.0), key=lambda each: each.where)
+    assert total.where == "pacing.probes_per_second"
+    assert "need 23 probes a second at their intervals and the caps of carriers" in total.message
+    assert "may have 20, so they are probed more seldom than that" in total.message
+
+
 def test_a_cap_that_is_enough_until_everything_fails_is_information() -> None:
     (found,) = advice_on(trunks(300, "acme"), acme=20.0)
     assert (found.code, found.severity) == ("cap_delays_confirmation", "info")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+
+from structlog.testing import capture_logs
 
 from trunkpulse.adapters.storage.memory import MemoryStore
 from trunkpulse.events.announcing import PENDING_LIMIT, Announcements
@@ -58,7 +61,42 @@ def test_nothing_is_lost_or_out_of_turn_while_the_database_is_away() -> None:
         found = await recorded(store)
         assert [sequence for sequence, _ in found] == list(range(1, len(found) + 1))
         assert found[-1][1] is ProberState.ISOLATED
-        assert await announcements.was_isolated()
+        evidence = await announcements.isolation_on_record(7)
+        assert evidence is not None
+        assert (evidence.rule, evidence.since_ms) == (IsolationRule.LINK, 0)
         task.cancel()
+
+    run_virtual(story)
+
+
+def test_an_isolation_whose_event_is_gone_is_still_one_and_begins_now() -> None:
+    async def story() -> None:
+        store = MemoryStore()
+        await store.record_prober(replace(event(1), sequence=1), [])
+        announcements = Announcements(
+            store, "edge-1", writing=asyncio.Lock(), recorded=lambda _: None
+        )
+        await store.prune(1_000)
+        evidence = await announcements.isolation_on_record(2_000)
+        assert evidence is not None
+        assert (evidence.rule, evidence.since_ms) == (IsolationRule.RESTART, 2_000)
+
+    run_virtual(story)
+
+
+def test_the_log_says_what_is_done_and_how_long_it_was() -> None:
+    async def story() -> None:
+        announcements = Announcements(
+            MemoryStore(), "edge-1", writing=asyncio.Lock(), recorded=lambda _: None
+        )
+        with capture_logs() as lines:
+            announcements.add(event(1))
+            announcements.add(replace(event(2), at_ms=90_000))
+        isolated, restored = lines
+        assert (isolated["event"], isolated["log_level"]) == ("prober.isolated", "warning")
+        assert isolated["since"] == "1970-01-01T00:00:00+00:00"
+        assert isolated["done"] == "states are held"
+        assert (restored["event"], restored["log_level"]) == ("prober.restored", "info")
+        assert (restored["isolated_for_seconds"], restored["rule"]) == (90.0, "LINK")
 
     run_virtual(story)

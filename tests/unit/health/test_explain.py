@@ -11,6 +11,8 @@ from trunkpulse.health.explain import TargetView, explain
 from trunkpulse.model import (
     AttemptEvidence,
     FailureKind,
+    IsolationEvidence,
+    IsolationRule,
     KeepalivePolicy,
     Reason,
     TargetState,
@@ -67,10 +69,32 @@ def test_a_cap_that_delays_its_probes_is_said() -> None:
         delayed='probes of carrier "acme" are delayed by 12.0 s by its cap of 50 a second',
     )
     assert told.next == (
-        "The next probe leaves in 3 s; "
+        "The next probe is due in 3 s; "
         "2 more successes in a row would make sip:b.example AVAILABLE. "
         'Probes of carrier "acme" are delayed by 12.0 s by its cap of 50 a second.'
     )
+
+
+def test_an_isolation_in_force_is_said() -> None:
+    isolation = IsolationEvidence(
+        rule=IsolationRule.LINK, since_ms=NOW - 90_000, problem="the network interface lan is down"
+    )
+    told = explain(ONE, DOWN, [SILENT], admin_enabled=True, now_ms=NOW, isolation=isolation)
+    assert told.next.endswith(
+        " The prober has been isolated for 90 s (the network interface lan is down): states are"
+        " held, and failures do not count."
+    )
+
+
+def test_an_unhealthy_answer_that_does_not_count_is_still_one_sentence() -> None:
+    marked = replace(
+        SILENT.evidence,
+        failure=FailureKind.UNHEALTHY_RESPONSE,
+        code=503,
+        detail="answered 503 (not counted: the prober was isolated)",
+    )
+    told = explain(ONE, DOWN, [TargetView(evidence=marked)], admin_enabled=True, now_ms=NOW)
+    assert "answers 503, which does not count as healthy," in told.summary
 
 
 def test_a_recovery_under_way_says_how_far_it_has_come() -> None:

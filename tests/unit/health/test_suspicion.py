@@ -182,6 +182,19 @@ def test_answers_that_were_counted_late_vouch_for_nothing_after_the_last_count()
     assert not suspicion.is_vouched_for(100.1)
 
 
+def test_late_answers_are_signs_of_life_but_no_answered_attempts() -> None:
+    suspicion = Suspicion(POLICY)
+    for _ in range(20):
+        suspicion.silent(98.0, "b")
+    checked(suspicion, 100.0, {"d"}, silent={"d"})
+    suspicion.answered(100.2, 1, attempts=0)
+    suspicion.answered(100.5, 0, attempts=0)
+    finding = suspicion.judge(104.1)
+    assert suspicion.is_vouched_for(100.1)
+    assert finding is not None
+    assert (finding.failed, finding.answered) == (22, 0)
+
+
 def test_a_restart_while_isolated_is_not_over_before_somebody_can_be_asked() -> None:
     suspicion = Suspicion(POLICY)
     suspicion.resume(100.0)
@@ -192,6 +205,21 @@ def test_a_restart_while_isolated_is_not_over_before_somebody_can_be_asked() -> 
     finding = suspicion.judge(166.0)
     assert finding is not None
     assert (finding.isolated, finding.rule) == (False, IsolationRule.RESTART)
+
+
+def test_a_hold_goes_on_over_a_restart_and_leaves_the_network_a_minute_to_come_up() -> None:
+    for held, left in ((600.0, 300.0), (5000.0, 60.0)):
+        suspicion = Suspicion(POLICY)
+        suspicion.resume(100.0, held)
+        suspicion.can_ask(100.0)
+        assert suspicion.judge(100.0) is None
+        for party in ("a", "b"):
+            suspicion.silent(105.0, party)
+        assert suspicion.judge(106.0) is None
+        assert suspicion.judge(99.9 + left) is None
+        finding = suspicion.judge(100.0 + left)
+        assert finding is not None
+        assert finding.expired
 
 
 @given(

@@ -177,3 +177,13 @@ async def test_streams_are_paged_and_an_unknown_one_is_a_404() -> None:
         assert [page["entities"][0]["id"] for page in (first, second)] == ["audit", "noc"]
         assert second["nextCursor"] is None
         assert (await http.get(f"{EVENTS}/streams/nobody")).status_code == 404
+
+
+async def test_whoever_asks_for_a_trunk_named_like_the_instance_is_told_how_to_ask() -> None:
+    async with running() as world, world.client() as http:
+        answer = await http.get(f"{EVENTS}?trunkId=edge-1")
+        assert answer.status_code == 404
+        assert "edge-1 is this instance" in answer.text
+        assert "prober:edge-1" in answer.text
+        own = (await http.get(f"{EVENTS}?trunkId=prober:edge-1")).json()
+        assert own["entities"] == []  # nothing happened to it yet, and that is an answer

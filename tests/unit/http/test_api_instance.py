@@ -48,6 +48,7 @@ async def test_readiness_follows_its_reasons() -> None:
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["problems"] == world.problems
+        assert answer.text.count(world.problems[0]) == 1
 
 
 async def test_the_instance_introduces_itself() -> None:

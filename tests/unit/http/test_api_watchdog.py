@@ -57,7 +57,7 @@ async def test_metrics_tell_of_the_watchdog_and_of_caps() -> None:
         watchdog.look()
         samples = await scrape(world)
         assert samples["trunkpulse_loop_stalls_total", ()] == 1
-        assert samples["trunkpulse_loop_stall_seconds_max", ()] == 9.5
+        assert samples["trunkpulse_loop_stall_seconds_max", ()] == 9.9
         assert samples["trunkpulse_clock_steps_total", ()] == 0
         assert samples["trunkpulse_suspensions_total", ()] == 0
         assert samples["trunkpulse_receive_drops_total", ()] == 0
@@ -66,3 +66,20 @@ async def test_metrics_tell_of_the_watchdog_and_of_caps() -> None:
         acme = (("carrier", "acme"),)
         assert samples["trunkpulse_probes_delayed_total", acme] == 99
         assert samples["trunkpulse_pacing_backlog_seconds", acme] == 90.0
+
+
+async def test_a_probe_that_two_caps_delay_is_counted_once() -> None:
+    async with running() as world:
+        paces = world.roster.sockets.paces
+        paces.change(1.0, {"acme": 1.0})
+        for carrier in ("acme", "acme", "other", None):
+            pace = paces.of(carrier)
+            assert pace is not None
+            pace.reserve(world.clock.monotonic())
+        samples = await scrape(world)
+        delayed = {
+            labels: value
+            for (name, labels), value in samples.items()
+            if name == "trunkpulse_probes_delayed_total"
+        }
+        assert delayed == {(("carrier", "acme"),): 1, (("carrier", ""),): 2}

@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 
 from trunkpulse.probing.pacing import Paces
 from trunkpulse.probing.sight import Sight
-from trunkpulse.probing.watchdog import LOOK_SECONDS, Watchdog
+from trunkpulse.probing.watchdog import BEAT_SECONDS, LOOK_SECONDS, Watchdog
 from unit.probing.probed import Wire
-from virtual_time import VirtualClock, run_virtual
+from virtual_time import VirtualClock, VirtualTimeLoop, run_virtual
 
 
 @dataclass
@@ -73,14 +73,31 @@ def test_a_late_look_is_a_stall_and_blinds() -> None:
     async def scene(kennel: Kennel) -> None:
         started = kennel.clock.monotonic()
         with capture_logs() as lines:
-            await kennel.look_after(LOOK_SECONDS + 8.0)
+            await kennel.look_after(BEAT_SECONDS + 8.0)
         assert kennel.dog.counts.stalls == 1
-        assert kennel.dog.counts.stall_seconds_max == 8.0
+        assert round(kennel.dog.counts.stall_seconds_max, 6) == 8.0
         assert [(line["event"], line["seconds"]) for line in lines] == [("watchdog.stall", 8.0)]
         await kennel.look_after(LOOK_SECONDS)
         now = kennel.clock.monotonic()
         assert kennel.sight.blind_since(kennel.wires[0], started, now) is not None
         assert kennel.dog.counts.stalls == 1
+
+    watching(scene)
+
+
+def test_a_stall_is_measured_from_when_the_loop_ran_last_not_from_the_look_it_missed() -> None:
+    async def scene(kennel: Kennel) -> None:
+        running = asyncio.create_task(kennel.dog.run())
+        await kennel.clock.advance(10 * LOOK_SECONDS + 0.01)  # just after a look
+        with capture_logs() as lines:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualTimeLoop)
+            loop.advance(5.0)  # and nothing runs meanwhile
+            await kennel.clock.advance(LOOK_SECONDS)
+        running.cancel()
+        (stall,) = lines
+        assert stall["event"] == "watchdog.stall"
+        assert 5.0 - BEAT_SECONDS <= stall["seconds"] <= 5.0
 
     watching(scene)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from trunkpulse.config.advice.calls import on_route, on_secret_files, on_stream, on_unrouted
 from trunkpulse.config.advice.caps import on_caps
+from trunkpulse.config.advice.isolation import on_isolation
 from trunkpulse.config.advice.item import Advice
 from trunkpulse.config.advice.pacing import on_keepalive, on_shared_addresses
 from trunkpulse.config.advice.requests import on_certificates, on_requests
@@ -27,6 +28,7 @@ def advise(config: Config, now: datetime | None = None) -> list[Advice]:
         *on_sources(config),
         *on_keepalive(config),
         *on_caps(config),
+        *on_isolation(config),
         *on_requests(config),
         *on_shared_addresses(config),
         *(advice for route in config.routes for advice in on_route(route, config)),

@@ -54,13 +54,13 @@ def on_unrouted(config: Config) -> Iterator[Advice]:
     routed = {member.id for route in config.routes for member in route.trunks}
     unrouted = [trunk for trunk in config.trunks if trunk.enabled and trunk.id not in routed]
     if unrouted:
-        name = named("trunk", unrouted)
-        are, them = ("is", "it") if len(unrouted) == 1 else ("are", "them")
+        is_one = len(unrouted) == 1
+        the, are, them = ("the trunk", "is", "it") if is_one else ("the trunks", "are", "them")
         yield Advice(
             "trunk_unrouted",
             "info",
-            name,
-            f"{name} {are} in no route, so no call runs over {them}; add {them} to a route if one"
+            named("trunk", unrouted),
+            f"{the} {are} in no route, so no call runs over {them}; add {them} to a route if one"
             " should.",
         )
 

@@ -27,6 +27,9 @@ class _Need:
     """While nothing is in doubt."""
     confirming_per_second: float = 0.0
     """While a change of every target is being confirmed."""
+    held_back: bool = False
+    """True if caps of carriers keep it below what the intervals ask for."""
+    confirming_held_back: bool = False
 
     def add(self, trunk: Trunk) -> None:
         policy = trunk.keepalive
@@ -36,6 +39,14 @@ class _Need:
         self.confirming_per_second += len(trunk.targets) / max(
             policy.confirm_interval_seconds, least
         )
+
+    def add_capped(self, need: _Need, per_second: float) -> None:
+        """Take on those of a carrier, which never get more than its cap."""
+        self.targets += need.targets
+        self.per_second += min(need.per_second, per_second)
+        self.confirming_per_second += min(need.confirming_per_second, per_second)
+        self.held_back |= need.per_second > per_second
+        self.confirming_held_back |= need.confirming_per_second > per_second
 
 
 def on_caps(config: Config) -> Iterator[Advice]:
@@ -47,9 +58,10 @@ def on_caps(config: Config) -> Iterator[Advice]:
     total = _Need()
     needs: dict[str, _Need] = {carrier: _Need() for carrier, _ in pacing.carriers}
     for trunk in probed:
-        total.add(trunk)
-        if trunk.carrier in needs:
-            needs[trunk.carrier].add(trunk)
+        capped = None if trunk.carrier is None else needs.get(trunk.carrier)
+        (capped or total).add(trunk)
+    for carrier, per_second in pacing.carriers:
+        total.add_capped(needs[carrier], per_second)
     if pacing.probes_per_second is not None:
         yield from _on_cap(
             "pacing.probes_per_second", "all trunks", pacing.probes_per_second, total
@@ -70,19 +82,27 @@ def _on_cap(where: str, whose: str, per_second: float, need: _Need) -> Iterator[
             "warning",
             where,
             f"the {need.targets} targets of {whose} need {need.per_second:.4g} probes a second at"
-            f" their intervals and may have {per_second:g}, so each is probed every"
-            f" {need.targets / per_second:.4g} s; raise the cap or lengthen interval_seconds.",
+            f" their intervals{' and the caps of carriers' if need.held_back else ''} and may have"
+            f" {per_second:g}, so {_outcome(need, per_second)}; raise the cap or lengthen"
+            " interval_seconds.",
         )
     elif need.confirming_per_second > per_second:
+        apart = f"{need.targets / per_second:.4g} s apart"
         yield Advice(
             "cap_delays_confirmation",
             "info",
             where,
             f"if all {need.targets} targets of {whose} fail at once, confirming that needs"
             f" {need.confirming_per_second:.4g} probes a second and may have {per_second:g}, so"
-            f" attempts are {need.targets / per_second:.4g} s apart and the outage is noticed"
-            " later; raise the cap if that is too late.",
+            f" attempts are {'farther apart' if need.confirming_held_back else apart} and the"
+            " outage is noticed later; raise the cap if that is too late.",
         )
+
+
+def _outcome(need: _Need, per_second: float) -> str:
+    if need.held_back:  # some more seldom than others
+        return "they are probed more seldom than that"
+    return f"each is probed every {need.targets / per_second:.4g} s"
 
 
 def _on_nobody(where: str, carrier: str, carriers: Iterable[str]) -> Advice:

@@ -36,14 +36,16 @@ def on_keepalive(config: Config) -> Iterator[Advice]:
         if trunk.enabled:
             sharing.setdefault(trunk.keepalive, []).append(trunk)
     for policy, trunks in sharing.items():
-        where = "[keepalive]" if policy is config.keepalive else named("trunk", trunks)
+        names = named("trunk", trunks)
+        where = "[keepalive]" if policy is config.keepalive else names
         if not policy.enabled:
             yield Advice(
                 "keepalive_disabled",
                 "warning",
                 where,
-                f"keepalive is disabled for {named('trunk', trunks)}, so an outage goes unnoticed"
-                " and calls are lost; set enabled to true unless the carrier forbids OPTIONS.",
+                f"keepalive is disabled{'' if where is names else f' for {names}'}, so an outage"
+                " goes unnoticed and calls are lost; set enabled to true unless the carrier forbids"
+                " OPTIONS.",
             )
             continue
         if policy.timeout_seconds >= policy.interval_seconds:

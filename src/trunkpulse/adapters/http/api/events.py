@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
@@ -26,6 +26,9 @@ __all__ = ["newest_first", "router"]
 router = APIRouter(prefix="/api/v2/events", tags=["events"])
 
 
+SEARCHED = 5_000
+"""Events that one request looks at, at most, for those of a type."""
+SEARCHED_AT_ONCE = 500
 _OF_THE_PROBER = frozenset({EventType.PROBER_ISOLATED, EventType.PROBER_RESTORED})
 
 
@@ -90,8 +93,8 @@ async def list_events(
 
     Oldest first, the member nextCursor is never null: ask with it again later for what has
     happened since. Newest first, null says that this was the last page. A cursor is a place in
-    the log and may be used in either direction. With eventType a page may be shorter than its
-    limit.
+    the log and may be used in either direction. With eventType 5,000 events are looked through
+    at most, so a page may be shorter than its limit, or empty, and still not be the last.
     """
     place = None if after is None else position_of(after, field="query.after")
     if trunk_id is not None:
@@ -102,10 +105,13 @@ async def list_events(
         return await newest_first(
             context, before=place, limit=limit, trunk_id=trunk_id, event_type=event_type
         )
-    position = place or 0
-    events = await context.events.read(after=position, limit=limit, trunk_id=trunk_id)
-    cursor = str(events[-1].position if events else position)
-    return _page(_of_type(events, event_type), cursor)
+    found, position, _ = await _search(
+        lambda after, most: context.events.read(after=after or 0, limit=most, trunk_id=trunk_id),
+        place or 0,
+        limit,
+        event_type,
+    )
+    return _page(found, str(position))
 
 
 @router.get(
@@ -170,25 +176,54 @@ async def newest_first(
     event_type: EventType | None = None,
 ) -> Response:
     """A page of the log that begins just before a position, or at its end with None."""
-    events = await context.events.latest(before=before, limit=limit + 1, trunk_id=trunk_id)
-    page = events[:limit]
-    cursor = str(page[-1].position) if len(events) > limit else None
-    return _page(_of_type(page, event_type), cursor)
+    found, position, more = await _search(
+        lambda place, most: context.events.latest(before=place, limit=most, trunk_id=trunk_id),
+        before,
+        limit,
+        event_type,
+    )
+    return _page(found, str(position) if more else None)
 
 
-def _of_type(
-    events: Sequence[RecordedEvent], event_type: EventType | None
-) -> Sequence[RecordedEvent]:
-    """Those of a page that are wanted; a page may be shorter for it, its cursor is not."""
-    if event_type is None:
-        return events
-    return [event for event in events if event_type_of(event.body) == event_type]
+async def _search(
+    fetch: Callable[[int | None, int], Awaitable[Sequence[RecordedEvent]]],
+    position: int | None,
+    limit: int,
+    event_type: EventType | None,
+) -> tuple[list[RecordedEvent], int | None, bool]:
+    """What is found from ``position`` on, where the search ended, and if there is more to look at.
+
+    ``fetch`` reads so many events on from a place. An event at a time is looked at beyond what is
+    returned, to know whether it is the last.
+    """
+    found: list[RecordedEvent] = []
+    looked_at = 0
+    while True:
+        most = min(limit if event_type is None else SEARCHED_AT_ONCE, SEARCHED - looked_at)
+        events = await fetch(position, most + 1)
+        for event in events[:most]:
+            if len(found) == limit:
+                return found, position, True
+            position = event.position
+            looked_at += 1
+            if event_type is None or event_type_of(event.body) == event_type:
+                found.append(event)
+        if len(events) <= most:
+            return found, position, False
+        if len(found) == limit or looked_at >= SEARCHED:
+            return found, position, True
 
 
 async def _check_known(context: ApiContext, trunk_id: str) -> None:
     """A misspelt id must not look like a quiet trunk; events outlive their trunk, though."""
-    if trunk_id in context.roster.records():
+    if trunk_id in context.roster.records() or trunk_id == f"prober:{context.instance_id}":
         return
+    if trunk_id == context.instance_id:
+        raise Problem(
+            HTTPStatus.NOT_FOUND,
+            f"{trunk_id} is this instance, which is no trunk; its own events have the id"
+            f" prober:{trunk_id}.",
+        )
     if not await context.events.latest(limit=1, trunk_id=trunk_id):
         raise Problem(
             HTTPStatus.NOT_FOUND,

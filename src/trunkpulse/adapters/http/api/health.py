@@ -63,7 +63,7 @@ async def readyz(context: Context) -> ReadyOut:
     if problems:
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            f"This instance is not ready: {' '.join(problems)}",
+            "This instance is not ready; its problems say why.",
             members={"problems": problems},
         )
     return ReadyOut(status="ready", remarks=context.roster.watchdog.remarks())

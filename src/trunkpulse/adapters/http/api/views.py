@@ -77,6 +77,7 @@ def explain_out(context: ApiContext, record: TrunkRecord) -> ExplainOut:
         admin_enabled=record.admin_enabled,
         now_ms=context.now_ms(),
         delayed=context.roster.watchdog.why_delayed(record.trunk.carrier),
+        isolation=context.pipeline.doubts.evidence,
     )
     return ExplainOut(
         state=record.state,
