@@ -22,6 +22,9 @@ from trunkpulse.model import Reason, StateChange, TrunkState
 
 __all__ = ["Account", "recorded_changes"]
 
+FAR_SIDE_SECONDS = 0.5
+"""A far side with much to do answers a request this long after it was sent, and by what it is then:
+an attempt may begin so much before the outage that fails it."""
 ROUNDING_SECONDS = 0.02
 """Events have whole milliseconds; two processes read the clock one after the other."""
 
@@ -68,7 +71,7 @@ class Account:
                 yield f"{name} has change {change.sequence} where {number} belongs."
         left = list(changes[1:])
         for outage in self.plan.outages(target, self.ended):
-            earliest = outage.starts + self.bounds.least(outage.code) - ROUNDING_SECONDS
+            earliest = outage.starts + self.bounds.least(outage.code) - FAR_SIDE_SECONDS
             while left and self._at(left[0]) < earliest:
                 yield self._unexplained(name, left.pop(0))
             latest = min(outage.starts + self.bounds.found, self._last_verdict(outage))

@@ -142,13 +142,16 @@ class KamailioCounters:
         return found is not None and found[1][0] in "ID"
 
     def _call(self, method: str) -> str:
-        outcome = subprocess.run(
-            [self.program, "-s", self.place, method],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-        )
+        try:
+            outcome = subprocess.run(
+                [self.program, "-s", self.place, method],
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=START_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            raise NotMeasured("Kamailio was too busy to say what it had done.") from None
         return outcome.stdout
 
     def _ask(self) -> Counters | None:
