@@ -9,12 +9,12 @@ from simulation.world import World
 from trunkpulse.config.settings import NumbersSettings
 from trunkpulse.model import TargetState
 from trunkpulse.node import Node
-from trunkpulse.ports import MinuteNumbers
+from trunkpulse.ports import MinuteNumbers, WantedMinutes
 from virtual_time import run_virtual
 
 
 async def minutes_of(world: World, trunk_id: str) -> list[MinuteNumbers]:
-    return await world.store.minutes(trunk_id, first=0, last=2**40, limit=100_000)
+    return await world.store.minutes(trunk_id, WantedMinutes(first=0, last=2**40, limit=100_000))
 
 
 def note(node: Node, trunk_id: str, *rtts: float) -> None:
@@ -23,7 +23,7 @@ def note(node: Node, trunk_id: str, *rtts: float) -> None:
     if len(node.roster.numbers) <= target.index:
         node.roster.numbers.reset(target.index)
     for rtt in rtts:
-        node.roster.numbers.answered(target.index, rtt)
+        node.roster.numbers.answered(target.index, rtt, 200)
 
 
 def so_far(node: Node, trunk_id: str) -> int:

@@ -27,10 +27,10 @@ from trunkpulse.probing.histogram import Histogram
 from trunkpulse.probing.numbers import Numbers
 from trunkpulse.probing.outcomes import AttemptSink, ProbeCounts
 from trunkpulse.probing.pacing import Places
-from trunkpulse.probing.requests import Requests, mark_of
+from trunkpulse.probing.requests import LARGEST_SEQUENCE, SEQUENCE_BITS, Requests, mark_of
 from trunkpulse.probing.schedule import NEVER, first_moments
 from trunkpulse.probing.sight import Sight
-from trunkpulse.probing.target import ProbeTarget
+from trunkpulse.probing.target import ProbeSettings, ProbeTarget
 from trunkpulse.probing.turns import Turns
 from trunkpulse.sip.transaction import T1_SECONDS, NonInviteClientTransaction, TransactionEvent
 
@@ -67,9 +67,11 @@ class Prober:
         self._sight = sight
         self._places = Places[ProbeTarget]()
         self.numbers = Numbers()
-        self._codes = self.numbers.codes
-        self._turns = Turns(clock, self._take_turn, self._wait_for_t1)
+        self._note_answer = self.numbers.answered
+        self._sink_answered = sink.answered
+        self._turns = Turns(clock, self._take_turns, self._wait_for_t1)
         self._wheel = self._turns.wheel
+        self._arm = self._wheel.arm
         self._targets: list[ProbeTarget | None] = []
         self._vacant: list[tuple[int, int]] = []
         """(index, next sequence) of slots whose target has gone."""
@@ -77,6 +79,7 @@ class Prober:
         """Numbers what begins in this turn: one object for all, where each counting its own would
         have one each."""
         self._requests = Requests()
+        self._match_ordinary = self._requests.match_ordinary
         self._challenges = Challenges()
         self._begun: list[ProbeTarget] = []
         """Targets whose attempts began in this turn, and that have no transaction yet."""
@@ -180,6 +183,47 @@ class Prober:
         self._turns.close()
 
     # --- time passes ---------------------------------------------------------------------
+
+    def _take_turns(self, due: list[ProbeTarget]) -> None:
+        """Take targets off ``due`` when they have had their turn; after a fault it is the last's.
+
+        Nearly all are of one kind: well, named by their address, and about to be asked. What that
+        takes is written out here, because these lines run a few ten thousand times a second.
+        """
+        monotonic, begin = self._clock.monotonic, self._begun.append
+        counts, turn = self.counts, self._turn
+        settings = due[-1].settings
+        form, send = self._how_to_send(settings)
+        while due:
+            target = due[-1]
+            # What another's turn brought about may have removed or planned it meanwhile.
+            if target.index >= 0 and target.due_tick == NEVER:
+                if target.settings is not settings:
+                    settings = target.settings
+                    form, send = self._how_to_send(settings)
+                written = target.written
+                if target.awaiting or written is None or target.rarities or not settings.plain:
+                    self._take_turn(target)
+                else:
+                    counts.attempts += 1
+                    sequence = (
+                        turn if turn > target.sequence else target.sequence + 1 & LARGEST_CSEQ
+                    )
+                    target.sequence = sequence
+                    target.awaiting = True
+                    begin(target)
+                    text = target.uri
+                    uri, mark = text.encode(), b"%08x%08x" % (target.index, sequence)
+                    request = form % (uri, mark, mark, uri, mark, sequence)
+                    target.started = monotonic()
+                    send(request, (text[written[0]], written[1]))
+            due.pop()
+
+    def _how_to_send(
+        self, settings: ProbeSettings
+    ) -> tuple[bytes, Callable[[bytes, Address], None]]:
+        """The form of a first request, and where it is given to."""
+        return self._requests.form(settings.options), settings.transport.send
 
     def _take_turn(self, target: ProbeTarget) -> None:
         if target.awaiting:
@@ -360,63 +404,70 @@ class Prober:
     # --- the network speaks (MessageReceiver) ----------------------------------------------
 
     def message_received(self, data: bytes, source: Address, now: float) -> None:
-        """Give an answer to the attempt it belongs to; never raises for what it says."""
-        read = self._requests.read_answer(data)
-        if read is None:
-            self.counts.strangers += 1
-            return
-        code, index, sequence = read
-        target = self._targets[index] if index < len(self._targets) else None
+        """Give an answer to the attempt it belongs to; never raises for what it says.
+
+        As above, what comes of nearly every answer is written out.
+        """
+        ordinary = self._match_ordinary(data)
+        if ordinary is not None:
+            code, number = int(ordinary[1]), int(ordinary[2], 16)
+            index, sequence = number >> SEQUENCE_BITS, number & LARGEST_SEQUENCE
+        else:
+            read = self._requests.read_answer(data)
+            if read is None:
+                self.counts.strangers += 1
+                return
+            code, index, sequence = read
+        targets = self._targets
+        target = targets[index] if index < len(targets) else None
         if target is None:
             self.counts.strangers += 1
             return
         if not target.awaiting or target.sequence != sequence:
             self.counts.late_answers += 1
             return
-        transaction = target.transaction
-        if transaction is None and code < 200:
-            transaction = self.unfold(target)
-        if transaction is not None:
-            event = transaction.on_response(code, now)
-            if event is TransactionEvent.PROVISIONAL:
-                self.counts.provisional_answers += 1
-                self._wheel.arm(target, transaction.deadline)
-            if event is not TransactionEvent.FINAL:
+        if target.transaction is not None or code < 200:
+            sent = self._went_on(target, code, data, now)
+            if sent is None:
                 return
-        self._answered(target, transaction, code, data, now)
-
-    # All by position: this is the hot path, and names cost time there.
-    def _answered(
-        self,
-        target: ProbeTarget,
-        transaction: NonInviteClientTransaction | None,
-        code: int,
-        data: bytes,
-        now: float,
-    ) -> None:
-        """A final answer: the end of the attempt, unless it is a challenge that can be met."""
+        else:
+            sent = target.started
         self.counts.answers += 1
-        sent = target.started
-        if transaction is not None:
-            sent = transaction.started
-            settings = target.settings
-            if settings.reliable and target.address is not None:
-                settings.transport.settled(transaction.request, target.address)
-            if code >= 400 and settings.identity.credentials is not None:
-                if code not in CHALLENGES:
-                    # It may be what was proved, unasked, with an old nonce: it is asked for anew.
-                    self._challenges.forget(target)
-                elif self._meets_challenge(target, data, now):
-                    return
-            target.transaction = None
         target.awaiting = False
         rtt_seconds = now - sent if now > sent else 0.0
-        delay = self._sink.answered(target, code, rtt_seconds, data)
-        index = target.index
-        if index >= 0:  # the sink, which may still want to know of the answer before, let it stay
-            self.numbers.answered(index, rtt_seconds)
-            self._codes[index] = code
-            self._next(target, delay, now)
+        delay = self._sink_answered(target, code, rtt_seconds, data)
+        if target.index >= 0:  # the sink, which may still ask about the answer before, let it stay
+            self._note_answer(index, rtt_seconds, code)
+            if not target.awaiting:
+                moment = target.started + delay
+                if moment < now:  # noqa: PLR1730 - max() would be a call
+                    moment = now
+                self._arm(target, moment)
+
+    def _went_on(self, target: ProbeTarget, code: int, data: bytes, now: float) -> float | None:
+        """An answer within a transaction: when its request left, if the attempt ends with it.
+
+        None: it was provisional, or a challenge that can be met.
+        """
+        transaction = self.unfold(target)
+        event = transaction.on_response(code, now)
+        if event is TransactionEvent.PROVISIONAL:
+            self.counts.provisional_answers += 1
+            self._wheel.arm(target, transaction.deadline)
+        if event is not TransactionEvent.FINAL:
+            return None
+        settings = target.settings
+        if settings.reliable and target.address is not None:
+            settings.transport.settled(transaction.request, target.address)
+        if code >= 400 and settings.identity.credentials is not None:
+            if code not in CHALLENGES:
+                # It may be what was proved, unasked, with an old nonce: it is asked for anew.
+                self._challenges.forget(target)
+            elif self._meets_challenge(target, data, now):
+                self.counts.answers += 1
+                return None
+        target.transaction = None
+        return transaction.started
 
     def message_left(self, data: bytes, now: float) -> None:
         """A request that had to wait for its connection is on its way: its round trip begins."""

@@ -7,21 +7,24 @@ up, and a request need not be kept: whenever it is wanted again it is rendered a
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Final
 
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.sip.errors import SipError
 from trunkpulse.sip.message import response_facts
-from trunkpulse.sip.peek import peek_response
+from trunkpulse.sip.peek import ordinary_response
+from trunkpulse.sip.request import SharedOptions
 from trunkpulse.sip.transaction import NonInviteClientTransaction
 
-__all__ = ["Requests", "mark_of"]
+__all__ = ["LARGEST_SEQUENCE", "SEQUENCE_BITS", "Requests", "mark_of"]
 
 MAGIC_COOKIE: Final = b"z9hG4bK"
 MARK_BYTES: Final = 16
 SEQUENCE_BITS: Final = 32
 LARGEST_SEQUENCE: Final = 2**SEQUENCE_BITS - 1
+"""A mark is the hexadecimal number ``index << SEQUENCE_BITS | sequence``."""
 
 
 def mark_of(target: ProbeTarget) -> bytes:
@@ -32,25 +35,35 @@ def mark_of(target: ProbeTarget) -> bytes:
 class Requests:
     """The requests that one prober makes, and what it recognises them by."""
 
-    __slots__ = ("_branch_head", "_call_head", "_tag_head")
+    __slots__ = ("_branch_head", "_call_head", "_tag_head", "match_ordinary")
 
     def __init__(self) -> None:
         self._branch_head = MAGIC_COOKIE + secrets.token_hex(8).encode()
         self._call_head = secrets.token_hex(8).encode()
         self._tag_head = secrets.token_hex(4).encode()  # 32 random bits (RFC 3261 19.3)
+        mark = re.escape(self._branch_head) + b"([0-9a-f]{%d})" % MARK_BYTES
+        self.match_ordinary = ordinary_response(mark).match
+        """Finds code and mark of an ordinary answer to a request of ours; all others are None."""
 
     # --- there -----------------------------------------------------------------------------
 
+    def form(self, options: SharedOptions) -> bytes:
+        """The first request of any attempt with these ``options``, with blanks.
+
+        They are filled with ``form % (uri, mark, mark, uri, mark, sequence)``, which is ``first``
+        without a call: hundreds of targets in a row share one form.
+        """
+        return options.form(self._branch_head, self._tag_head, self._call_head)
+
     def first(self, target: ProbeTarget) -> bytes:
         """The first request of an attempt, without proof of who we are."""
-        sequence = target.sequence
-        mark = b"%08x%08x" % (target.index, sequence)  # mark_of, without a call
+        mark = mark_of(target)
         return target.settings.options.render(
             target.request_uri,
             self._branch_head + mark,
             self._tag_head + mark,
             self._call_head + mark,
-            sequence,
+            target.sequence,
         )
 
     def unfolded(self, target: ProbeTarget) -> NonInviteClientTransaction:
@@ -97,18 +110,14 @@ class Requests:
 
         More than one Via means that the answer is for somebody behind us (8.1.3.3).
         """
-        peeked = peek_response(data)
-        if peeked is None:
-            try:
-                facts = response_facts(data)
-            except SipError:
-                return None
-            if facts.via_count != 1 or facts.cseq_method != "OPTIONS":
-                return None
-            peeked = facts.code, facts.branch
-        code, branch = peeked
-        found = self._read(branch)
-        return None if found is None else (code, *found)
+        try:
+            facts = response_facts(data)
+        except SipError:
+            return None
+        if facts.via_count != 1 or facts.cseq_method != "OPTIONS":
+            return None
+        found = self._read(facts.branch)
+        return None if found is None else (facts.code, *found)
 
     def read_request(self, data: bytes) -> tuple[int, int] | None:
         """(index, sequence) of a request of ours, which may have been cut short; None: not ours."""

@@ -2,7 +2,7 @@
 
 Nearly all are well and named by their address. So what can be told from the URI is told from it
 when it is asked for (``address``, ``request_uri``), what is measured is a row of C numbers
-(``numbers``), and what only the others have is in an object of its own (``_Rarities``).
+(``numbers``), and what only the others have is in an object of its own (``Rarities``).
 
 Times of the wire (`started`, `due_tick`) are monotonic; times a person reads (`last_success`,
 an attempt's `at`) are wall-clock seconds.
@@ -66,14 +66,16 @@ class ProbeSettings:
     """True if answers are read for the address that we are seen as."""
     unfolds_later: bool = field(init=False)
     """True if an attempt needs no transaction before T1 has passed."""
+    plain: bool = field(init=False)
+    """True if nothing else has to be thought of before an attempt begins either."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reliable", self.transport.protocol.reliable)
         object.__setattr__(self, "learns_address", self.identity.enable_nat)
-        plain = not self.reliable and self.identity.credentials is None
-        object.__setattr__(
-            self, "unfolds_later", plain and self.policy.timeout_seconds > T1_SECONDS
-        )
+        simple = not self.reliable and self.identity.credentials is None
+        unfolds_later = simple and self.policy.timeout_seconds > T1_SECONDS
+        object.__setattr__(self, "unfolds_later", unfolds_later)
+        object.__setattr__(self, "plain", unfolds_later and self.pace is None)
 
 
 NOT_LOOKED_UP = "its name has not been looked up yet"
@@ -81,7 +83,7 @@ UNMEASURED = Numbers()
 """Of targets that no prober has taken on."""
 
 
-class _Rarities:
+class Rarities:
     """What few targets have: names, shares of their own, or trouble."""
 
     __slots__ = (
@@ -108,20 +110,20 @@ class ProbeTarget:
     """One place that a URI leads to, probed from one socket, and what is believed about it."""
 
     __slots__ = (
-        "_rarities",
-        "_written",
         "awaiting",
         "due_tick",
         "index",
         "last_success",
         "numbers",
         "owner",
+        "rarities",
         "run",
         "sequence",
         "settings",
         "started",
         "transaction",
         "uri",
+        "written",
     )
 
     def __init__(
@@ -136,8 +138,9 @@ class ProbeTarget:
         self.uri = uri
         self.owner = owner
         """Id of the trunk; what the prober's sink goes by."""
-        self._rarities: _Rarities | None = None
-        self._written: Written | None = None
+        self.rarities: Rarities | None = None
+        """What few targets have; without any, the URI is address and Request-URI as well."""
+        self.written: Written | None = None
         """Of a target whose URI is its IPv4 address; None: the address is a rarity."""
         self.address = address
         self.adopt(settings)
@@ -164,51 +167,51 @@ class ProbeTarget:
         """From the next attempt on probe like this."""
         self.settings = settings
         asked = settings.identity.request_uri
-        if asked is None and self._written is not None:
-            if self._rarities is not None:
-                self._rarities.request_uri = None
+        if asked is None and self.written is not None:
+            if self.rarities is not None:
+                self.rarities.request_uri = None
             return  # canonical, and without a parameter that has no place there
         request_uri = request_uri_bytes(SipUri.parse(asked or self.uri))
         self._rare().request_uri = request_uri
 
     # --- what few have -----------------------------------------------------------------------
 
-    def _rare(self) -> _Rarities:
+    def _rare(self) -> Rarities:
         """To write to."""
-        if self._rarities is None:
-            self._rarities = _Rarities()
-        return self._rarities
+        if self.rarities is None:
+            self.rarities = Rarities()
+        return self.rarities
 
     @property
     def address(self) -> Address | None:
         """Where it is; None while that is not known."""
-        written = self._written
+        written = self.written
         if written is not None:
             return self.uri[written[0]], written[1]
-        return None if self._rarities is None else self._rarities.address
+        return None if self.rarities is None else self.rarities.address
 
     @address.setter
     def address(self, address: Address | None) -> None:
         if address is not None:
             host, port = address[0], address[1]
             if self.uri in {f"sip:{host}:{port}", f"sip:{host}"}:
-                self._written = written_as(len(host), port)
+                self.written = written_as(len(host), port)
                 return
-        self._written = None
+        self.written = None
         if address is not self.address:
             self._rare().address = address
 
     @property
     def request_uri(self) -> bytes:
         """What its requests ask for (RFC 3261 8.1.1.1)."""
-        rarities = self._rarities
+        rarities = self.rarities
         if rarities is None or rarities.request_uri is None:
             return self.uri.encode("ascii")
         return rarities.request_uri
 
     @property
     def share(self) -> Share:
-        return WHOLE_SHARE if self._rarities is None else self._rarities.share
+        return WHOLE_SHARE if self.rarities is None else self.rarities.share
 
     @share.setter
     def share(self, share: Share) -> None:
@@ -218,7 +221,7 @@ class ProbeTarget:
     @property
     def unresolved(self) -> str:
         """Why there is no address."""
-        return NOT_LOOKED_UP if self._rarities is None else self._rarities.unresolved
+        return NOT_LOOKED_UP if self.rarities is None else self.rarities.unresolved
 
     @unresolved.setter
     def unresolved(self, problem: str) -> None:
@@ -227,7 +230,7 @@ class ProbeTarget:
     @property
     def locating(self) -> bool:
         """True while the attempt under way waits for the address."""
-        return self._rarities is not None and self._rarities.locating
+        return self.rarities is not None and self.rarities.locating
 
     @locating.setter
     def locating(self, locating: bool) -> None:
@@ -237,12 +240,12 @@ class ProbeTarget:
     @property
     def failure(self) -> FailureKind | None:
         """How the last failed attempt failed."""
-        return None if self._rarities is None else self._rarities.failure
+        return None if self.rarities is None else self.rarities.failure
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """The last few runs of like attempts, kept from the first that was not plain sailing."""
-        return () if self._rarities is None else self._rarities.attempts
+        return () if self.rarities is None else self.rarities.attempts
 
     @attempts.setter
     def attempts(self, attempts: tuple[Attempt, ...]) -> None:
@@ -344,7 +347,7 @@ class ProbeTarget:
         """Back to UNKNOWN: what was seen before no longer counts."""
         self.run = resting(TargetState.UNKNOWN)
         self.numbers.sails_plainly(self.index, None)
-        rarities = self._rarities
+        rarities = self.rarities
         if rarities is not None:
             rarities.failure = None
             if self.quiet_until is None:
@@ -365,7 +368,7 @@ class ProbeTarget:
         return Seen(
             self.uri,
             self.settings.transport.protocol,
-            self._written or self.address,
+            self.written or self.address,
             run.state,
             run.failures,
             last,

@@ -20,8 +20,8 @@ from trunkpulse.probing.target import ProbeTarget
 __all__ = ["Turns"]
 
 PROBES_PER_TURN = 512
-ENOUGH_PROBES = 64
-REST_SECONDS = 0.03
+ENOUGH_PROBES = 256
+REST_SECONDS = 0.025
 AFTER_A_FAULT_SECONDS = 1.0
 """A target whose turn ended in an exception, a fault of ours, has its next turn then."""
 
@@ -30,9 +30,16 @@ class Turns:
     """See the module's opening. Lives on one event loop; not thread-safe."""
 
     def __init__(
-        self, clock: Clock, take: Callable[[ProbeTarget], None], finish: Callable[[], None]
+        self,
+        clock: Clock,
+        take: Callable[[list[ProbeTarget]], None],
+        finish: Callable[[], None],
     ) -> None:
-        """``take`` has the turn of one target, ``finish`` comes after all targets of a turn."""
+        """``take`` has the turns of some targets, ``finish`` comes after all targets of a turn.
+
+        ``take`` takes each off its list, from the end, when its turn is over. If it raises, the
+        last of those still there is the one that it could not cope with.
+        """
         self._clock = clock
         self._take = take
         self._finish = finish
@@ -85,17 +92,11 @@ class Turns:
         wheel, take, monotonic = self.wheel, self._take, self._clock.monotonic
         taken = 0
         due: list[ProbeTarget] = []
-        unfinished: ProbeTarget | None = None
         try:
             while taken < PROBES_PER_TURN and (batch := wheel.take(monotonic())) is not None:
                 moment, due = batch
                 count = len(due)
-                while due:
-                    unfinished = due.pop()
-                    # What another's turn brought about may have removed or planned it meanwhile.
-                    if unfinished.index >= 0 and unfinished.due_tick == NEVER:
-                        take(unfinished)
-                    unfinished = None
+                take(due)
                 late = monotonic() - moment
                 self.lateness.observe(late, count)
                 self.lateness_seconds_max = max(self.lateness_seconds_max, late)
@@ -104,14 +105,17 @@ class Turns:
             # Whatever went wrong with one target, the others' turn comes, and the timer's.
             self._finish()
             now = monotonic()
+            if due:
+                self._put_off(due.pop(), now + AFTER_A_FAULT_SECONDS)
             for target in due:
-                if target.index >= 0 and target.due_tick == NEVER:
-                    wheel.arm(target, now)
-            if unfinished is not None and unfinished.index >= 0:
-                wheel.arm(unfinished, now + AFTER_A_FAULT_SECONDS)
+                self._put_off(target, now)
             self._rest(taken, now)
             self._in_turn = False
             self.rearm()
+
+    def _put_off(self, target: ProbeTarget, moment: float) -> None:
+        if target.index >= 0 and target.due_tick == NEVER:
+            self.wheel.arm(target, moment)
 
     def _rest(self, taken: int, now: float) -> None:
         """No turn before enough are due, going by the rate of the turn that ends now."""

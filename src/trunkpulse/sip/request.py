@@ -190,6 +190,28 @@ class SharedOptions:
             self._after_extra,
         )
 
+    def form(self, branch_head: bytes, tag_head: bytes, call_head: bytes) -> bytes:
+        """The same with blanks (``%``), for branches, tags and Call-IDs with these beginnings.
+
+        Into the blanks go the URI, what the branch and what the tag end with, the URI again, what
+        the Call-ID ends with, and the CSeq number.
+        """
+        to_uri = b"%b" if self._to_uri is None else _literally(self._to_uri) + b"%.0b"
+        pieces = (
+            b"%b",
+            _literally(self._after_uri),
+            _literally(branch_head) + b"%b",
+            _literally(self._after_branch),
+            _literally(tag_head) + b"%b",
+            to_uri,
+            _literally(call_head) + b"%b",
+        )
+        rest = _literally(self._after_extra)
+        return b"OPTIONS %b%b%b%b%b\r\nTo: <%b>\r\nCall-ID: %b\r\nCSeq: %%d OPTIONS\r\n%b" % (
+            *pieces,
+            rest,
+        )
+
     def rendered_bytes(self, uri: bytes, extra: bytes = b"") -> int:
         """About how long a request to ``uri`` is, rather too much than too little.
 
@@ -197,6 +219,11 @@ class SharedOptions:
         """
         tokens = (_TYPICAL_BRANCH, _TYPICAL_TAG, _TYPICAL_CALL_ID, _LONGEST_CSEQ)
         return len(self.render(uri, *tokens, extra))
+
+
+def _literally(text: bytes) -> bytes:
+    """``text`` as part of a form that has blanks."""
+    return text.replace(b"%", b"%%")
 
 
 def _route(uri: str) -> str:

@@ -123,7 +123,7 @@ async def test_show_and_explain_tell_the_numbers_so_far() -> None:
         before = await there.said("trunks", "show", "carrier-b")
         numbers.reset(index)
         for rtt in (0.0125, 0.0125):
-            numbers.answered(index, rtt)
+            numbers.answered(index, rtt, 200)
         numbers.lost(index)
         shown = await there.said("trunks", "show", "carrier-b")
         explained = await there.said("trunks", "explain", "carrier-b")

@@ -311,8 +311,7 @@ class World:
         target = self.target(trunk_id, place)
         for _ in range(times):
             self.pipeline.answered(target, 200, 0.0125, b"")
-            target.numbers.answered(target.index, 0.0125)  # as the prober does
-            target.numbers.codes[target.index] = 200
+            target.numbers.answered(target.index, 0.0125, 200)  # as the prober does
 
     def fail(
         self,

@@ -41,7 +41,7 @@ def note(world: World, *rtts: float | None) -> None:
         if rtt is None:
             world.roster.numbers.lost(index)
         else:
-            world.roster.numbers.answered(index, rtt)
+            world.roster.numbers.answered(index, rtt, 200)
 
 
 async def test_each_target_shows_what_its_attempts_came_to() -> None:

@@ -12,7 +12,7 @@ async def test_each_target_has_series_of_its_numbers_and_all_share_a_histogram()
         for index in (first, second):
             numbers.reset(index)
         for rtt in (0.25, 0.5):
-            numbers.answered(first, rtt)
+            numbers.answered(first, rtt, 200)
         numbers.lost(second)
         text = (await http.get("/metrics")).text
     families = {each.name: each for each in text_string_to_metric_families(text)}

@@ -35,10 +35,13 @@ class Taken:
         """Due so many seconds after the beginning."""
         self.turns.wheel.arm(target, self._began + seconds)
 
-    def _take(self, target: ProbeTarget) -> None:
-        self.moments.append((target, self.clock.monotonic() - self._began))
-        if self.meddle is not None:
-            self.meddle(target)
+    def _take(self, due: list[ProbeTarget]) -> None:
+        while due:
+            target = due[-1]
+            self.moments.append((target, self.clock.monotonic() - self._began))
+            if self.meddle is not None:
+                self.meddle(target)
+            due.pop()
 
 
 def test_who_is_due_shortly_after_a_turn_waits_until_the_rest_is_over() -> None:

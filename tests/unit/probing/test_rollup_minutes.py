@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trunkpulse.adapters.storage.memory import MemoryStore
 from trunkpulse.model import KeepalivePolicy, ProbeIdentity, TargetState
-from trunkpulse.ports import MinuteNumbers, StoreUnavailable
+from trunkpulse.ports import MinuteNumbers, StoreUnavailable, WantedMinutes
 from trunkpulse.probing import rollup
 from trunkpulse.probing.numbers import Numbers
 from trunkpulse.probing.rollup import MinuteRollup
@@ -89,7 +89,7 @@ class Bench:
         await self.rollup.write()
 
     async def kept(self, trunk_id: str) -> list[MinuteNumbers]:
-        return await self.store.minutes(trunk_id, first=0, last=2 * NOON)
+        return await self.store.minutes(trunk_id, WantedMinutes(first=0, last=2 * NOON))
 
 
 async def test_a_minute_holds_what_happened_in_it_and_how_it_ended() -> None:
@@ -97,11 +97,11 @@ async def test_a_minute_holds_what_happened_in_it_and_how_it_ended() -> None:
     target = bench.add("a")
     await bench.rollup.note()
     for rtt in (0.25, 0.5):
-        bench.numbers.answered(target.index, rtt)
+        bench.numbers.answered(target.index, rtt, 200)
     bench.numbers.lost(target.index)
     target.state = TargetState.AVAILABLE
     await bench.next_minute()
-    bench.numbers.answered(target.index, 0.125)
+    bench.numbers.answered(target.index, 0.125, 200)
     await bench.next_minute()
     assert await bench.kept("a") == [
         MinuteNumbers(
@@ -166,7 +166,7 @@ class Lives(Bench):
         if rtt is None:
             self.numbers.lost(place)
         else:
-            self.numbers.answered(place, rtt)
+            self.numbers.answered(place, rtt, 200)
 
     async def happen(self, what: str) -> None:
         assert isinstance(self.clock, HandClock)
@@ -223,10 +223,10 @@ async def test_a_trunk_that_comes_to_be_measured_counts_from_then_on() -> None:
     bench.targets.remove(late)
     await bench.rollup.note()
     for _ in range(100):
-        bench.numbers.answered(late.index, 0.5)
+        bench.numbers.answered(late.index, 0.5, 200)
     bench.targets.append(late)
     await bench.next_minute()
-    bench.numbers.answered(late.index, 0.25)
+    bench.numbers.answered(late.index, 0.25, 200)
     await bench.next_minute()
     (found,) = await bench.kept("b")
     assert (found.answers, found.rtt_max_seconds) == (1, 0.25)
@@ -248,10 +248,10 @@ async def test_a_slot_that_began_anew_is_not_counted_backwards() -> None:
     target = bench.add("a")
     await bench.rollup.note()
     for _ in range(5):
-        bench.numbers.answered(target.index, 0.5)
+        bench.numbers.answered(target.index, 0.5, 200)
     await bench.next_minute()
     bench.numbers.reset(target.index)
-    bench.numbers.answered(target.index, 0.25)
+    bench.numbers.answered(target.index, 0.25, 200)
     await bench.next_minute()
     assert [each.answers for each in await bench.kept("a")] == [5, 1]
 
@@ -265,7 +265,7 @@ async def test_what_the_database_does_not_take_waits_and_then_the_oldest_go(
     await bench.rollup.note()
     bench.store.away = True
     for _ in range(5):
-        bench.numbers.answered(target.index, 0.5)
+        bench.numbers.answered(target.index, 0.5, 200)
         await bench.next_minute()
     assert (len(bench.rollup), bench.rollup.dropped) == (3, 2)
     bench.store.away = False
@@ -279,7 +279,7 @@ async def test_many_targets_are_written_in_batches_and_the_loop_gets_its_turns()
     targets = [bench.add(f"t{n}") for n in range(1203)]
     await bench.rollup.note()
     for target in targets:
-        bench.numbers.answered(target.index, 0.5)
+        bench.numbers.answered(target.index, 0.5, 200)
     turns = 0
 
     async def others() -> None:
@@ -304,11 +304,11 @@ def test_it_runs_at_each_full_minute_and_finishes_with_what_there_is() -> None:
         await asyncio.sleep(0)
         began = int(clock.wall()) // 60
         for _ in range(3):
-            bench.numbers.answered(target.index, 0.5)
+            bench.numbers.answered(target.index, 0.5, 200)
             bench.store.asked.clear()
             await bench.store.asked.wait()
             assert 0.0 <= clock.wall() % 60 < 0.2
-        bench.numbers.answered(target.index, 0.5)
+        bench.numbers.answered(target.index, 0.5, 200)
         await asyncio.sleep(7)
         bench.rollup.finish()
         await running
@@ -328,7 +328,7 @@ def test_old_minutes_are_pruned_within_the_hour() -> None:
         running = asyncio.create_task(bench.rollup.run())
         await asyncio.sleep(0)
         first = int(clock.wall()) // 60
-        bench.numbers.answered(target.index, 0.5)
+        bench.numbers.answered(target.index, 0.5, 200)
         await asyncio.sleep(2 * 86400 - 60)
         assert [each.minute for each in await bench.kept("a")] == [first]
         await asyncio.sleep(3600 + 120)

@@ -34,8 +34,7 @@ def succeed(target: ProbeTarget, at: float, *, rtt_seconds: float = 0.0125) -> N
 
 
 def answered(target: ProbeTarget, rtt_seconds: float, code: int = 200) -> None:
-    target.numbers.answered(0, rtt_seconds)
-    target.numbers.codes[0] = code
+    target.numbers.answered(0, rtt_seconds, code)
 
 
 def fail(target: ProbeTarget, at: float) -> None:

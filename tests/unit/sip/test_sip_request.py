@@ -244,3 +244,20 @@ def test_settings_that_would_render_no_message_are_refused(settings: dict[str, s
             to_uri=settings.get("to_uri"),
             routes=[settings["route"]] if "route" in settings else [],
         )
+
+
+@pytest.mark.parametrize("to_uri", [None, "sip:50%25@b.example"])
+@given(uri=st.sampled_from([b"sip:a", b"sip:100%25@b"]), mark=st.binary(max_size=8))
+def test_a_form_that_is_filled_in_is_what_would_have_been_rendered(
+    to_uri: str | None, uri: bytes, mark: bytes
+) -> None:
+    shared = SharedOptions(
+        sent_by="127.0.0.1:5070",
+        from_uri="sip:100%25@a",
+        to_uri=to_uri,
+        routes=["sip:%41@proxy;lr"],
+        headers=[("X-Load", "50%d")],
+    )
+    heads = (b"z9hG4bK%s", b"t%", b"%%c")
+    rendered = shared.render(uri, heads[0] + mark, heads[1] + mark, heads[2] + mark, 7)
+    assert shared.form(*heads) % (uri, mark, mark, uri, mark, 7) == rendered

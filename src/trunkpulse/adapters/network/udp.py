@@ -67,7 +67,7 @@ _BACKLOG_RETRY_SECONDS: Final = 0.002
 _DRAIN: Final = 4_096
 """Datagrams that are read at once for who cannot wait: some thirty milliseconds of work."""
 
-_REST_SECONDS: Final = 0.01
+_REST_SECONDS: Final = 0.025
 """Readings that follow each other faster than this are put together."""
 
 _ROOM_BYTES: Final = 8_192
