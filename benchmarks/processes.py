@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +79,7 @@ def running(
                 stderr=log,
                 text=True,
                 cwd=ROOT,
+                env=_as_installed(os.environ),
                 start_new_session=True,  # Ctrl-C reaches us alone, and we end it in order
             )
     finally:
@@ -96,6 +97,11 @@ def running(
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _as_installed(environ: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` without what would have each start compile all modules anew."""
+    return {name: value for name, value in environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def printed(command: Sequence[str], core: int | None, deadline_seconds: float) -> Any:

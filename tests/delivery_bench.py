@@ -14,9 +14,11 @@ from trunkpulse.model import Reason, StateChange, TrunkState
 from trunkpulse.ports import (
     Delivery,
     DeliveryOutcome,
+    DeliveryReport,
     HealthCommit,
     SinkAnswer,
     StoredHealth,
+    StoreUnavailable,
 )
 from virtual_time import VirtualClock
 
@@ -158,3 +160,33 @@ async def cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+class FlakyOutbox(MemoryStore):
+    """The bench's store, which cannot be reached until a moment of monotonic time."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__()
+        self.bench = bench
+        bench.store = self
+        self.claim_away_until = 0.0
+        self.settle_away_until = 0.0
+        self.calls_in_vain = 0
+        self.settle_seconds = 0.0
+
+    def _check(self, away_until: float) -> None:
+        if self.bench.clock.monotonic() < away_until:
+            self.calls_in_vain += 1
+            raise StoreUnavailable("the database is away")
+
+    async def claim(
+        self, stream_id: str, *, now_ms: int, limit: int, lease_ms: int
+    ) -> list[Delivery]:
+        self._check(self.claim_away_until)
+        return await super().claim(stream_id, now_ms=now_ms, limit=limit, lease_ms=lease_ms)
+
+    async def settle(self, reports: Sequence[DeliveryReport]) -> None:
+        self._check(self.settle_away_until)
+        batch = tuple(reports)
+        await self.bench.clock.advance(self.settle_seconds)
+        await super().settle(batch)

@@ -193,13 +193,13 @@ class Pipeline:
 
         ``showing`` is the attempt at ``trigger`` that brought this about, if it is known.
         """
-        trunk = record.trunk
+        trunk, before = record.trunk, record.status
         if not (trunk.enabled and record.admin_enabled):
-            if record.reason is not Reason.ADMIN_DISABLED:
+            if before.reason is not Reason.ADMIN_DISABLED:
                 self._change(record, TrunkState.DOWN, Reason.ADMIN_DISABLED)
             return
-        if record.reason is Reason.ADMIN_DISABLED or (
-            not trunk.keepalive.enabled and record.state is not TrunkState.UNKNOWN
+        if before.reason is Reason.ADMIN_DISABLED or (
+            not trunk.keepalive.enabled and before.state is not TrunkState.UNKNOWN
         ):
             # Back in service, or no longer probed: what was seen before says nothing now.
             for target in record.targets:
@@ -211,8 +211,8 @@ class Pipeline:
             return  # nothing is known, and nothing can be
         # A name may lead to fewer places than are wanted: then all of them are.
         needed = min(trunk.min_available_targets, len(states))
-        state = roll_up(states, min_available=needed, previous=record.state)
-        if state is record.state:
+        state = roll_up(states, min_available=needed, previous=before.state)
+        if state is before.state:
             return
         if state is TrunkState.AVAILABLE:
             reason = Reason.KEEPALIVE_RESTORED
@@ -222,7 +222,7 @@ class Pipeline:
             if kinds:
                 reason = failure_reason(kinds)
             else:  # all were down before the last restart already, for the reason recorded then
-                was_network = record.reason is Reason.NETWORK_ERROR
+                was_network = before.reason is Reason.NETWORK_ERROR
                 reason = Reason.NETWORK_ERROR if was_network else Reason.KEEPALIVE_FAILURE
             trigger = trigger or max(down, key=lambda each: each.failures, default=None)
         self._change(record, state, reason, trigger, showing)

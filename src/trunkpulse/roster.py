@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trunkpulse.board import Board
-from trunkpulse.health.hysteresis import pace_seconds
 from trunkpulse.model import TransportProtocol, Trunk, TrunkState
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import Location, MachineClock, Resolver, StoredHealth, TransportPlan
@@ -29,6 +28,7 @@ from trunkpulse.probing.sockets import (
     ProbeSockets,
     plans_of,
 )
+from trunkpulse.probing.starting import start_probes
 from trunkpulse.probing.target import ProbeSettings, ProbeTarget
 from trunkpulse.probing.targeting import Retargeted, Targeting
 from trunkpulse.probing.watchdog import Watchdog
@@ -217,7 +217,8 @@ class Roster:
         plans: set[TransportPlan] = set()
         async for part in _in_turns(trunks, GLANCES_PER_TURN):
             for trunk in part:
-                if not self._has(trunk):
+                record = self._records.get(trunk.id)
+                if record is None or not self._is_as(record, trunk):
                     plans.update(plans_of(trunk))
         self.sockets.prepare(plans)
 
@@ -230,27 +231,21 @@ class Roster:
         see some trunks changed earlier than others. Nothing can fail on the way, so nothing stays
         half changed: the sockets are there already (``prepare``). One call at a time.
         """
-        wanted: set[str] = set()
-        async for part in _in_turns(trunks, GLANCES_PER_TURN):
-            wanted.update([trunk.id for trunk in part])
-        removed: list[str] = []
-        async for ids in _in_turns(list(self._records), TRUNKS_PER_TURN):
-            for trunk_id in ids:
-                if trunk_id not in wanted:
-                    self._retire(self._records[trunk_id])
-                    removed.append(trunk_id)
-        del wanted
+        removed = await self._remove_all_but(trunks)
         added: list[str] = []
         changed: list[str] = []
         paced: list[str] = []
         done = undecided = 0
         async for part in _in_turns(trunks, TRUNKS_PER_TURN):
             for trunk in part:
-                if self._has(trunk):
+                record = self._records.get(trunk.id)
+                if record is None:
+                    added.append(trunk.id)
+                elif self._is_as(record, trunk):
                     continue
-                (added, changed, paced)[self._difference(trunk)].append(trunk.id)
-                self._take_on(trunk)
-                undecided += self._records[trunk.id].state is TrunkState.UNKNOWN
+                else:
+                    (paced if record.trunk == trunk else changed).append(trunk.id)
+                undecided += self._take_on(trunk, record).state is TrunkState.UNKNOWN
             done += len(part)
             progress(Step.STARTING, done, len(trunks))
         decided = len(changed) + len(paced) + len(added) - undecided
@@ -261,30 +256,39 @@ class Roster:
             self.sockets.close_unused()
         return Applied(tuple(added), tuple(changed), tuple(removed))
 
-    def _has(self, trunk: Trunk) -> bool:
-        """True if ``trunk`` is already as it shall be."""
-        record = self._records.get(trunk.id)
-        if record is None or not (record.trunk is trunk or record.trunk == trunk):
+    async def _remove_all_but(self, trunks: Sequence[Trunk]) -> Sequence[str]:
+        """Let all others go; gives their ids."""
+        removed: list[str] = []
+        if not self._records:  # as at every start
+            return removed
+        wanted: set[str] = set()
+        async for part in _in_turns(trunks, GLANCES_PER_TURN):
+            wanted.update([trunk.id for trunk in part])
+        async for ids in _in_turns(list(self._records), TRUNKS_PER_TURN):
+            for trunk_id in ids:
+                if trunk_id not in wanted:
+                    self._retire(self._records[trunk_id])
+                    removed.append(trunk_id)
+        return removed
+
+    def _is_as(self, record: TrunkRecord, trunk: Trunk) -> bool:
+        """True if what runs is already as ``trunk`` says."""
+        if not (record.trunk is trunk or record.trunk == trunk):
             return False
         pace = self.sockets.paces.of(trunk.carrier)  # caps are no part of the trunk
         return not record.targets or record.targets[0].settings.pace is pace
 
-    def _difference(self, trunk: Trunk) -> int:
-        """What is new about ``trunk``: 0 all of it, 1 something, 2 nothing but its cap."""
-        record = self._records.get(trunk.id)
-        return 0 if record is None else 1 + (record.trunk == trunk)
-
-    def _take_on(self, trunk: Trunk) -> None:
-        """Run a trunk that is new or has changed; its new targets rest until they are spread."""
-        record = self._records.get(trunk.id)
+    def _take_on(self, trunk: Trunk, record: TrunkRecord | None) -> TrunkRecord:
+        """Run a trunk that changed, or is new (``record`` None); new targets rest until spread."""
         stored = None
         if record is None:
             stored = self._recall(trunk.id)
             record = self._admit(trunk, stored)
+        present = record.targets
         # Most of a million: nothing is known of the trunk, so nothing follows from it.
-        is_blank = not (record.targets or stored) and record.admin_enabled and trunk.enabled
+        is_blank = not (present or stored) and record.admin_enabled and trunk.enabled
         record.trunk = trunk
-        found = self.targeting.retarget(trunk, record.targets, stored.targets if stored else ())
+        found = self.targeting.retarget(trunk, present, stored.targets if stored else ())
         self._drop(found.gone)
         record.targets = found.targets
         self.prober.add(found.fresh)
@@ -294,6 +298,7 @@ class Roster:
         if len(found.fresh) < len(found.targets) or not self._is_active(record):
             # Those that rest are spread with the new ones: many may be enabled at once.
             self._set_going(record, but_not=found.fresh, wake=False)
+        return record
 
     def _resting(self, trunk_ids: Sequence[str]) -> Iterator[ProbeTarget]:
         """The targets of these trunks that shall be probed, and have no next probe yet."""
@@ -374,16 +379,6 @@ class Roster:
         trunk = record.trunk
         return trunk.enabled and record.admin_enabled and trunk.keepalive.enabled
 
-    def _quiet_seconds(self, target: ProbeTarget) -> float:
-        """For how long the far side still wants to be left alone; never more than it asked for.
-
-        It was noted by the wall clock, which may have been set back since.
-        """
-        last = target.attempts[-1] if target.attempts else None
-        if last is None or last.quiet_until is None:
-            return 0.0
-        return min(last.quiet_until - self._clock.wall(), last.quiet_until - last.at)
-
     def _set_going(
         self, record: TrunkRecord, but_not: Sequence[ProbeTarget] = (), *, wake: bool = True
     ) -> None:
@@ -391,25 +386,15 @@ class Roster:
 
         ``wake``: False if somebody else is about to spread those that rest.
         """
-        now = self._clock.monotonic()
-        active = self._is_active(record)
+        if self._is_active(record):
+            start_probes(
+                record.targets,
+                self.prober,
+                clock=self._clock,
+                rng=self._rng,
+                but_not=but_not,
+                wake=wake,
+            )
+            return
         for target in record.targets:
-            if not active:
-                self.prober.pause(target)
-                continue
-            if target in but_not or self.prober.is_under_way(target):
-                continue
-            quiet = self._quiet_seconds(target)
-            if quiet > 0.0:  # the far side asked for it
-                if self.prober.next_attempt(target) is None:
-                    self.prober.probe_at(target, now + quiet)
-                continue
-            planned = self.prober.next_attempt(target)
-            if planned is None:
-                if wake:
-                    self.prober.probe_at(target, now)
-                continue
-            seconds = pace_seconds(target.run, target.settings.policy, self._rng.random())
-            if planned > now + seconds:
-                # Sooner than planned; anywhere in time, or as many as changed come as one burst.
-                self.prober.probe_at(target, now + seconds * self._rng.random())
+            self.prober.pause(target)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from contracts.stores import NOW_MS, Shelf, Store, change_of, commit_of
 from trunkpulse.events.envelope import decode
 from trunkpulse.model import TargetState, TrunkState
@@ -38,7 +36,7 @@ async def test_a_commit_without_a_change_saves_targets_and_records_no_event(stor
     first = commit_of("a", 1)
     await store.commit([first])
     target = StoredTarget("sip:other.example.com", TargetState.UNKNOWN, None)
-    disabled = replace(first.health, admin_enabled=False, targets=(target,))
+    disabled = first.health._replace(admin_enabled=False, targets=(target,))
 
     assert await store.commit([HealthCommit(health=disabled, change=None)]) == frozenset()
     assert await store.load() == {"a": disabled}
@@ -46,7 +44,7 @@ async def test_a_commit_without_a_change_saves_targets_and_records_no_event(stor
 
 
 async def test_a_trunk_that_never_changed_can_be_saved(store: Store) -> None:
-    fresh = replace(commit_of("a", 1).health, sequence=0, reason=None, since_ms=None)
+    fresh = commit_of("a", 1).health._replace(sequence=0, reason=None, since_ms=None)
     assert await store.commit([HealthCommit(health=fresh, change=None)]) == frozenset()
     assert await store.load() == {"a": fresh}
 

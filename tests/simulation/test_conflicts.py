@@ -14,7 +14,7 @@ from virtual_time import run_virtual
 async def interfere(world: World) -> None:
     """Another process records a change of trunk-1 that this node knows nothing of."""
     stored = (await world.store.load())["trunk-1"]
-    taken = replace(stored, sequence=stored.sequence + 1)
+    taken = stored._replace(sequence=stored.sequence + 1)
     (event,) = await world.store.latest(limit=1, trunk_id="trunk-1")
     change = replace(decode(event.body), event_id="not ours", sequence=taken.sequence)
     assert await world.store.commit([HealthCommit(health=taken, change=change)]) == frozenset()

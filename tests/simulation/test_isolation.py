@@ -37,7 +37,8 @@ def test_a_lost_link_is_noticed_and_nobody_is_condemned(seed: int, number: int) 
             assert isolated.evidence.rule is IsolationRule.LINK
             assert isolated.evidence.interfaces == ("lan",)
             assert isolated.at_ms - cut_ms <= 10_000
-            assert LOST in " ".join(node.problems())
+            (problem,) = node.problems()
+            assert LOST in problem
             await world.clock.advance(290)
             assert len(await states(cut)) == 1
             cut.bring_up()
@@ -214,8 +215,12 @@ def test_a_restart_while_isolated_goes_on_where_it_stopped(*, crash: bool) -> No
         assert [isolated.sequence, restored.sequence] == [1, 2]
         assert restored.evidence.since_ms == isolated.at_ms
         assert restored.evidence.rule is IsolationRule.LINK
-        told = [each["event"] for each in lines if each["event"].startswith("prober.")]
-        assert told == ["prober.isolated", "prober.restored"]
+        told = [
+            (each["event"], each["log_level"])
+            for each in lines
+            if each["event"].startswith("prober.")
+        ]
+        assert told == [("prober.isolated", "warning"), ("prober.restored", "info")]
         assert await recorded_changes(world) == before
 
     run_virtual(story)

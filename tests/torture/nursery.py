@@ -4,6 +4,9 @@ A process imports the program once and then forks for each life, on request over
 is forked runs ``trunkpulse.cli.main`` as a process of its own, with nothing in common with the one
 before but files. A second process waits for it and says how it ended; both write to the connection:
 its id in the first line, then what it writes to standard error, then its exit code in a last line.
+
+All of them are one process group. It ends with its context, and also if whoever began it is killed:
+then the standard input of the process that forks is at its end.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -80,14 +84,20 @@ async def nursery(folder: Path) -> AsyncIterator[Nursery]:
     """A nursery that takes requests; it ends with its context."""
     path = folder / "nursery"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, path, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        __file__,
+        path,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        process_group=0,
     )
     try:
         assert process.stdout is not None
         assert await process.stdout.readline() == b"ready\n"
         yield Nursery(path)
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
 
@@ -104,6 +114,9 @@ def _serve(path: str) -> None:
         listener.listen()
         print("ready", flush=True)  # noqa: T201 - whoever started us waits for it
         while True:
+            ready, _, _ = select.select([listener, sys.stdin], [], [])
+            if sys.stdin in ready:  # nobody writes to it: whoever began us has ended
+                os.killpg(0, signal.SIGKILL)
             connection, _ = listener.accept()
             if os.fork() == 0:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)

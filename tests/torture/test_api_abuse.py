@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from torture.peers import Carrier, cseqs_go_on, world
+from torture.peers import Carrier, cseqs_rise, world
 from torture.service import Installation, Service, decided, http, route, states, trunk
 
 DECIDE = "/api/v2/routing/decide"
@@ -33,7 +33,7 @@ BAD_BODIES = {
 async def undisturbed(carrier: Carrier, service: Service) -> None:
     """Probing goes on as before, no trunk was thought down, and a call is routed."""
     await carrier.until_asked(5)
-    cseqs_go_on(carrier)
+    cseqs_rise(carrier)
     async with http(service) as api:
         assert await states(api) == {"a": "AVAILABLE"}
         assert await decided(api) == ["a"]

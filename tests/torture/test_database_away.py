@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from torture.ledger import check_deliveries, check_history, check_states
-from torture.peers import cseqs_go_on, world
+from torture.peers import cseqs_rise, world
 from torture.service import Installation, decided, http, route, states, stream, trunk
 
 
@@ -60,7 +60,7 @@ async def test_a_locked_database_stops_neither_probes_nor_routes_and_loses_nothi
                 assert refused.status_code == 503
                 assert await decided(api) == []
                 await a.until_asked(3)
-                cseqs_go_on(a)
+                cseqs_rise(a)
 
             await service.until_logged("store.available")
             await hook.until_told(6)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from torture.peers import Carrier, Hook, World, cseqs_go_on, world
+from torture.peers import Carrier, Hook, World, cseqs_rise, world
 from torture.service import (
     Installation,
     Service,
@@ -65,8 +65,8 @@ class Running:
         """The old configuration runs on, and a good file is still taken."""
         await self.a.until_asked(3)
         await self.b.until_asked(3)
-        cseqs_go_on(self.a)
-        cseqs_go_on(self.b)
+        cseqs_rise(self.a)
+        cseqs_rise(self.b)
         assert self.spare.asked == []
         async with http(self.service) as api:
             assert await states(api) == {"a": "AVAILABLE", "b": "AVAILABLE"}
@@ -99,8 +99,8 @@ async def test_a_new_trunk_is_probed_and_the_others_are_not_disturbed(
         await now.reload(*now.parts(), trunk("spare", now.spare.uri))
         await now.hook.until_told(3)
         await now.a.until_asked(3)
-        cseqs_go_on(now.a)
-        cseqs_go_on(now.b)
+        cseqs_rise(now.a)
+        cseqs_rise(now.b)
         assert [event["entityId"] for event in now.hook.events()[2:]] == ["spare"]
         async with http(now.service) as api:
             assert set(await states(api)) == {"a", "b", "spare"}
@@ -114,7 +114,7 @@ async def test_a_removed_trunk_is_probed_no_more_and_the_others_are_not_disturbe
         asked = len(now.b.asked)
         await now.a.until_asked(10)
         assert len(now.b.asked) <= asked + 1  # one may have been on its way
-        cseqs_go_on(now.a)
+        cseqs_rise(now.a)
         async with http(now.service) as api:
             assert set(await states(api)) == {"a"}
             assert await decided(api) == ["a"]
@@ -127,8 +127,8 @@ async def test_a_changed_trunk_keeps_its_state_and_its_count(installation: Insta
         changed = trunk("a", now.a.uri, more='name = "Renamed"\n' + BACKGROUND)
         await now.reload(changed, *others)
         await now.a.until_asked(3)
-        cseqs_go_on(now.a)
-        cseqs_go_on(now.b)
+        cseqs_rise(now.a)
+        cseqs_rise(now.b)
         async with http(now.service) as api:
             entity = await answer_of(api, "/api/v2/telephony/trunks/a")
         assert (entity["name"], entity["state"]) == ("Renamed", "AVAILABLE")
@@ -145,7 +145,7 @@ async def test_a_changed_route_decides_the_next_call(installation: Installation)
         await now.reload(*parts)
         assert await decided(api) == ["b", "a"]
         await now.a.until_asked(3)
-        cseqs_go_on(now.a)
+        cseqs_rise(now.a)
 
 
 async def test_streams_come_and_go(installation: Installation) -> None:
@@ -160,7 +160,7 @@ async def test_streams_come_and_go(installation: Installation) -> None:
         await late.until_told(2)
         assert [event["state"] for event in late.events()] == ["DOWN", "AVAILABLE"]
         assert len(now.hook.requests) == 3
-        cseqs_go_on(now.a)
+        cseqs_rise(now.a)
 
 
 MISTAKES = {

@@ -15,16 +15,9 @@ from trunkpulse.adapters.storage.memory import MemoryStore
 from trunkpulse.events.envelope import decode
 from trunkpulse.model import Reason, StateChange, Trunk, TrunkState
 from trunkpulse.ports import HealthCommit, StoredHealth, StoreUnavailable
-from trunkpulse.recorder import (
-    BATCH,
-    GRACE_SECONDS,
-    LOOK_SECONDS,
-    OVERDUE_SECONDS,
-    PENDING_LIMIT,
-    Decided,
-    Recorder,
-    TrunkRecord,
-)
+from trunkpulse.recorder import Decided, Recorder, TrunkRecord
+from trunkpulse.recorder.record import PENDING_LIMIT
+from trunkpulse.recorder.writer import BATCH, GRACE_SECONDS, LOOK_SECONDS, OVERDUE_SECONDS
 from virtual_time import run_virtual
 
 UP, DOWN = TrunkState.AVAILABLE, TrunkState.DOWN
@@ -196,6 +189,20 @@ def test_overdue_probes_go_first_for_a_while(*, stays: bool) -> None:
         wait = GRACE_SECONDS if stays else 3 * LOOK_SECONDS
         assert waits[0] == pytest.approx(wait, abs=LOOK_SECONDS)
         assert waits[-1] == pytest.approx(wait * 3 if stays else wait, abs=4 * LOOK_SECONDS)
+
+    told(story)
+
+
+def test_a_single_change_does_not_wait_long_for_overdue_probes() -> None:
+    async def story() -> None:
+        desk, loop = Desk(), asyncio.get_running_loop()
+        desk.recorder.overdue_seconds = lambda: 2 * OVERDUE_SECONDS
+        async with desk.at_work():
+            for number in range(3):
+                begun = loop.time()
+                desk.change(record_of(f"t{number}"), UP)
+                await desk.recorder.flushed()
+                assert loop.time() - begun == pytest.approx(LOOK_SECONDS, abs=LOOK_SECONDS / 2)
 
     told(story)
 

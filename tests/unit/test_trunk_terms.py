@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from trunkpulse import model
 from trunkpulse.model import Direction, KeepalivePolicy, ProbeIdentity, Trunk, TrunkTerms
+from trunkpulse.model import trunk as layout
 
 PLAIN = Trunk(id="a", name="A", targets=("sip:192.0.2.1:5060",))
 FULL = Trunk(
@@ -84,7 +84,7 @@ def test_trunks_on_equal_terms_share_them() -> None:
 
 
 def test_terms_that_were_forgotten_are_still_equal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "_MOST_TERMS", 1)
+    monkeypatch.setattr(layout, "_MOST_TERMS", 1)
     others = [replace(FULL, region=f"r{number}") for number in range(5)]
     assert [each.region for each in others] == ["r0", "r1", "r2", "r3", "r4"]
     assert replace(others[0]) == others[0]

@@ -24,13 +24,21 @@ MOST_KINDS = 10_000
 """Remembered at once; a file with more is as varied as text can be, and gains nothing."""
 
 _TEXT = r'"([^"\\\x00-\x1f\x7f]*)"'
-_OWN = re.compile(rf"^(id|name|targets) = (?:{_TEXT}|\[{_TEXT}\])\n", re.MULTILINE)
+_SHARED_LINES = r"((?:(?!(?:id|name|targets) |\[).*\n)*)"
+_PLAINLY = re.compile(
+    rf'{_SHARED_LINES}id = "([A-Za-z0-9][A-Za-z0-9._-]{{0,127}})"\n'
+    rf"{_SHARED_LINES}(?:name = {_TEXT}\n{_SHARED_LINES})?"
+    rf"targets = \[{_TEXT}\]\n"
+    rf"{_SHARED_LINES}(\[[\s\S]*)?"
+)
+"""A whole trunk; what is not its own is the lines around id, name and target, and the tables."""
 _SHARED = re.compile(
     rf"(?:(?!(?:id|name|targets) )[a-z_]+ = (?:{_TEXT}|[0-9]+(?:\.[0-9]+)?|true|false)"
     r"|\[trunks\.keepalive\]|#[\x20-\x7e]*|)\n"
 )
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LONGEST_NAME = 200
+
+_Shared = tuple[str | None, ...]
 
 
 class Alike:
@@ -38,7 +46,7 @@ class Alike:
 
     def __init__(self, trunks: Trunks) -> None:
         self._trunks = trunks
-        self._kinds: dict[str, Trunk] = {}
+        self._kinds: dict[_Shared, Trunk] = {}
         """By the shared lines: one of that kind."""
 
     def find(self, text: str) -> Trunk | None:
@@ -46,12 +54,12 @@ class Alike:
 
         None if no other of its kind is known, or if it is not certainly in order.
         """
-        lines = _taken_apart(text)
-        if lines is None:
+        found = _PLAINLY.fullmatch(f"{text}\n")
+        if found is None:
             return None
-        trunk_id, name, target, shared = lines
-        kind = self._kinds.get(shared)
-        if kind is None or plain_address(target) is None or not _ID.fullmatch(trunk_id):
+        before, trunk_id, since, name, then, target, *after = found.groups()
+        kind = self._kinds.get((before, since, then, *after))
+        if kind is None or plain_address(target) is None:
             return None
         if name is None:
             name = trunk_id
@@ -61,34 +69,18 @@ class Alike:
 
     def note(self, text: str, entry: TrunkEntry, trunk: Trunk) -> None:
         """``text`` was found to be ``entry``, and to be in order."""
-        lines = _taken_apart(text)
-        if lines is None or len(self._kinds) >= MOST_KINDS:
+        found = _PLAINLY.fullmatch(f"{text}\n")
+        if found is None or len(self._kinds) >= MOST_KINDS:
             return
-        *_, shared = lines
+        shared = found.group(1, 3, 5, 7, 8)
         if _is_shared(shared) and self._trunks.is_plain(entry):
             self._kinds[shared] = trunk
 
 
-def _taken_apart(text: str) -> tuple[str, str | None, str, str] | None:
-    """Id, name, target and the shared lines; None if it is not written as plainly as it can be."""
-    head, bracket, tables = text.partition("\n[")
-    parts = _OWN.split(f"{head}\n")
-    match parts:
-        case before, "id", str(trunk_id), _, since, "targets", _, str(target), after:
-            name, shared = None, f"{before}{since}{after}"
-        case (
-            before, "id", str(trunk_id), _, since, "name", str(name), _,
-            then, "targets", _, str(target), after,
-        ):  # fmt: skip
-            shared = f"{before}{since}{then}{after}"
-        case _:
-            return None
-    return trunk_id, name, target, f"{shared}[{tables}\n" if bracket else shared
-
-
-def _is_shared(lines: str) -> bool:
+def _is_shared(parts: _Shared) -> bool:
     """True if each line means the same wherever it stands, and with every target.
 
     What ``advanced`` says has to fit the target, so a trunk with such a table is never like others.
     """
-    return all(_SHARED.fullmatch(line) for line in lines.splitlines(keepends=True))
+    lines = "".join(filter(None, parts)).splitlines(keepends=True)
+    return all(map(_SHARED.fullmatch, lines))

@@ -92,21 +92,7 @@ class Trunks:
 
     def like(self, other: Trunk, trunk_id: str, name: str, target: str) -> Trunk:
         """A trunk like ``other``, which has one target and nothing else of its own."""
-        trunk = Trunk(
-            id=trunk_id,
-            name=name,
-            targets=(target,),
-            direction=other.direction,
-            region=other.region,
-            carrier=other.carrier,
-            min_available_targets=other.min_available_targets,
-            enabled=other.enabled,
-            profile=other.profile,
-            keepalive=other.keepalive,
-            identity=other.identity,
-            managed_by=other.managed_by,
-        )
-        return self._shared_with_present(trunk)
+        return self._shared_with_present(other.alike(trunk_id, name, target))
 
     def _shared_with_present(self, trunk: Trunk) -> Trunk:
         known = self._present.get(trunk.id)

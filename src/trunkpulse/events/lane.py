@@ -170,7 +170,8 @@ class StreamDelivery:
                     self._stirred.clear()
                     try:
                         await self._settle()
-                        await self._stirred_within(await self._claim(sends))
+                        await self._claim(sends)
+                        await self._rest()
                     except StoreUnavailable as problem:
                         self._note_store_lost(problem)
                         await self._drained_within(self._store_pause_seconds)
@@ -180,11 +181,11 @@ class StreamDelivery:
         finally:
             self._claiming = None
 
-    async def _claim(self, sends: asyncio.TaskGroup) -> float:
-        """Send what is due. Returns for how many seconds there is nothing more to claim."""
+    async def _claim(self, sends: asyncio.TaskGroup) -> None:
+        """Send what is due, as far as there is room."""
         capacity = self._limits.in_flight - len(self._in_flight)
         if not capacity:
-            return LONGEST_SLEEP_SECONDS  # the next send that ends stirs the loop
+            return
         claimed = await self._outbox.claim(
             self._stream_id,
             now_ms=self._now_ms(),
@@ -195,13 +196,19 @@ class StreamDelivery:
             if delivery.id not in self._in_flight:
                 self._in_flight[delivery.id] = sends.create_task(self._send(delivery))
         self._note_store_regained()
-        if len(self._in_flight) >= self._limits.in_flight:
-            return LONGEST_SLEEP_SECONDS
-        due_ms = await self._outbox.next_due_ms(self._stream_id)
-        if due_ms is None:
-            return LONGEST_SLEEP_SECONDS
-        due_seconds = (due_ms - self._now_ms()) / 1000
-        return min(max(due_seconds, SHORTEST_SLEEP_SECONDS), LONGEST_SLEEP_SECONDS)
+
+    async def _rest(self) -> None:
+        """Until something stirs, or until there is more to claim."""
+        # While there is much to do something stirs sooner, and the outbox need not be asked.
+        await self._stirred_within(SHORTEST_SLEEP_SECONDS)
+        if self._stirred.is_set():
+            return
+        seconds = LONGEST_SLEEP_SECONDS
+        if len(self._in_flight) < self._limits.in_flight:  # else the next end stirs the loop
+            due_ms = await self._outbox.next_due_ms(self._stream_id)
+            if due_ms is not None:
+                seconds = min(max(0.0, (due_ms - self._now_ms()) / 1000), seconds)
+        await self._stirred_within(seconds)
 
     async def _send(self, delivery: Delivery) -> None:
         answer = await self._answer(delivery)

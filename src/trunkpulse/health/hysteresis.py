@@ -26,7 +26,7 @@ comes soon. The table below is this one; everything else here only reads it.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from trunkpulse.model import KeepalivePolicy, TargetState
 
@@ -78,15 +78,18 @@ def advance(run: Run, *, success: bool, policy: KeepalivePolicy, quiet_seconds: 
     return _shared(Run(towards, failures, 0))
 
 
-def resting(state: TargetState) -> Run:
-    """The run of a target of which no more than its state is known."""
-    return _shared(Run(state))
-
-
 @functools.lru_cache(maxsize=1024)
 def _shared(run: Run) -> Run:
     """The same run as one object: most of a million targets have had the same few."""
     return run
+
+
+_RESTING: Final = {state: _shared(Run(state)) for state in TargetState}
+
+
+def resting(state: TargetState) -> Run:
+    """The run of a target of which no more than its state is known."""
+    return _RESTING[state]
 
 
 def pace(run: Run, policy: KeepalivePolicy) -> Pace:

@@ -18,8 +18,8 @@ def roll_up(
     ``min_available`` targets are known to be, and DOWN as soon as so many are known to be down
     that the others cannot make up for them. In between it stays what it was.
     """
-    available = sum(state is TargetState.AVAILABLE for state in targets)
-    down = sum(state is TargetState.DOWN for state in targets)
+    available = targets.count(TargetState.AVAILABLE)
+    down = targets.count(TargetState.DOWN)
     if available >= min_available:
         return TrunkState.DEGRADED if down else TrunkState.AVAILABLE
     if len(targets) - down < min_available:

@@ -33,28 +33,23 @@ Everything here is pure: moments are monotonic seconds, and the driver is ``prob
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from trunkpulse.health.signs import FORGET_SECONDS, MOST_PARTIES, WINDOW_SECONDS, Counts, Signs
 from trunkpulse.model import IsolationPolicy, IsolationRule
 
-__all__ = ["GRACE_SECONDS", "WINDOW_SECONDS", "Finding", "Suspicion"]
+__all__ = ["GRACE_SECONDS", "Finding", "Suspicion"]
 
-WINDOW_SECONDS: Final = 5.0
-"""How far back attempts and answers are weighed against each other."""
 GRACE_SECONDS: Final = 4.0
 """For how long somebody may answer once the link is back: a retransmission, and a little more."""
 RESTART_SECONDS: Final = 2.0
 """The grace is so much longer after a start: nobody has been asked yet."""
 LAST_CHANCE_SECONDS: Final = 60.0
 """So much of a hold is left after a restart at least: a machine's network comes up with it."""
-FORGET_SECONDS: Final = 15.0
-"""A party's silence that is older says nothing of now."""
 DOWN_SECONDS: Final = 2.0
 """For how long the link has to be down before it is believed without a lost probe."""
-MOST_PARTIES: Final = 256
 
 
 class Finding(NamedTuple):
@@ -72,29 +67,13 @@ class Finding(NamedTuple):
     expired: bool = False
 
 
-class _Sign(NamedTuple):
-    """When a party was last silent, or heard, and where."""
-
-    at: float
-    host: str
-
-
-class _Slice(NamedTuple):
-    at: float
-    answers: int
-    silences: int
-    attempts: int
-    """Of those that were answered in time."""
-
-
 @dataclass(slots=True)
 class _Check:
     began: float
     deadline: float
     pending: set[str]
-    answers: int = 0
-    silences: int = 0
-    attempts: int = 0
+    counts: Counts
+    """What came of attempts since it began, and the silences that led to it."""
     looked: bool = False
     """True once the link was looked at for it."""
     resolver: bool = False
@@ -119,9 +98,7 @@ class Suspicion:
         self.policy = policy
         self._isolation: _Isolation | None = None
         self._check: _Check | None = None
-        self._slices: deque[_Slice] = deque()
-        self._silent: dict[str, _Sign] = {}
-        self._heard: dict[str, _Sign] = {}
+        self._signs = Signs()
         self.sample: Mapping[str, str] = {}
         """The parties that are asked while we are isolated, and where they are."""
         self._last_answer = float("-inf")
@@ -148,17 +125,16 @@ class Suspicion:
         """
         if number:
             self._last_answer = max(self._last_answer, now if since is None else since)
-            self._count(now, answers=number, attempts=number if attempts is None else attempts)
+            in_time = number if attempts is None else attempts
+            self._count(now, Counts(answers=number, attempts=in_time))
 
     def silent(self, now: float, party: str, host: str | None = None) -> None:
         """An attempt at a target of ``party`` that was fine got no answer at all.
 
         ``host`` is where the target is; None: where nobody else is.
         """
-        self._count(now, silences=1)
-        if party in self._silent or len(self._silent) < MOST_PARTIES:
-            self._silent[party] = _Sign(now, host or party)
-        self._heard.pop(party, None)
+        self._count(now, Counts(silences=1))
+        self._signs.silent(now, party, host or party)
         if self._isolation is not None:
             self._isolation.heard.pop(party, None)
         if self._check is not None:
@@ -166,9 +142,7 @@ class Suspicion:
 
     def heard(self, now: float, party: str, host: str | None = None) -> None:
         """A target of ``party``, at ``host``, answered, whatever it said; it is counted apart."""
-        self._silent.pop(party, None)
-        if party in self._heard or len(self._heard) < MOST_PARTIES:
-            self._heard[party] = _Sign(now, host or party)
+        self._signs.heard(now, party, host or party)
         isolation = self._isolation
         if isolation is not None and (
             party in isolation.heard or len(isolation.heard) < MOST_PARTIES
@@ -220,7 +194,7 @@ class Suspicion:
     @property
     def silent_parties(self) -> frozenset[str]:
         """Those that need not be asked: they have just been."""
-        return frozenset(self._silent)
+        return self._signs.silent_parties
 
     def wants_check(self, now: float, every_seconds: float) -> bool:
         """True if nearly everything fails, and the last check is ``every_seconds`` old."""
@@ -228,9 +202,8 @@ class Suspicion:
             return False
         if now - self._checked < every_seconds:
             return False
-        self._forget(now)
-        answers = sum(each.answers for each in self._slices)
-        silences = sum(each.silences for each in self._slices)
+        self._signs.forget(now)
+        answers, silences, _ = self._signs.counts()
         return silences > 0 and silences >= self.policy.failed_share * (silences + answers)
 
     def is_vouched_for(self, moment: float) -> bool:
@@ -241,16 +214,16 @@ class Suspicion:
         self, now: float, asked: set[str], deadline: float, *, resolver: bool = False
     ) -> None:
         """These parties are asked for a sign of life until ``deadline``."""
-        self._check = _Check(now, deadline, set(asked), resolver=resolver)
-        self._resolver_asked = False
         # What has just failed is part of what is checked.
-        self._check.silences = sum(each.silences for each in self._slices)
+        failed = Counts(silences=self._signs.counts().silences)
+        self._check = _Check(now, deadline, set(asked), failed, resolver=resolver)
+        self._resolver_asked = False
 
     # --- the verdict -------------------------------------------------------------------------
 
     def judge(self, now: float) -> Finding | None:
         """Where this leads, if that is news; also ends a check."""
-        self._forget(now)
+        self._signs.forget(now)
         if self._isolation is not None:
             return self._judge_isolation(now, self._isolation)
         if self._link_is_down(now):
@@ -282,26 +255,26 @@ class Suspicion:
     def _link_is_down(self, now: float) -> bool:
         if self._link is None or self._link_disproved or self._heard_over_it():
             return False
-        lost = self._check is not None and any(each.silences for each in self._slices)
+        lost = self._check is not None and self._signs.counts().silences > 0
         return lost or now - self._down_since >= DOWN_SECONDS
 
     def _judge_check(self, now: float, check: _Check) -> Finding | None:
-        silent, heard = self._parties(check.began - WINDOW_SECONDS, check.began)
+        silent = self._signs.silent_hosts(check.began - WINDOW_SECONDS)
+        heard = self._signs.heard_hosts(check.began)
+        answers, silences, _ = check.counts
         hopeless = heard > 0 and not self._nearly_all(silent + len(check.pending), heard)
         waits = check.pending or not check.looked or (check.resolver and not self._resolver_asked)
         if waits and not hopeless and now < check.deadline:
             return None
         if not hopeless and now >= self._spent_until:
-            nobody = not heard and not check.answers
+            nobody = not heard and not answers
             if check.resolver and self._resolver is not None and nobody:
                 return self._isolate(now, IsolationRule.RESOLVER, self._resolver)
-            attempts = check.silences + check.answers
-            if self._nearly_all(silent, heard) and (
-                check.silences >= self.policy.failed_share * attempts
-            ):
+            enough = silences >= self.policy.failed_share * (silences + answers)
+            if enough and self._nearly_all(silent, heard):
                 problem = f"{silent} of {silent + heard} carriers that were asked gave no answer"
                 return self._isolate(now, IsolationRule.PEERS, problem)
-        if heard or check.answers:
+        if heard or answers:
             self._spent_until = float("-inf")
         self._checked = now
         self._check = None
@@ -310,11 +283,6 @@ class Suspicion:
     def _nearly_all(self, silent: int, heard: int) -> bool:
         enough = silent >= self.policy.minimum_carriers
         return enough and silent >= self.policy.failed_share * (silent + heard)
-
-    def _parties(self, silent_from: float, heard_from: float) -> tuple[int, int]:
-        silent = {sign.host for sign in self._silent.values() if sign.at >= silent_from}
-        heard = {sign.host for sign in self._heard.values() if sign.at >= heard_from}
-        return len(silent), len(heard)
 
     def _judge_isolation(self, now: float, isolation: _Isolation) -> Finding | None:
         silent, heard = self._of_sample(now, isolation)
@@ -345,12 +313,8 @@ class Suspicion:
 
     def _of_sample(self, now: float, isolation: _Isolation) -> tuple[int, int]:
         """How many that are asked were silent lately, and how many answered since."""
-        silent = {
-            sign.host
-            for party, sign in self._silent.items()
-            if sign.at >= now - FORGET_SECONDS and (not self.sample or party in self.sample)
-        }
-        return len(silent), len(set(isolation.heard.values()))
+        silent = self._signs.silent_hosts(now - FORGET_SECONDS, self.sample)
+        return silent, len(set(isolation.heard.values()))
 
     def _isolate(self, now: float, rule: IsolationRule, problem: str) -> Finding:
         finding = self._finding(now, rule, problem, isolated=True)
@@ -365,9 +329,7 @@ class Suspicion:
         finding = self._finding(now, isolation.rule, problem, isolated=False, expired=expired)
         self._isolation = None
         self._check = None
-        self._slices.clear()
-        self._silent.clear()
-        self._heard.clear()
+        self._signs.clear()
         self._down_since = now
         return finding
 
@@ -381,35 +343,16 @@ class Suspicion:
         expired: bool = False,
     ) -> Finding:
         check, isolation = self._check, self._isolation
-        heard_from = now if check is None else check.began
-        silent, heard = self._parties(now - FORGET_SECONDS, heard_from)
-        if isolation is not None:
+        if isolation is None:
+            silent = self._signs.silent_hosts(now - FORGET_SECONDS)
+            heard = self._signs.heard_hosts(now if check is None else check.began)
+        else:
             silent, heard = self._of_sample(now, isolation)
-        failed = sum(each.silences for each in self._slices) if check is None else check.silences
-        answered = sum(each.attempts for each in self._slices) if check is None else check.attempts
+        counts = self._signs.counts() if check is None else check.counts
+        failed, answered = counts.silences, counts.attempts
         return Finding(isolated, rule, problem, silent, silent + heard, failed, answered, expired)
 
-    def _count(self, now: float, *, answers: int = 0, silences: int = 0, attempts: int = 0) -> None:
-        last = _Slice(now, 0, 0, 0)
-        if self._slices and now - self._slices[-1].at < 0.1:
-            last = self._slices.pop()
-        self._slices.append(
-            _Slice(
-                last.at,
-                last.answers + answers,
-                last.silences + silences,
-                last.attempts + attempts,
-            )
-        )
+    def _count(self, now: float, counts: Counts) -> None:
+        self._signs.count(now, counts)
         if self._check is not None:
-            self._check.answers += answers
-            self._check.silences += silences
-            self._check.attempts += attempts
-
-    def _forget(self, now: float) -> None:
-        while self._slices and self._slices[0].at <= now - WINDOW_SECONDS:
-            self._slices.popleft()
-        for parties in (self._silent, self._heard):
-            old = [party for party, sign in parties.items() if sign.at <= now - FORGET_SECONDS]
-            for party in old:
-                del parties[party]
+            self._check.counts = self._check.counts.plus(counts)

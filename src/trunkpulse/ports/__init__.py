@@ -23,7 +23,7 @@ from trunkpulse.ports.health import (
     StoredTarget,
     StoreUnavailable,
 )
-from trunkpulse.ports.measures import MeasureStore, MinuteNumbers
+from trunkpulse.ports.measures import MeasureStore, MinuteNumbers, WantedMinutes
 from trunkpulse.ports.network import (
     Address,
     Certificate,
@@ -72,4 +72,5 @@ __all__ = [
     "StoredHealth",
     "StoredTarget",
     "TransportPlan",
+    "WantedMinutes",
 ]

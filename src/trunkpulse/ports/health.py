@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from trunkpulse.model import Reason, StateChange, TargetState, TrunkState
 
@@ -24,9 +24,12 @@ class StoreUnavailable(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTarget:
-    """What is kept of one target so that a restart carries on where it stopped."""
+class StoredTarget(NamedTuple):
+    """What is kept of one target so that a restart carries on where it stopped.
+
+    A tuple, as is ``StoredHealth``: a start makes a million, and a frozen dataclass takes thrice
+    as long to make.
+    """
 
     uri: str
     state: TargetState
@@ -35,8 +38,7 @@ class StoredTarget:
     """Where its name led, as ``udp:192.0.2.1:5060``; None if the URI itself says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredHealth:
+class StoredHealth(NamedTuple):
     """A trunk's last recorded state."""
 
     trunk_id: str

@@ -11,6 +11,7 @@ from trunkpulse.model import TargetState
 __all__ = [
     "MeasureStore",
     "MinuteNumbers",
+    "WantedMinutes",
 ]
 
 
@@ -45,6 +46,22 @@ class MinuteNumbers:
         return self.minute, self.uri, self.place or ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedMinutes:
+    """Which of a trunk's minutes are asked for, and how many come as one entry."""
+
+    first: int
+    """Minutes since the epoch."""
+    last: int
+    """The same; it is one of them."""
+    step: int = 1
+    """An entry sums up so many minutes, from a multiple of it on."""
+    after: tuple[int, str, str] | None = None
+    """Only entries with a key above this one."""
+    limit: int = 1000
+    """Entries at most."""
+
+
 class MeasureStore(Protocol):
     """The numbers of targets, minute by minute. Only adapters know how they are kept small."""
 
@@ -56,21 +73,10 @@ class MeasureStore(Protocol):
         the end is that of the later writing.
         """
 
-    async def minutes(
-        self,
-        trunk_id: str,
-        *,
-        first: int,
-        last: int,
-        step: int = 1,
-        after: tuple[int, str, str] | None = None,
-        limit: int = 1000,
-    ) -> list[MinuteNumbers]:
-        """A trunk's minutes from ``first`` to ``last``, inclusive, ``step`` of them summed up.
+    async def minutes(self, trunk_id: str, wanted: WantedMinutes) -> list[MinuteNumbers]:
+        """A trunk's minutes, in the order of their keys; raises StoreUnavailable.
 
-        In the order of their keys, ``limit`` entries at most, those with a key above ``after``. An
-        entry stands for the minutes from a multiple of ``step`` on; one in which nothing was
-        written is left out.
+        An entry in which nothing was written is left out.
         """
 
     async def prune_minutes(self, before: int) -> int:

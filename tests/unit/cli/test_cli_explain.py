@@ -3,8 +3,19 @@ from __future__ import annotations
 import json
 
 from trunkpulse.cli.output import clock_time
+from trunkpulse.model import FailureKind, IsolationEvidence, IsolationRule
+from trunkpulse.probing.doubts import Ruling, Trusting
+from trunkpulse.probing.target import ProbeTarget
 from unit.cli.api_service import service
 from unit.http.api_world import NOW_MS
+
+
+class Holding(Trusting):
+    """What a prober goes by that is isolated."""
+
+    def failed(self, target: ProbeTarget, kind: FailureKind) -> Ruling:
+        del target, kind
+        return Ruling.HELD
 
 
 async def test_explain_says_why_and_what_happens_next() -> None:
@@ -38,6 +49,27 @@ async def test_explain_joins_attempts_that_went_alike_and_keeps_their_order() ->
     )
     assert last.endswith("  healthy    answered 200 after 12.5 ms")
     assert first.index("healthy") == joined.index("failed") == last.index("healthy")
+
+
+async def test_explain_says_that_the_prober_is_isolated_and_what_was_taken_back() -> None:
+    async with service() as there:
+        world = there.world
+        world.succeed("carrier-b", times=2)
+        world.clock.seconds = 3
+        world.fail("carrier-b", times=1)
+        world.pipeline.doubts = Holding()
+        world.pipeline.doubts.evidence = IsolationEvidence(
+            rule=IsolationRule.PEERS, since_ms=world.context.now_ms(), problem="nobody answers"
+        )
+        world.fail("carrier-b", times=1)
+        out = await there.said("trunks", "explain", "carrier-b")
+    (following,) = (line for line in out.splitlines() if line.startswith("next"))
+    assert "The prober has been isolated for " in following
+    assert "(nobody answers): states are held" in following
+    assert out.rstrip().endswith(
+        "  failed \N{MULTIPLICATION SIGN}2  no final answer within 4 s"
+        " (not counted: the prober was isolated)"
+    )
 
 
 async def test_explain_gives_each_of_several_targets_a_line() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from trunkpulse.config import ConfigError, load_config
 from trunkpulse.config.document import LARGEST_BYTES
-from unit.config.mistakes import ENVIRON, HOOK, MISTAKES, ROUTE, SECRETS, TRUNK, Mistake
+from unit.config.mistake import ENVIRON, HOOK, ROUTE, SECRETS, TRUNK, Mistake
+from unit.config.mistakes import MISTAKES
 from unit.config.pem import PemFiles
 
 

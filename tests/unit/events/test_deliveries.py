@@ -12,12 +12,7 @@ from delivery_bench import OK, Bench, Receiver, always, never
 from trunkpulse.adapters.storage.memory import MemoryStore
 from trunkpulse.events.delivery import Deliveries
 from trunkpulse.model import Destination, EventStream
-from trunkpulse.ports import (
-    Delivery,
-    DeliveryReport,
-    DestinationInvalid,
-    SinkAnswer,
-)
+from trunkpulse.ports import Delivery, DeliveryReport, DestinationInvalid, SinkAnswer
 from virtual_time import run_virtual
 
 

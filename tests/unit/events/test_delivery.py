@@ -1,7 +1,8 @@
+"""What a lane delivers, in which order, and how often it tries."""
+
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from random import Random
 
 import pytest
@@ -12,13 +13,8 @@ from structlog.testing import capture_logs
 from delivery_bench import BUSY, GONE, OK, Bench, Receiver, always, cancelled, in_turn, never
 from trunkpulse.adapters.storage.memory import MemoryStore
 from trunkpulse.events.delivery import DeliveryLimits
-from trunkpulse.ports import (
-    Delivery,
-    DeliveryOutcome,
-    DeliveryReport,
-    SinkAnswer,
-    StoreUnavailable,
-)
+from trunkpulse.events.lane import SHORTEST_SLEEP_SECONDS
+from trunkpulse.ports import Delivery, DeliveryOutcome, SinkAnswer
 from virtual_time import run_virtual
 
 
@@ -32,6 +28,31 @@ def test_what_is_recorded_is_delivered_once_and_the_outbox_is_empty() -> None:
         assert sorted(receiver.event_ids) == sorted(recorded)
         assert await bench.store.next_due_ms("noc") is None
         assert (lane.progress.delivered, lane.progress.in_flight) == (4, 0)
+
+    run_virtual(main)
+
+
+class SlowToSayWhen(MemoryStore):
+    """A store that takes long to say when more is due."""
+
+    async def next_due_ms(self, stream_id: str) -> int | None:
+        await asyncio.sleep(600)
+        return await super().next_due_ms(stream_id)
+
+
+def test_while_events_keep_coming_none_waits_for_the_moment_of_the_next_try() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.store = SlowToSayWhen()
+        receiver = Receiver(always(OK))
+        lane = bench.lane(receiver)
+        task = asyncio.create_task(lane.run())
+        for number in range(20):
+            (event_id,) = await bench.record(f"t{number}")
+            lane.wake()
+            await bench.clock.advance(SHORTEST_SLEEP_SECONDS / 2)
+            assert receiver.event_ids[number:] == [event_id]
+        await cancelled(task)
 
     run_virtual(main)
 
@@ -306,237 +327,3 @@ def test_a_crash_between_sending_and_settling_repeats_the_event_with_the_same_id
         assert successor.event_ids == receiver.event_ids == ["a-1"]
 
     run_virtual(main)
-
-
-# --- draining --------------------------------------------------------------------------------
-
-
-def test_a_drain_lets_sends_end_settles_them_and_claims_nothing_more() -> None:
-    async def main() -> None:
-        bench = Bench()
-
-        async def slow(_delivery: Delivery) -> SinkAnswer:
-            await asyncio.sleep(5)
-            return OK
-
-        receiver = Receiver(slow)
-        await bench.record("a")
-        lane = bench.lane(receiver)
-        task = asyncio.create_task(lane.run())
-        await receiver.came.wait()
-        await bench.record("b")
-        lane.drain(10)
-        lane.wake()
-        started = bench.clock.monotonic()
-        await task
-        assert bench.clock.monotonic() - started == pytest.approx(5)
-        assert receiver.event_ids == ["a-1"]
-        assert lane.progress.delivered == 1
-        assert await bench.store.next_due_ms("noc") == 0  # only b-1, never claimed
-
-    run_virtual(main)
-
-
-def test_a_send_that_outlasts_the_drain_is_interrupted_and_falls_due_at_once() -> None:
-    async def main() -> None:
-        bench = Bench()
-        receiver = Receiver(never)
-        await bench.record("a")
-        lane = bench.lane(receiver)
-        task = asyncio.create_task(lane.run())
-        await receiver.came.wait()
-        lane.drain(2)
-        await task
-        assert receiver.open_trunks == []
-        successor = Receiver(always(OK))
-        await bench.run_for(bench.lane(successor), 0.01)
-        assert successor.event_ids == ["a-1"]
-
-    run_virtual(main)
-
-
-def test_a_drain_ends_by_its_deadline_with_a_claim_that_hangs() -> None:
-    async def main() -> None:
-        bench = Bench()
-        claiming = asyncio.Event()
-
-        class HangingOutbox(MemoryStore):
-            async def claim(
-                self, stream_id: str, *, now_ms: int, limit: int, lease_ms: int
-            ) -> list[Delivery]:
-                claiming.set()
-                await asyncio.Event().wait()
-                return []
-
-        lane = bench.lane(Receiver(always(OK)), outbox=HangingOutbox())
-        task = asyncio.create_task(lane.run())
-        await claiming.wait()
-        started = bench.clock.monotonic()
-        lane.drain(3)
-        await task
-        assert bench.clock.monotonic() - started == pytest.approx(3)
-
-    run_virtual(main)
-
-
-def test_a_drain_may_be_repeated_while_a_claim_is_on_its_way_out() -> None:
-    async def main() -> None:
-        bench = Bench()
-        claiming = asyncio.Event()
-
-        class LingeringOutbox(MemoryStore):
-            async def claim(
-                self, stream_id: str, *, now_ms: int, limit: int, lease_ms: int
-            ) -> list[Delivery]:
-                claiming.set()
-                try:
-                    await asyncio.Event().wait()
-                finally:
-                    await bench.clock.advance(0.5)  # as a transaction that has begun
-                return []
-
-        lane = bench.lane(Receiver(always(OK)), outbox=LingeringOutbox())
-        task = asyncio.create_task(lane.run())
-        await claiming.wait()
-        started = bench.clock.monotonic()
-        lane.drain(0)
-        await bench.clock.advance(0.2)
-        lane.drain(0)
-        await task
-        assert bench.clock.monotonic() - started == pytest.approx(0.5)
-
-    run_virtual(main)
-
-
-def test_a_drain_with_the_database_away_ends_all_the_same() -> None:
-    async def main() -> None:
-        bench = Bench()
-        outbox = FlakyOutbox(bench)
-        receiver = Receiver(always(OK))
-        await outbox.bench.record("a")
-        lane = bench.lane(receiver, outbox=outbox)
-        outbox.settle_away_until = float("inf")
-        task = asyncio.create_task(lane.run())
-        await receiver.came.wait()
-        lane.drain(2)
-        with capture_logs() as logs:
-            await task
-        assert "delivery.unsettled" in [log["event"] for log in logs]
-
-    run_virtual(main)
-
-
-# --- a database that comes and goes ----------------------------------------------------------
-
-
-class FlakyOutbox(MemoryStore):
-    """The bench's store, which cannot be reached until a moment of monotonic time."""
-
-    def __init__(self, bench: Bench) -> None:
-        super().__init__()
-        self.bench = bench
-        bench.store = self
-        self.claim_away_until = 0.0
-        self.settle_away_until = 0.0
-        self.calls_in_vain = 0
-        self.settle_seconds = 0.0
-
-    def _check(self, away_until: float) -> None:
-        if self.bench.clock.monotonic() < away_until:
-            self.calls_in_vain += 1
-            raise StoreUnavailable("the database is away")
-
-    async def claim(
-        self, stream_id: str, *, now_ms: int, limit: int, lease_ms: int
-    ) -> list[Delivery]:
-        self._check(self.claim_away_until)
-        return await super().claim(stream_id, now_ms=now_ms, limit=limit, lease_ms=lease_ms)
-
-    async def settle(self, reports: Sequence[DeliveryReport]) -> None:
-        self._check(self.settle_away_until)
-        batch = tuple(reports)
-        await self.bench.clock.advance(self.settle_seconds)
-        await super().settle(batch)
-
-
-def test_a_lost_database_is_reported_once_not_hurried_and_outlived() -> None:
-    async def main() -> None:
-        bench = Bench()
-        outbox = FlakyOutbox(bench)
-        outbox.claim_away_until = bench.clock.monotonic() + 600
-        receiver = Receiver(always(OK))
-        await bench.record("a")
-        lane = bench.lane(receiver)
-        with capture_logs() as logs:
-            task = asyncio.create_task(lane.run())
-            for _ in range(1000):  # commits of others do not make it try sooner
-                await bench.clock.advance(0.61)
-                lane.wake()
-            await cancelled(task)
-        assert receiver.accepted == ["a-1"]
-        assert outbox.calls_in_vain < 600 / 5 + 10
-        assert [log["event"] for log in logs] == [
-            "delivery.store_unavailable",
-            "delivery.store_available",
-        ]
-
-    run_virtual(main)
-
-
-def test_a_delivery_whose_end_could_not_be_recorded_is_not_sent_twice() -> None:
-    async def main() -> None:
-        bench = Bench()
-        outbox = FlakyOutbox(bench)
-        outbox.settle_away_until = bench.clock.monotonic() + 300  # beyond any lease
-        receiver = Receiver(always(OK))
-        await bench.record("a")
-        await bench.record("a")
-        lane = bench.lane(receiver)
-        await bench.run_for(lane, 400)
-        assert receiver.event_ids == ["a-1", "a-2"]
-        assert lane.progress.delivered == 2
-
-    run_virtual(main)
-
-
-def test_what_ends_while_others_are_being_settled_is_settled_next() -> None:
-    async def main() -> None:
-        bench = Bench()
-        outbox = FlakyOutbox(bench)
-        outbox.settle_seconds = 1.0
-
-        async def one_after_another(delivery: Delivery) -> SinkAnswer:
-            await bench.clock.advance(delivery.position * 0.3)
-            return OK
-
-        receiver = Receiver(one_after_another)
-        await bench.record(*"abcdef")
-        lane = bench.lane(receiver)
-        await bench.run_for(lane, 20)
-        assert sorted(receiver.accepted) == ["a-1", "b-1", "c-1", "d-1", "e-1", "f-1"]
-        assert (lane.progress.delivered, lane.progress.in_flight) == (6, 0)
-        assert await outbox.next_due_ms("noc") is None
-
-    run_virtual(main)
-
-
-def test_a_lease_expired_under_a_send_does_not_repeat_it() -> None:
-    async def main() -> None:
-        bench = Bench()
-        receiver = Receiver(never)
-        await bench.record("a")
-        lane = bench.lane(receiver)
-        task = asyncio.create_task(lane.run())
-        await receiver.came.wait()
-        bench.clock.step_wall(7200)
-        lane.wake()
-        await bench.clock.advance(20)
-        assert receiver.event_ids == ["a-1"]
-        await cancelled(task)
-
-    run_virtual(main)
-
-
-def test_a_lease_that_runs_out_under_a_send_is_not_accepted() -> None:
-    with pytest.raises(ValueError, match="must be above send_seconds"):
-        DeliveryLimits(send_seconds=30, lease_seconds=30)

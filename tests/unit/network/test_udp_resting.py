@@ -16,7 +16,7 @@ from trunkpulse.ports import Address
 from virtual_time import VirtualClock, run_virtual
 
 LOCAL = ("127.0.0.1", 0)
-REST_SECONDS = 0.01
+REST_SECONDS = 0.03
 SMALL_BUFFER_BYTES = 64 * 1024
 MORE_THAN_A_READING = 2_500
 

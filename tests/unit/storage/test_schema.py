@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from hatchling.builders.wheel import WheelBuilder
 from sqlalchemy import Connection, text
 from structlog.testing import capture_logs
 
 from contracts.stores import open_sqlite
 from trunkpulse.adapters.storage import migrate
-from trunkpulse.adapters.storage.tables import metadata
+from trunkpulse.adapters.storage.tables import REVISION, metadata
 
 ROOT = Path(__file__).parents[3]
 MIGRATIONS = Path(migrate.__file__).parent / "migrations"
+
+OF_THE_FIRST_VERSION = {"counters", "trunk_health", "owed_recoveries", "events", "deliveries"}
 
 
 def differences(connection: Connection) -> list[object]:
@@ -54,6 +62,52 @@ async def test_an_upgrade_is_logged_once_and_a_second_opening_is_silent(tmp_path
     with capture_logs() as logs:
         await (await open_sqlite(file)).close()
     assert logs == []
+
+
+def test_the_tables_name_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
+
+
+async def test_a_database_of_an_older_version_is_taken_the_steps_that_it_lacks(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "trunkpulse.db"
+    await (await open_sqlite(file)).close()
+    with sqlite3.connect(file) as connection:
+        for table in reversed(metadata.sorted_tables):
+            if table.name not in OF_THE_FIRST_VERSION:
+                connection.execute(f"DROP TABLE {table.name}")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    connection.close()
+    with capture_logs() as logs:
+        store = await open_sqlite(file)
+    assert [entry["revision"] for entry in logs] == ["0002", "0003"]
+    async with store._writing() as connection_of_store:
+        assert await connection_of_store.run_sync(differences) == []
+    await store.close()
+
+
+async def test_a_start_on_the_newest_schema_does_without_alembic(tmp_path: Path) -> None:
+    file = tmp_path / "trunkpulse.db"
+    await (await open_sqlite(file)).close()
+    program = (
+        "import asyncio, sys\n"
+        "from trunkpulse.adapters.storage.migrate import migrate\n"
+        "from trunkpulse.adapters.storage.place import locate\n"
+        f"asyncio.run(migrate(locate({f'sqlite:///{file}'!r})))\n"
+        "print('alembic' in sys.modules)\n"
+    )
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\n"
 
 
 def test_the_wheel_holds_every_migration(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ returned commit survive a loss of power.
 
 The asynchronous engine does its part on the event loop, and goes to its thread and back for each
 call of the driver: some thirty times in a transaction of six statements, and each time it waits
-until the loop gets round to it. What is written all the time, changes of states, therefore goes
-another way on SQLite: as one call, in a thread that has a connection of its own (``_at_once``).
+until the loop gets round to it. What is written all the time (changes of states, deliveries, the
+minutes of targets) therefore goes another way on SQLite: as one call, in a thread that has
+connections of its own (``_at_once``). So does what is large: others wait for their turn as long.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ _PRAGMAS = (
     "PRAGMA cache_size=-16384",  # 16 MiB: the upper levels of every index, for large logs
     "PRAGMA journal_size_limit=67108864",
 )
+_PRAGMAS_OF_NOTES = (
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA cache_size=-2048",  # 2 MiB: only what is due is looked at
+)
+"""Besides these, for what need not outlive a loss of power."""
 
 _Row = TypeVar("_Row")
 _Store = TypeVar("_Store", bound="Database")
@@ -140,10 +146,12 @@ class Database:
         self._write_lock = asyncio.Lock()
         self._closed = False
         self._committer: Engine | None = None
+        self._noter: Engine | None = None
         if place.file is None:
             self._writer = self._reader = create_async_engine(place.url)
         else:
             self._committer = _committing_engine(place)
+            self._noter = _committing_engine(place, *_PRAGMAS_OF_NOTES)
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commits")
             self._writer = _sqlite_engine(place, begin="BEGIN IMMEDIATE", connections=1)
             self._reader = _sqlite_engine(place, begin="BEGIN", connections=_READERS)
@@ -165,10 +173,16 @@ class Database:
             async with self._writer.begin() as connection:
                 yield connection
 
-    async def _at_once(self, transaction: Callable[[Connection], _Result]) -> _Result:
-        """The same, for what needs nothing of the event loop until it is durable."""
+    async def _at_once(
+        self, transaction: Callable[[Connection], _Result], *, lasting: bool = True
+    ) -> _Result:
+        """The same, for what needs nothing of the event loop until it is durable.
+
+        What need not be ``lasting`` outlives this process but perhaps not a loss of power, until
+        something that is has been written after it; it does not wait for the disk.
+        """
         with self._sentences(), self._timed():
-            committer = self._committer
+            committer = self._committer if lasting else self._noter
             if committer is None:
                 async with self._writer.begin() as connection:
                     return await connection.run_sync(transaction)
@@ -186,9 +200,10 @@ class Database:
         async with self._write_lock:
             await self._reader.dispose()
             await self._writer.dispose()
-            if self._committer is not None:
+            if self._committer is not None and self._noter is not None:
                 self._thread.shutdown()  # it is idle: writes are waited for above
                 self._committer.dispose()
+                self._noter.dispose()
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
@@ -243,7 +258,7 @@ def insert_or_ignore(
 
 
 def insert_or_add(
-    connection: AsyncConnection, table: Table, *, summed: Collection[str], largest: Collection[str]
+    connection: Connection, table: Table, *, summed: Collection[str], largest: Collection[str]
 ) -> Insert:
     """Write a row, or merge it into the one with the same primary key.
 
@@ -292,7 +307,7 @@ def _sqlite_engine(
     return engine
 
 
-def _committing_engine(place: Place) -> Engine:
+def _committing_engine(place: Place, *pragmas: str) -> Engine:
     engine = create_engine(
         place.url.set(drivername="sqlite"),
         # Made in the one thread that uses it, closed by another when that has ended.
@@ -304,22 +319,21 @@ def _committing_engine(place: Place) -> Engine:
         pool_size=1,
         max_overflow=0,
     )
-    _make_ours(engine, "BEGIN IMMEDIATE")
+    _make_ours(engine, "BEGIN IMMEDIATE", pragmas)
     return engine
 
 
-def _make_ours(engine: Engine, begin: str) -> None:
-    event.listen(engine, "connect", _set_pragmas)
+def _make_ours(engine: Engine, begin: str, pragmas: Sequence[str] = ()) -> None:
+    def set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for pragma in (*_PRAGMAS, *pragmas):
+            cursor.execute(pragma)
+        cursor.close()
+
+    event.listen(engine, "connect", set_pragmas)
 
     # The driver would begin only before the first write, and never IMMEDIATE.
     def start_transaction(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
     event.listen(engine, "begin", start_transaction)
-
-
-def _set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, or_, select
 
 from trunkpulse.adapters.storage.engine import BATCH_ROWS, Database, in_turn, undisturbed
 from trunkpulse.adapters.storage.tables import deliveries, events
@@ -63,11 +63,14 @@ class DatabaseEventLog(Database):
             .order_by(events.c.at_ms)
             .limit(BATCH_ROWS)
         )
-        async with self._writing() as connection:
-            positions = list((await connection.execute(oldest)).scalars())
-            await connection.execute(delete(deliveries).where(deliveries.c.position.in_(positions)))
-            await connection.execute(delete(events).where(events.c.position.in_(positions)))
-        return len(positions)
+
+        def drop(connection: Connection) -> int:
+            positions = list(connection.execute(oldest).scalars())
+            connection.execute(delete(deliveries).where(deliveries.c.position.in_(positions)))
+            connection.execute(delete(events).where(events.c.position.in_(positions)))
+            return len(positions)
+
+        return await self._at_once(drop)
 
     @undisturbed
     async def _events(self, query: Select[*tuple[Any, ...]]) -> list[RecordedEvent]:

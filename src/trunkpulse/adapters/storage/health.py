@@ -232,14 +232,14 @@ def _health_row(health: StoredHealth) -> Row:
 
 def _health(row: Sequence[Any], targets: Sequence[Any]) -> StoredHealth:
     trunk_id, state, reason, sequence, since_ms, admin_enabled, _ = row
-    return StoredHealth(
-        trunk_id=trunk_id,
-        state=_TRUNK_STATES[state],
-        reason=None if reason is None else _REASONS[reason],
-        sequence=sequence,
-        since_ms=since_ms,
-        admin_enabled=admin_enabled,
-        targets=tuple([
+    return StoredHealth(  # by position: a million of them are read at a start
+        trunk_id,
+        _TRUNK_STATES[state],
+        None if reason is None else _REASONS[reason],
+        sequence,
+        since_ms,
+        admin_enabled,
+        tuple([
             StoredTarget(uri, _TARGET_STATES[state], last_success_ms, place)
             for uri, state, last_success_ms, place in targets
         ]),

@@ -7,10 +7,10 @@ refer to it by number.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, func, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select, tuple_
 
 from trunkpulse.adapters.storage.engine import (
     BATCH_ROWS,
@@ -21,9 +21,10 @@ from trunkpulse.adapters.storage.engine import (
     insert_or_ignore,
     undisturbed,
 )
+from trunkpulse.adapters.storage.rows import ManyRows
 from trunkpulse.adapters.storage.tables import measured_targets, target_minutes
 from trunkpulse.model import TargetState
-from trunkpulse.ports import MinuteNumbers
+from trunkpulse.ports import MinuteNumbers, WantedMinutes
 
 __all__ = ["DatabaseMeasures"]
 
@@ -42,33 +43,14 @@ class DatabaseMeasures(Database):
     @in_turn
     async def add_minutes(self, minutes: Sequence[MinuteNumbers]) -> None:
         """Write all in one transaction, adding to minutes that are there already."""
-        async with self._writing() as connection:
-            for batch in batches(minutes):
-                ids = await _ids_of(connection, batch)
-                await connection.execute(
-                    insert_or_add(
-                        connection,
-                        target_minutes,
-                        summed=("answers", "losses", "rtt_sum_us"),
-                        largest=("rtt_max_us",),
-                    ),
-                    [_row(ids[_key(each)], each) for each in batch],
-                )
+        if minutes:
+            await self._at_once(partial(_add_minutes, minutes))
 
     @undisturbed
-    async def minutes(
-        self,
-        trunk_id: str,
-        *,
-        first: int,
-        last: int,
-        step: int = 1,
-        after: tuple[int, str, str] | None = None,
-        limit: int = 1000,
-    ) -> list[MinuteNumbers]:
-        """A trunk's minutes, ``step`` of them summed up, in the order of their keys."""
+    async def minutes(self, trunk_id: str, wanted: WantedMinutes) -> list[MinuteNumbers]:
+        """A trunk's minutes, some of them summed up to one, in the order of their keys."""
         of, per = measured_targets.c, target_minutes.c
-        slot = per.minute - per.minute % step
+        slot = per.minute - per.minute % wanted.step
         sums = (
             select(
                 per.target_id,
@@ -81,7 +63,7 @@ class DatabaseMeasures(Database):
             )
             .where(
                 per.target_id.in_(select(of.id).where(of.trunk_id == trunk_id)),
-                per.minute.between(first, last),
+                per.minute.between(wanted.first, wanted.last),
             )
             .group_by(per.target_id, slot)
             .subquery()
@@ -102,10 +84,10 @@ class DatabaseMeasures(Database):
                 (per.target_id == sums.c.target_id) & (per.minute == sums.c.newest),
             )
             .order_by(sums.c.minute, of.uri, of.place)
-            .limit(limit)
+            .limit(wanted.limit)
         )
-        if after is not None:
-            query = query.where(tuple_(sums.c.minute, of.uri, of.place) > tuple_(*after))
+        if wanted.after is not None:
+            query = query.where(tuple_(sums.c.minute, of.uri, of.place) > tuple_(*wanted.after))
         async with self._reading() as connection:
             return [_numbers(row) for row in await connection.execute(query)]
 
@@ -119,75 +101,97 @@ class DatabaseMeasures(Database):
 
     @in_turn
     async def _prune_minutes_batch(self, before: int) -> int:
-        per = target_minutes.c
-        # The oldest minute of a target is one step down the primary key.
-        oldest = (
-            select(func.min(per.minute))
-            .where(per.target_id == measured_targets.c.id)
-            .scalar_subquery()
-        )
-        found = (
-            select(measured_targets.c.id, oldest.label("oldest"))
-            .where(oldest < before)
-            .limit(_PRUNED_TARGETS)
-        )
-        dropped = 0
-        async with self._writing() as connection:
-            for target_id, first in (await connection.execute(found)).all():
-                until = min(before, first + BATCH_ROWS)
-                gone = await connection.execute(
-                    delete(target_minutes).where(per.target_id == target_id, per.minute < until)
-                )
-                dropped += gone.rowcount
-        return dropped
+        return await self._at_once(partial(_prune, before))
 
     @in_turn
     async def _forget_unmeasured(self) -> None:
-        measured = exists().where(target_minutes.c.target_id == measured_targets.c.id)
-        async with self._writing() as connection:
-            await connection.execute(delete(measured_targets).where(~measured))
+        await self._at_once(_forget_unmeasured)
 
 
 _ONLY_TO_JOIN = frozenset({"target_id", "newest"})
+_TARGETS_OF = select(measured_targets).where(
+    measured_targets.c.trunk_id.in_(bindparam("trunks", expanding=True))
+)
+_UNMEASURED = ~exists().where(target_minutes.c.target_id == measured_targets.c.id)
+_INSERT_TARGETS = ManyRows(
+    lambda connection: insert_or_ignore(connection, measured_targets, _KEY),
+    ("trunk_id", "uri", "place"),
+)
+_ADD_MINUTES = ManyRows(
+    lambda connection: insert_or_add(
+        connection,
+        target_minutes,
+        summed=("answers", "losses", "rtt_sum_us"),
+        largest=("rtt_max_us",),
+    ),
+    target_minutes.c.keys(),
+)
 
 
-async def _ids_of(connection: AsyncConnection, minutes: Sequence[MinuteNumbers]) -> dict[_Key, int]:
+def _add_minutes(minutes: Sequence[MinuteNumbers], connection: Connection) -> None:
+    for batch in batches(minutes):
+        ids = _ids_of(connection, batch)
+        rows = [_row(ids[_key(each)], each) for each in batch]
+        _ADD_MINUTES.run(connection, rows)
+
+
+def _ids_of(connection: Connection, minutes: Sequence[MinuteNumbers]) -> dict[_Key, int]:
     """The number of each target, given to it now if it has none."""
     keys = {_key(each) for each in minutes}
     trunks = sorted({trunk_id for trunk_id, _, _ in keys})
-    known = select(measured_targets).where(measured_targets.c.trunk_id.in_(trunks))
 
-    async def read() -> dict[_Key, int]:
-        rows = await connection.execute(known)
+    def read() -> dict[_Key, int]:
+        rows = connection.execute(_TARGETS_OF, {"trunks": trunks})
         return {(row.trunk_id, row.uri, row.place): row.id for row in rows}
 
-    ids = await read()
+    ids = read()
     fresh = sorted(keys - ids.keys())
     if fresh:
-        await connection.execute(
-            insert_or_ignore(connection, measured_targets, _KEY),
-            [dict(zip(("trunk_id", "uri", "place"), key, strict=True)) for key in fresh],
-        )
-        ids = await read()
+        _INSERT_TARGETS.run(connection, fresh)
+        ids = read()
     return ids
+
+
+def _prune(before: int, connection: Connection) -> int:
+    per = target_minutes.c
+    # The oldest minute of a target is one step down the primary key.
+    oldest = (
+        select(func.min(per.minute)).where(per.target_id == measured_targets.c.id).scalar_subquery()
+    )
+    found = (
+        select(measured_targets.c.id, oldest.label("oldest"))
+        .where(oldest < before)
+        .limit(_PRUNED_TARGETS)
+    )
+    dropped = 0
+    for target_id, first in connection.execute(found).all():
+        until = min(before, first + BATCH_ROWS)
+        old = delete(target_minutes).where(per.target_id == target_id, per.minute < until)
+        dropped += connection.execute(old).rowcount
+    return dropped
+
+
+def _forget_unmeasured(connection: Connection) -> None:
+    connection.execute(delete(measured_targets).where(_UNMEASURED))
 
 
 def _key(minute: MinuteNumbers) -> _Key:
     return minute.trunk_id, minute.uri, minute.place or ""
 
 
-def _row(target_id: int, minute: MinuteNumbers) -> dict[str, Any]:
-    return {
-        "target_id": target_id,
-        "minute": minute.minute,
-        "answers": minute.answers,
-        "losses": minute.losses,
-        "rtt_sum_us": _microseconds(minute.rtt_sum_seconds),
-        "rtt_max_us": _microseconds(minute.rtt_max_seconds),
-        "smoothed_rtt_us": _microseconds_or_none(minute.smoothed_rtt_seconds),
-        "jitter_us": _microseconds_or_none(minute.jitter_seconds),
-        "state": minute.state,
-    }
+def _row(target_id: int, minute: MinuteNumbers) -> tuple[int | str | None, ...]:
+    # In the order of the table's columns.
+    return (
+        target_id,
+        minute.minute,
+        minute.answers,
+        minute.losses,
+        _microseconds(minute.rtt_sum_seconds),
+        _microseconds(minute.rtt_max_seconds),
+        _microseconds_or_none(minute.smoothed_rtt_seconds),
+        _microseconds_or_none(minute.jitter_seconds),
+        minute.state.value,
+    )
 
 
 def _numbers(row: Row[*tuple[Any, ...]]) -> MinuteNumbers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trunkpulse.ports import MinuteNumbers
+from trunkpulse.ports import MinuteNumbers, WantedMinutes
 
 __all__ = ["MemoryMeasures"]
 
@@ -25,23 +25,15 @@ class MemoryMeasures:
         for each in minutes:
             self._add(self._minutes, each)
 
-    async def minutes(
-        self,
-        trunk_id: str,
-        *,
-        first: int,
-        last: int,
-        step: int = 1,
-        after: tuple[int, str, str] | None = None,
-        limit: int = 1000,
-    ) -> list[MinuteNumbers]:
-        """A trunk's minutes, ``step`` of them summed up, in the order of their keys."""
+    async def minutes(self, trunk_id: str, wanted: WantedMinutes) -> list[MinuteNumbers]:
+        """A trunk's minutes, some of them summed up to one, in the order of their keys."""
         summed: dict[_Key, MinuteNumbers] = {}
         for _, each in sorted(self._minutes.items()):
-            if each.trunk_id == trunk_id and first <= each.minute <= last:
-                self._add(summed, replace(each, minute=each.minute - each.minute % step))
+            if each.trunk_id == trunk_id and wanted.first <= each.minute <= wanted.last:
+                self._add(summed, replace(each, minute=each.minute - each.minute % wanted.step))
+        after = wanted.after
         in_order = [each for _, each in sorted(summed.items())]
-        return [each for each in in_order if after is None or each.key > after][:limit]
+        return [each for each in in_order if after is None or each.key > after][: wanted.limit]
 
     async def prune_minutes(self, before: int) -> int:
         """Drop minutes older than ``before``; how many."""

@@ -1,34 +1,29 @@
-"""Brings a database to the schema of this version, one recorded step at a time.
+"""Sees to it that a database has the schema of this version, and has it upgraded if not.
 
-The steps are Alembic's, in ``migrations/versions``, and run inside one transaction: either all
-are there afterwards or none. Alembic keeps what it works on in module globals, so the upgrade
-runs in a thread of its own, one at a time, where no other task can come in between.
+That happens inside one transaction, in a thread of its own: either all steps of an upgrade are
+there afterwards or none. Nearly every start finds the schema as it shall be, so what knows how to
+change it (``upgrade``) is loaded only when it is needed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from pathlib import Path
 
-import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from trunkpulse.adapters.storage.engine import single_connection
 from trunkpulse.adapters.storage.errors import StorageError, cause
 from trunkpulse.adapters.storage.place import Place
+from trunkpulse.adapters.storage.tables import REVISION
 
 __all__ = ["migrate"]
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
 _one_at_a_time = threading.Lock()
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+# Alembic's own record of the steps that a database has seen; it has one row.
+_version = Table("alembic_version", MetaData(), Column("version_num", String(32)))
 
 
 async def migrate(place: Place) -> None:
@@ -50,32 +45,23 @@ async def _migrate(place: Place) -> None:
     engine = single_connection(place)
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade, place)
+            await connection.run_sync(_bring_up_to_date, place)
     finally:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection, place: Place) -> None:
-    config = Config()
-    # Alembic reads its options with %-interpolation.
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    scripts = ScriptDirectory.from_config(config)
-    newest = set(scripts.get_heads())
-    current = set(MigrationContext.configure(connection).get_current_heads())
-    unknown = current - {script.revision for script in scripts.walk_revisions()}
-    if unknown:
-        raise StorageError(
-            f"The database {place} has the schema {', '.join(sorted(unknown))} of a newer"
-            f" trunkpulse, and this one knows up to {', '.join(sorted(newest))};"
-            " install the newer version."
-        )
-    if current == newest:
+def _bring_up_to_date(connection: Connection, place: Place) -> None:
+    current = _revisions(connection)
+    if current == {REVISION}:
         return
-    config.attributes["connection"] = connection
-    steps = list(scripts.iterate_revisions("heads", tuple(current) or "base"))
-    for step in reversed(steps):
-        command.upgrade(config, step.revision)
-        log.info(
-            "store.schema_upgraded", database=str(place), revision=step.revision, does=step.doc
-        )
+    # Importing Alembic takes a tenth of a second, and hardly any start needs it.
+    from trunkpulse.adapters.storage.upgrade import upgrade  # noqa: PLC0415
+
+    upgrade(connection, place, current)
+
+
+def _revisions(connection: Connection) -> set[str]:
+    """The last steps that the database has seen: one, or none if it is new."""
+    if not inspect(connection).has_table(_version.name):
+        return set()
+    return set(connection.scalars(select(_version.c.version_num)))

@@ -8,9 +8,10 @@ useful one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Integer, Row, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, delete, func, or_, select, update
 
 from trunkpulse.adapters.storage.engine import Database, batches, in_turn, undisturbed
 from trunkpulse.adapters.storage.rules import AT_ONCE
@@ -21,6 +22,9 @@ from trunkpulse.ports import Delivery, DeliveryReport, DeliveryResult
 __all__ = ["NEXT_DUE", "NEXT_UP", "TAKE_DUE", "DatabaseOutbox"]
 
 _MAX_DETAIL_CHARACTERS = 500
+
+_Values = dict[str, Any]
+"""By the names of a statement's parameters."""
 
 _due = (
     select(deliveries.c.id)
@@ -38,6 +42,11 @@ TAKE_DUE = (
     .where(deliveries.c.id.in_(_due))
     .values(due_ms=bindparam("until"), claimed_by=bindparam("claimer"))
     .returning(deliveries.c.id)
+)
+_SELECT_TAKEN = (
+    select(deliveries, events.c.event_id, events.c.body, events.c.at_ms)
+    .join_from(deliveries, events, deliveries.c.position == events.c.position)
+    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
 )
 NEXT_DUE = select(func.min(deliveries.c.due_ms)).where(
     deliveries.c.stream_id == bindparam("of_stream"), deliveries.c.due_ms.is_not(None)
@@ -123,16 +132,8 @@ class DatabaseOutbox(Database):
             "until": now_ms + lease_ms,
             "claimer": self._instance_id,
         }
-        async with self._writing() as connection:
-            taken = list((await connection.execute(TAKE_DUE, values)).scalars())
-            found: list[Delivery] = []
-            for batch in batches(taken):
-                query = (
-                    select(deliveries, events.c.event_id, events.c.body, events.c.at_ms)
-                    .join_from(deliveries, events, deliveries.c.position == events.c.position)
-                    .where(deliveries.c.id.in_(batch))
-                )
-                found += (_delivery(row) for row in await connection.execute(query))
+        # Every claim is given back at the next start, so none needs to outlive a loss of power.
+        found = await self._at_once(partial(_take_due, values), lasting=False)
         return sorted(found, key=lambda delivery: (delivery.times_parked, delivery.position))
 
     @in_turn
@@ -142,8 +143,8 @@ class DatabaseOutbox(Database):
         A delivery that is already settled is left alone, and so is one that another instance
         claimed after our lease ended, unless we did deliver it.
         """
-        settled: list[dict[str, Any]] = []
-        postponed: list[dict[str, Any]] = []
+        settled: list[_Values] = []
+        postponed: list[_Values] = []
         for report in reports:
             row = self._row(report)
             if report.result is DeliveryResult.RETRY:
@@ -151,15 +152,8 @@ class DatabaseOutbox(Database):
             else:
                 parked_now = int(report.result is DeliveryResult.PARKED)
                 settled.append({**row, "outcome": report.result, "parked_now": parked_now})
-        if not settled and not postponed:
-            return
-        async with self._writing() as connection:
-            for batch in batches(settled):
-                await connection.execute(_SETTLE, batch)
-                ids = [{"settled_id": row["settled_id"]} for row in batch]
-                await connection.execute(NEXT_UP, ids)
-            for batch in batches(postponed):
-                await connection.execute(_POSTPONE, batch)
+        if settled or postponed:
+            await self._at_once(partial(_settle, settled, postponed))
 
     @undisturbed
     async def next_due_ms(self, stream_id: str) -> int | None:
@@ -182,7 +176,7 @@ class DatabaseOutbox(Database):
                 .values(due_ms=AT_ONCE, claimed_by=None)
             )
 
-    def _row(self, report: DeliveryReport) -> dict[str, Any]:
+    def _row(self, report: DeliveryReport) -> _Values:
         due_again = report.result in {DeliveryResult.RETRY, DeliveryResult.PARKED}
         due_ms = report.at_ms if report.due_ms is None else report.due_ms
         return {
@@ -192,6 +186,25 @@ class DatabaseOutbox(Database):
             "at": report.at_ms,
             "until": due_ms if due_again else None,
         }
+
+
+def _take_due(values: _Values, connection: Connection) -> list[Delivery]:
+    taken = list(connection.execute(TAKE_DUE, values).scalars())
+    found: list[Delivery] = []
+    for batch in batches(taken):
+        rows = connection.execute(_SELECT_TAKEN, {"ids": batch})
+        found += (_delivery(row) for row in rows)
+    return found
+
+
+def _settle(
+    settled: Sequence[_Values], postponed: Sequence[_Values], connection: Connection
+) -> None:
+    for batch in batches(settled):
+        connection.execute(_SETTLE, batch)
+        connection.execute(NEXT_UP, [{"settled_id": row["settled_id"]} for row in batch])
+    for batch in batches(postponed):
+        connection.execute(_POSTPONE, batch)
 
 
 def _delivery(row: Row[Any]) -> Delivery:

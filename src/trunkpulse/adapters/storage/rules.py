@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from trunkpulse.model import TrunkState
 from trunkpulse.ports import HealthCommit, StoredHealth
@@ -37,4 +36,4 @@ def forgotten(health: StoredHealth) -> StoredHealth:
 
     That is its sequence, so that it never repeats, and whether an administrator disabled it.
     """
-    return replace(health, state=TrunkState.UNKNOWN, reason=None, since_ms=None, targets=())
+    return health._replace(state=TrunkState.UNKNOWN, reason=None, since_ms=None, targets=())

@@ -32,17 +32,27 @@ from sqlalchemy import (
 
 __all__ = [
     "EVENT_POSITION",
+    "REVISION",
+    "alert_groups",
+    "alert_members",
     "counters",
     "deliveries",
+    "delivery_attempts",
+    "event_streams",
     "events",
+    "maintenance_windows",
     "measured_targets",
     "metadata",
     "owed_recoveries",
+    "stream_health",
     "target_minutes",
     "trunk_health",
 ]
 
 metadata = MetaData()
+
+REVISION = "0003"
+"""The migration that leads to these tables: the newest one."""
 
 # SQLite counts rows by itself only in a column declared INTEGER.
 _row_id = BigInteger().with_variant(Integer(), "sqlite")
@@ -150,4 +160,78 @@ target_minutes = Table(
     Column("jitter_us", BigInteger),
     Column("state", Text, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# Streams that were made through the API; those of the file are not here.
+event_streams = Table(
+    "event_streams",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("definition", JSON, nullable=False),  # without secrets
+    Column("secrets", JSON, nullable=False),  # {field: what the vault made of it}
+    Column("revision", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+)
+
+# Only streams that are in trouble have a row.
+stream_health = Table(
+    "stream_health",
+    metadata,
+    Column("stream_id", Text, primary_key=True),
+    Column("failing_since_ms", BigInteger),
+    Column("disabled_ms", BigInteger),
+    Column("detail", Text, nullable=False),
+)
+
+# What was said on each attempt, for a person; bounded in number and size.
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("id", _row_id, primary_key=True),
+    Column("delivery_id", BigInteger, nullable=False),
+    Column("stream_id", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),  # from 1
+    Column("at_ms", BigInteger, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("response", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("ix_delivery_attempts_delivery", delivery_attempts.c.delivery_id)
+Index("ix_delivery_attempts_stream", delivery_attempts.c.stream_id, delivery_attempts.c.id)
+Index("ix_delivery_attempts_at_ms", delivery_attempts.c.at_ms)
+
+# What a stream that groups its events has told, and of whom: an open alert.
+alert_groups = Table(
+    "alert_groups",
+    metadata,
+    Column("stream_id", Text, primary_key=True),
+    Column("group_key", Text, primary_key=True),
+    Column("alert_id", Text, nullable=False),  # the same from trigger to resolve
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("told_ms", BigInteger),  # when the destination last heard of it
+    Column("pinned", JSON, nullable=False),  # what it was opened with, and is closed with
+)
+alert_members = Table(
+    "alert_members",
+    metadata,
+    Column("stream_id", Text, primary_key=True),
+    Column("group_key", Text, primary_key=True),
+    Column("trunk_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+)
+
+# Those that were made through the API; those of the file are not here.
+maintenance_windows = Table(
+    "maintenance_windows",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("definition", JSON, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
 )

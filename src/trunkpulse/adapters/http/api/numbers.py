@@ -15,7 +15,7 @@ from trunkpulse.adapters.http.api.paging import Cursor, Limit, page_response
 from trunkpulse.adapters.http.api.problems import invalid
 from trunkpulse.adapters.http.api.trunks import record_of
 from trunkpulse.adapters.http.api.views import milliseconds
-from trunkpulse.ports import MinuteNumbers
+from trunkpulse.ports import MinuteNumbers, WantedMinutes
 
 __all__ = ["router"]
 
@@ -60,14 +60,14 @@ async def trunk_numbers(
     since = max(0, until - HOUR_MS) if from_ms is None else from_ms
     if since >= until:
         raise invalid("query.from", "query.from must be earlier than query.to.")
-    found = await context.measures.minutes(
-        trunk_id,
+    wanted = WantedMinutes(
         first=since // MINUTE_MS,
         last=(until - 1) // MINUTE_MS,
         step=step,
         after=None if cursor is None else _key_of(cursor),
         limit=limit + 1,
     )
+    found = await context.measures.minutes(trunk_id, wanted)
     page = found[:limit]
     bodies: list[str] = []
     for each in page:

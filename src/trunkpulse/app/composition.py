@@ -1,8 +1,4 @@
-"""The composition root: the one module that knows every adapter by name, and starts and ends all.
-
-``running`` is a whole trunkpulse for as long as its block runs; ``run_service`` is the process
-around it: configuration file, lock, signals, exit code.
-"""
+"""Puts a trunkpulse together from its node and all adapters; starts it, and ends it in order."""
 
 from __future__ import annotations
 
@@ -10,16 +6,11 @@ import asyncio
 import contextlib
 import errno
 import fcntl
-import os
 import random
 import secrets
-import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import structlog
 
 from trunkpulse import __version__
 from trunkpulse.adapters import collector, heap
@@ -41,7 +32,7 @@ from trunkpulse.adapters.sinks import make_sink
 from trunkpulse.adapters.storage.database import DatabaseStore
 from trunkpulse.adapters.storage.errors import StorageError
 from trunkpulse.adapters.turns import Turns
-from trunkpulse.config import Config, ConfigError, load_config
+from trunkpulse.config import Config
 from trunkpulse.config.advice import Advice, advise
 from trunkpulse.model import TransportProtocol
 from trunkpulse.node import Node, Outside
@@ -59,9 +50,7 @@ from trunkpulse.progress import Progress, unseen
 from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.server import AnswerSettings
 
-__all__ = ["CannotStart", "Running", "run_service", "running"]
-
-log = structlog.get_logger(__name__)
+__all__ = ["CannotStart", "Running", "cannot_run", "running"]
 
 HTTP_GRACE_SECONDS = 1
 STOP_SECONDS = 3.0
@@ -153,10 +142,10 @@ async def _start(node: Node, progress: Progress) -> None:
             await node.start(progress)
         heap.give_back()  # no probe waits yet
     except (OSError, StoreUnavailable, DestinationInvalid) as problem:
-        raise CannotStart(_cannot_run(problem, node.config)) from problem
+        raise CannotStart(cannot_run(problem, node.config)) from problem
 
 
-def _cannot_run(problem: Exception, config: Config) -> str:
+def cannot_run(problem: Exception, config: Config) -> str:
     """Why a configuration that is right in itself cannot be run here, as one sentence."""
     if isinstance(problem, BindFailed):
         for trunk in config.trunks:
@@ -317,99 +306,3 @@ def _alone_with(database: Path) -> Iterator[None]:
                 "its own with storage.url or --data."
             ) from None
         yield
-
-
-# --- the process -------------------------------------------------------------------------------
-
-
-def run_service(config_path: Path, data: Path | None, progress: Progress = unseen) -> int:
-    """Run until SIGTERM or SIGINT; SIGHUP reads the file again. Returns the exit code.
-
-    ``progress`` hears how far the start has come. Raises ConfigError for a bad file and
-    CannotStart for what is missing around it.
-    """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
-    set_up_logging()
-    config = load_config(config_path, os.environ, progress=progress)
-    service = _serve(config, config_path, data or config_path.parent, progress)
-    try:
-        with collector.look_at_few(), asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(service)
-    except ExceptionGroup as group:
-        unable = _first(group, CannotStart)
-        if unable is None:
-            raise
-        raise unable from None
-    return 0
-
-
-def _first(group: BaseExceptionGroup[Exception], kind: type[CannotStart]) -> CannotStart | None:
-    for problem in group.exceptions:
-        if isinstance(problem, kind):
-            return problem
-        if isinstance(problem, BaseExceptionGroup) and (found := _first(problem, kind)):
-            return found
-    return None
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The fastest event loop there is here; None: Python's own."""
-    try:
-        import uvloop  # noqa: PLC0415 - not on every platform
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
-async def _serve(config: Config, config_path: Path, data: Path, progress: Progress) -> None:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    again = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, again.set)
-    async with running(config, data, progress) as instance:
-        log.info(
-            "ready", api=instance.url, trunks=len(instance.node.config.trunks), pid=os.getpid()
-        )
-        async with asyncio.TaskGroup() as tasks:
-            reloading = tasks.create_task(_reload_on(again, instance.node, config_path))
-            await stop.wait()
-            reloading.cancel()
-        log.info("stopping")
-    log.info("stopped")
-
-
-async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> None:
-    while True:
-        await again.wait()
-        again.clear()
-        try:
-            config = await asyncio.to_thread(
-                load_config, config_path, os.environ, present=node.config
-            )
-        except ConfigError as refused:
-            node.refuse(refused.problems)
-            continue
-        try:
-            with collector.paused():
-                await node.apply(config)
-        except (OSError, StoreUnavailable, StorageError, DestinationInvalid) as problem:
-            node.refuse([_cannot_run(problem, config)])
-
-
-def set_up_logging() -> None:
-    """One line per event on standard error: coloured for a person, logfmt for a machine."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer()
-            if sys.stderr.isatty()
-            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(20),  # INFO and above
-        # Looked up for each line: a progress bar stands in for it and lets lines pass above itself.
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-    )

@@ -1,0 +1,119 @@
+"""The process around a running trunkpulse: configuration file, signals, log, exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from trunkpulse.adapters import collector
+from trunkpulse.adapters.storage.errors import StorageError
+from trunkpulse.app.composition import CannotStart, cannot_run, running
+from trunkpulse.config import Config, ConfigError, load_config
+from trunkpulse.node import Node
+from trunkpulse.ports import DestinationInvalid, StoreUnavailable
+from trunkpulse.progress import Progress, unseen
+
+__all__ = ["loop_factory", "run_service", "set_up_logging"]
+
+log = structlog.get_logger(__name__)
+
+
+def run_service(config_path: Path, data: Path | None, progress: Progress = unseen) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP reads the file again. Returns the exit code.
+
+    ``progress`` hears how far the start has come. Raises ConfigError for a bad file and
+    CannotStart for what is missing around it.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    set_up_logging()
+    with collector.paused():
+        config = load_config(config_path, os.environ, progress=progress)
+    service = _serve(config, config_path, data or config_path.parent, progress)
+    try:
+        with collector.look_at_few(), asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(service)
+    except ExceptionGroup as group:
+        unable = _first(group, CannotStart)
+        if unable is None:
+            raise
+        raise unable from None
+    return 0
+
+
+def _first(group: BaseExceptionGroup[Exception], kind: type[CannotStart]) -> CannotStart | None:
+    for problem in group.exceptions:
+        if isinstance(problem, kind):
+            return problem
+        if isinstance(problem, BaseExceptionGroup) and (found := _first(problem, kind)):
+            return found
+    return None
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The fastest event loop there is here; None: Python's own."""
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(config: Config, config_path: Path, data: Path, progress: Progress) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    again = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    async with running(config, data, progress) as instance:
+        log.info(
+            "ready", api=instance.url, trunks=len(instance.node.config.trunks), pid=os.getpid()
+        )
+        async with asyncio.TaskGroup() as tasks:
+            reloading = tasks.create_task(_reload_on(again, instance.node, config_path))
+            await stop.wait()
+            reloading.cancel()
+        log.info("stopping")
+    log.info("stopped")
+
+
+async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> None:
+    while True:
+        await again.wait()
+        again.clear()
+        try:
+            with collector.paused():
+                config = await asyncio.to_thread(
+                    load_config, config_path, os.environ, present=node.config
+                )
+        except ConfigError as refused:
+            node.refuse(refused.problems)
+            continue
+        try:
+            with collector.paused():
+                await node.apply(config)
+        except (OSError, StoreUnavailable, StorageError, DestinationInvalid) as problem:
+            node.refuse([cannot_run(problem, config)])
+
+
+def set_up_logging() -> None:
+    """One line per event on standard error: coloured for a person, logfmt for a machine."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer()
+            if sys.stderr.isatty()
+            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(20),  # INFO and above
+        # Looked up for each line: a progress bar stands in for it and lets lines pass above itself.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )

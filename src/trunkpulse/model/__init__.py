@@ -1,0 +1,60 @@
+"""The values that every part of trunkpulse speaks in: trunks, policies, states, changes.
+
+All are frozen. Durations are seconds (``_seconds``); moments are milliseconds since the
+epoch (``_ms``) because that is what people and other programs read.
+"""
+
+from __future__ import annotations
+
+from trunkpulse.model.changes import AttemptEvidence, IsolationEvidence, ProberEvent, StateChange
+from trunkpulse.model.policies import (
+    IsolationPolicy,
+    KeepalivePolicy,
+    ProbeIdentity,
+    TlsSettings,
+    TransportProtocol,
+)
+from trunkpulse.model.routes import NumberRange, Route, RouteTrunk, WhenNoneAvailable
+from trunkpulse.model.states import (
+    FailureKind,
+    IsolationRule,
+    ProberReason,
+    ProberState,
+    Reason,
+    TargetState,
+    TrunkState,
+    TrunkStatus,
+)
+from trunkpulse.model.streams import AlertSettings, Destination, EventStream, EventType
+from trunkpulse.model.trunk import Direction, Trunk, TrunkTerms
+
+__all__ = [
+    "AlertSettings",
+    "AttemptEvidence",
+    "Destination",
+    "Direction",
+    "EventStream",
+    "EventType",
+    "FailureKind",
+    "IsolationEvidence",
+    "IsolationPolicy",
+    "IsolationRule",
+    "KeepalivePolicy",
+    "NumberRange",
+    "ProbeIdentity",
+    "ProberEvent",
+    "ProberReason",
+    "ProberState",
+    "Reason",
+    "Route",
+    "RouteTrunk",
+    "StateChange",
+    "TargetState",
+    "TlsSettings",
+    "TransportProtocol",
+    "Trunk",
+    "TrunkState",
+    "TrunkStatus",
+    "TrunkTerms",
+    "WhenNoneAvailable",
+]

@@ -1,0 +1,86 @@
+"""What no sink can work with is refused when it is made, and Retry-After is read with care."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkpulse.adapters.sinks import SINKS, make_sink
+from trunkpulse.adapters.sinks.webhook import retry_after_seconds
+from trunkpulse.model import Destination, EventStream
+from trunkpulse.ports import DestinationInvalid
+
+
+def a_stream(url: str, secret: str | None = None, type_: str = "webhook") -> EventStream:
+    return EventStream(
+        id="noc", name="NOC", destination=Destination(type=type_, url=url, secret=secret)
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("1.5", None),
+        ("٣", None),
+        ("0", 0.0),
+        (" 7 ", 7.0),
+        ("9" * 64, 1e64),
+        ("9" * 65, None),
+        ("9" * 6000, None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        ("Thu, 01 Jan 1970 00:16:45 -0000", 5.0),
+        ("Thu, 01 Jan 99999 00:00:00 GMT", None),
+        ("Thu, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Thu, 01 Jan 2026 00:00:00 +9999", None),
+        ("Thu, 01 Jan 2026 00:00:00 +99999999999999999", None),
+    ],
+)
+def test_retry_after_is_read_or_passed_over(value: str, seconds: float | None) -> None:
+    assert retry_after_seconds(value, 1000.0) == seconds
+
+
+@given(
+    st.text()
+    | st.from_regex(r"\A[0-9]{1,80}\Z")
+    | st.from_regex(
+        r"\A([A-Z][a-z]{2}, )?[0-9]{1,25}[ -]Jan[ -][0-9]{1,25} [0-9:.]{1,25} "
+        r"([+-][0-9]{1,25}|[A-Z]{1,5}|.{0,6})\Z"
+    )
+)
+def test_no_retry_after_breaks_a_delivery(value: str) -> None:
+    seconds = retry_after_seconds(value, 1000.0)
+    assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "nonsense",
+        "ftp://example.com/?hush",
+        "http://",
+        "http://[hush/",
+        "http://example.com:hush/",
+    ],
+)
+def test_a_url_that_cannot_work_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(DestinationInvalid, match="event stream 'noc'") as refusal:
+        make_sink(a_stream(url))
+    assert "hush" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "not base64!", "whsec_abc", "pässword"])
+def test_a_secret_that_cannot_work_is_refused_without_repeating_it(secret: str) -> None:
+    with pytest.raises(DestinationInvalid, match="write whsec_ and then 24 to 64") as refusal:
+        make_sink(a_stream("http://127.0.0.1:9/", secret))
+    assert "not base64!" not in str(refusal.value)
+
+
+def test_an_unknown_type_is_refused_with_the_types_there_are() -> None:
+    with pytest.raises(DestinationInvalid, match="unknown type 'pigeon'; use one of: webhook"):
+        make_sink(a_stream("http://127.0.0.1:9/", type_="pigeon"))
+    assert "webhook" in SINKS
