@@ -84,7 +84,9 @@ class Prober:
         self._begun: list[ProbeTarget] = []
         """Targets whose attempts began in this turn, and that have no transaction yet."""
         self._heard: list[MessageTransport] = []
-        """Those that were read in this turn, because time was up for somebody."""
+        """Those that were read in this turn."""
+        self._shaken = False
+        """True if an attempt that began in this turn may have ended in it, too."""
         self.counts = ProbeCounts()
 
     # --- which targets there are ---------------------------------------------------------
@@ -125,6 +127,7 @@ class Prober:
         self._withdraw(target)
         target.awaiting = target.locating = False
         target.transaction = None
+        self._shaken = True
         self._places.leave(target)
         self._wheel.disarm(target)
 
@@ -196,11 +199,11 @@ class Prober:
         form, send = self._how_to_send(settings)
         while due:
             target = due[-1]
-            # What another's turn brought about may have removed or planned it meanwhile.
+            if target.settings is not settings:
+                settings = target.settings
+                form, send = self._how_to_send(settings)
+            # What was heard or another's turn may have removed or planned it meanwhile.
             if target.index >= 0 and target.due_tick == NEVER:
-                if target.settings is not settings:
-                    settings = target.settings
-                    form, send = self._how_to_send(settings)
                 written = target.written
                 if target.awaiting or written is None or target.rarities or not settings.plain:
                     self._take_turn(target)
@@ -222,7 +225,8 @@ class Prober:
     def _how_to_send(
         self, settings: ProbeSettings
     ) -> tuple[bytes, Callable[[bytes, Address], None]]:
-        """The form of a first request, and where it is given to."""
+        """The form of a first request, and where it is given to, once that has been listened to."""
+        self._hear(settings.transport)
         return self._requests.form(settings.options), settings.transport.send
 
     def _take_turn(self, target: ProbeTarget) -> None:
@@ -236,8 +240,9 @@ class Prober:
     def _wait_for_t1(self) -> None:
         """All of these may be asked again from now on after T1."""
         begun = self._begun
-        if self._heard:  # what was read in this turn may have ended some of them
+        if self._shaken:
             begun = [each for each in begun if each.awaiting and each.due_tick == NEVER]
+            self._shaken = False
         self._wheel.arm_all(begun, self._clock.monotonic() + T1_SECONDS)
         self._begun.clear()
         self._heard.clear()
@@ -322,9 +327,6 @@ class Prober:
         target.settings.transport.send(transaction.request, address)
 
     def _on_deadline(self, target: ProbeTarget, now: float) -> None:
-        self._hear(target.settings.transport)
-        if not target.awaiting:
-            return
         transaction = self.unfold(target)
         event = transaction.on_deadline(now)
         if event is TransactionEvent.TIMED_OUT:
@@ -356,12 +358,14 @@ class Prober:
         return True
 
     def _hear(self, transport: MessageTransport) -> None:
-        """Read what has arrived before anybody is asked again or given up, once a turn.
+        """Read what has arrived before anybody is asked or given up, once a turn.
 
-        However late we are: an answer that waits to be read is no reason to ask again.
+        However late we are: an answer that waits to be read is no reason to ask again. And being
+        woken once for both is cheaper than twice.
         """
         if transport not in self._heard:
             self._heard.append(transport)
+            self._shaken = self._shaken or bool(self._begun)
             transport.drain()
 
     def _withdraw(self, target: ProbeTarget) -> Obstacle | None:

@@ -16,7 +16,7 @@ from trunkpulse.ports import Address
 from virtual_time import VirtualClock, run_virtual
 
 LOCAL = ("127.0.0.1", 0)
-REST_SECONDS = 0.03
+REST_SECONDS = 0.05
 SMALL_BUFFER_BYTES = 64 * 1024
 MORE_THAN_A_READING = 2_500
 
@@ -97,6 +97,26 @@ def test_what_arrives_during_a_rest_is_read_after_it() -> None:
             assert len(ear.arrived) == 2
             await clock.advance(REST_SECONDS)
             assert ear.arrived[-1][0] == b"meanwhile"
+
+    run_virtual(main)
+
+
+def test_a_rest_begins_anew_for_whoever_reads_on_his_own_account() -> None:
+    async def main() -> None:
+        ear, clock = Ear(), VirtualClock()
+        transport = UdpTransport.open(LOCAL, ear, clock)
+        with closing(transport), peer_of(transport) as peer:
+            await put_to_rest(peer, ear)
+            for _ in range(4):
+                await clock.advance(REST_SECONDS / 2)
+                peer.send(b"asked for")
+                transport.drain()
+            assert len(ear.arrived) == 2 + 4
+            peer.send(b"waits for the rest to end")
+            await let_the_loop_run()
+            assert len(ear.arrived) == 2 + 4
+            await clock.advance(REST_SECONDS)
+            assert len(ear.arrived) == 2 + 5
 
     run_virtual(main)
 

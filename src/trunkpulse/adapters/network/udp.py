@@ -44,13 +44,11 @@ from typing import Final, Self
 
 from trunkpulse.adapters.network.drops import receive_drops
 from trunkpulse.adapters.network.errors import BindFailed
+from trunkpulse.adapters.network.receiving import Arrived, receiving_from
 from trunkpulse.model import FailureKind, TransportProtocol
 from trunkpulse.ports import Address, Certificate, Clock, MessageReceiver, Obstacle
 
-__all__ = ["MAX_DATAGRAM_BYTES", "UdpTransport"]
-
-MAX_DATAGRAM_BYTES: Final = 65_535
-"""What a SIP element must be able to take over UDP (RFC 3261 18.1.1)."""
+__all__ = ["UdpTransport"]
 
 _BATCH: Final = 1_024
 """Datagrams, and as many errors, that are read before the loop may do something else.
@@ -67,11 +65,12 @@ _BACKLOG_RETRY_SECONDS: Final = 0.002
 _DRAIN: Final = 4_096
 """Datagrams that are read at once for who cannot wait: some thirty milliseconds of work."""
 
-_REST_SECONDS: Final = 0.025
+_REST_SECONDS: Final = 0.04
 """Readings that follow each other faster than this are put together."""
 
-_ROOM_BYTES: Final = 8_192
-"""Of the buffer for each datagram that a rest brings: twice what it takes there, or more."""
+_ROOM_BYTES: Final = 16_384
+"""Of the buffer for each datagram of a reading, or there is no rest after it: it takes 2,304 there
+at most, unless it is a large one, and a rest may bring several times as many."""
 
 _SEND_TRIES: Final = 16
 """An error of another datagram between any two of so many tries is no coincidence any more."""
@@ -79,10 +78,6 @@ _SEND_TRIES: Final = 16
 # Linux, <asm-generic/socket.h>, <linux/in.h>, <linux/in6.h>; the socket module lacks them.
 _SO_SNDBUFFORCE: Final = 32
 _SO_RCVBUFFORCE: Final = 33
-_SO_TIMESTAMPNS: Final = 35
-_STAMP: Final = struct.Struct("=qq")
-"""``struct timespec`` where a long has 64 bits."""
-_STAMP_BYTES: Final = socket.CMSG_SPACE(_STAMP.size)
 _IP_RECVERR: Final = 11
 _IPV6_RECVERR: Final = 25
 
@@ -134,7 +129,14 @@ class UdpTransport:
     an IPv6 destination has four parts.
     """
 
-    def __init__(self, sock: socket.socket, receiver: MessageReceiver, clock: Clock) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        receiver: MessageReceiver,
+        clock: Clock,
+        *,
+        asks_who: bool = True,
+    ) -> None:
         """Take over ``sock``, which is bound; ``open`` is the usual way in."""
         sock.setblocking(False)
         self._socket = sock
@@ -154,7 +156,9 @@ class UdpTransport:
         self.overflowed_datagrams = 0
         """Datagrams that found the backlog full too; each was reported as failed."""
         self._has_error_queue = _ask_for_errors(sock)
-        self._stamps = _ask_for_stamps(sock)
+        self._receiving = receiving_from(sock, asks_who=asks_who)
+        self._unread: list[Arrived] = []
+        """What was received and not handed over yet, the last to arrive first."""
         self._read_at = 0.0
         """When something was last read."""
         self._emptied_at = clock.monotonic()
@@ -177,9 +181,11 @@ class UdpTransport:
         clock: Clock,
         *,
         receive_buffer_bytes: int = 8 * 1024 * 1024,
+        asks_who: bool = True,
     ) -> Self:
         """Bind ``local`` (a literal IPv4 or IPv6 address; port 0 lets the system choose).
 
+        Without ``asks_who`` the receiver may be given ``NOBODY`` as the source of a datagram.
         ``receive_buffer_bytes`` is a wish: without CAP_NET_ADMIN the system grants at most
         ``net.core.rmem_max``; ``granted_receive_buffer_bytes`` says what came of it. Raises
         BindFailed, an OSError, if the address is not this machine's or is taken.
@@ -198,7 +204,7 @@ class UdpTransport:
             _enlarge(sock, socket.SO_RCVBUF, _SO_RCVBUFFORCE, receive_buffer_bytes)
             _enlarge(sock, socket.SO_SNDBUF, _SO_SNDBUFFORCE, receive_buffer_bytes)
             sock.bind(address)
-            return cls(sock, receiver, clock)
+            return cls(sock, receiver, clock, asks_who=asks_who)
         except OSError as error:
             sock.close()
             raise BindFailed(local, error) from error
@@ -239,9 +245,16 @@ class UdpTransport:
         self._wait_for_room(data, destination)
 
     def drain(self) -> None:
-        """Hand over at once what has arrived and was not read yet."""
-        if not self._closed:
-            self._read(_DRAIN)
+        """Hand over at once what has arrived and was not read yet.
+
+        Who does this often enough is not woken for reading as well: the rest begins anew.
+        """
+        if self._closed:
+            return
+        count = self._read(_DRAIN)
+        if self._resting is not None and 0 < count < self._crowd:
+            self._resting.cancel()
+            self._resting = self._loop.call_later(_REST_SECONDS, self._rested)
 
     def dropped_datagrams(self) -> int:
         """How many the kernel has thrown away because the buffer was full; 0 if it does not say."""
@@ -270,6 +283,7 @@ class UdpTransport:
             if timer is not None:
                 timer.cancel()
         self._backlog.clear()
+        self._unread.clear()
         self._watched.close()
         self._socket.close()
 
@@ -303,44 +317,55 @@ class UdpTransport:
 
     def _read(self, most: int) -> int:
         """Hand over up to so many datagrams; returns how many there were."""
-        recvmsg = self._socket.recvmsg
         message_received = self._receiver.message_received
-        stamp_bytes = self._stamps
+        unread = self._unread
         wall, now = self._clock.wall(), self._clock.monotonic()
         count = 0
         try:
             for _ in range(most):
-                try:
-                    data, ancillary, _, source = recvmsg(MAX_DATAGRAM_BYTES, stamp_bytes)
-                except BlockingIOError:
-                    if count == 0:
-                        # Woken for nothing to read: only the error queue can be the cause.
-                        self._collect_errors()
-                    self._emptied_at = now
-                    break
-                except OSError:
-                    # A pending error, which the call has cleared; datagrams may still wait.
-                    self._collect_errors()
-                    continue
+                if not unread:
+                    if not self._receive(woken_for_it=count == 0):
+                        self._emptied_at = now
+                        break
+                    if not unread:
+                        continue
+                data, source, stamp = unread.pop()
                 count += 1
                 arrived = now
-                if ancillary:
-                    seconds, nanoseconds = _STAMP.unpack(ancillary[0][2])
-                    waited = wall - seconds - nanoseconds * 1e-9
+                if stamp is not None:
+                    waited = wall - stamp
                     if waited < 0.0:  # it came after this reading had begun
                         wall, now = self._clock.wall(), self._clock.monotonic()
-                        waited = max(0.0, wall - seconds - nanoseconds * 1e-9)
+                        waited = max(0.0, wall - stamp)
                     arrived = now - waited
                     if arrived < self._emptied_at:  # noqa: PLR1730 - max() takes longer
                         arrived = self._emptied_at  # somebody has set the clock meanwhile
                 message_received(data, source, arrived)
-                if self._closed:
-                    break
         finally:
             if count:
                 self._read_at = now
+            if unread:  # there may be nothing left in the kernel to wake us
+                self._loop.call_soon(self.drain)
             self._tell()
         return count
+
+    def _receive(self, *, woken_for_it: bool) -> bool:
+        """Have ``_unread`` hold some of what waits, unless there was an error; False: all is read.
+
+        ``woken_for_it`` is true as long as nothing was found that we can have been woken for.
+        """
+        if self._closed:
+            return False
+        try:
+            self._unread.extend(self._receiving.receive())
+        except BlockingIOError:
+            if woken_for_it:
+                self._collect_errors()  # only the error queue can be the cause
+            return False
+        except OSError:
+            # A pending error, which the call has cleared; datagrams may still wait.
+            self._collect_errors()
+        return True
 
     def _collect_errors(self) -> int:
         """Move what the error queue holds to ``_failed``; how many ICMP errors there were."""
@@ -475,14 +500,6 @@ def _ask_for_errors(sock: socket.socket) -> bool:
     else:
         sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
     return True
-
-
-def _ask_for_stamps(sock: socket.socket) -> int:
-    """Have the kernel note when each datagram arrives; the bytes a note takes, 0 without one."""
-    if sys.platform != "linux" or struct.calcsize("l") * 2 != _STAMP.size:
-        return 0
-    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    return _STAMP_BYTES
 
 
 def _enlarge(sock: socket.socket, option: int, forced_option: int, size_bytes: int) -> None:

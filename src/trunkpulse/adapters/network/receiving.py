@@ -1,0 +1,162 @@
+"""Datagrams off a UDP socket, each with the moment at which the kernel took it in.
+
+``recvmsg`` gives one datagram, ``recvmmsg`` as many as wait (Linux, recvmmsg(2)). Python has no
+word for the second, so it is called in the C library, for IPv4, which nearly all trunks speak. At
+33,000 answers a second that saves a tenth of all that a probe costs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import socket
+import struct
+import sys
+from array import array
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from trunkpulse.ports import Address
+
+__all__ = ["MAX_DATAGRAM_BYTES", "NOBODY", "Arrived", "Receiving", "receiving_from"]
+
+MAX_DATAGRAM_BYTES: Final = 65_535
+"""What a SIP element must be able to take over UDP (RFC 3261 18.1.1)."""
+
+Arrived = tuple[bytes, Address, float | None]
+"""A datagram, where it came from, and when (seconds of the wall clock), if the kernel says so."""
+
+# Linux, <asm-generic/socket.h>; the socket module lacks it.
+_SO_TIMESTAMPNS: Final = 35
+_STAMP: Final = struct.Struct("=qq")
+"""``struct timespec`` where a long has 64 bits."""
+
+_DATAGRAMS: Final = 64
+"""That are taken at once, at most."""
+_ROOM: Final = 1 << 16
+"""For each: the memory is the kernel's to give, and it gives what is written to."""
+_CONTROL_BYTES: Final = 32
+"""A header of 16 bytes and a ``_STAMP``."""
+_NAME_BYTES: Final = 16
+_HEADER: Final = struct.Struct("=QI4xQQQQi4xI4x")
+"""``struct mmsghdr`` where pointers have 64 bits."""
+_LENGTH_AT: Final = 14
+"""Of ``msg_len``, in words of four bytes."""
+_DONT_WAIT: Final = 0x40
+
+
+NOBODY: Final[Address] = ("", 0)
+
+
+class Receiving(Protocol):
+    """How a socket is read."""
+
+    def receive(self) -> list[Arrived]:
+        """Some of what waits, the last to arrive first; raises what ``recvmsg`` does.
+
+        That is BlockingIOError if nothing waits.
+        """
+
+
+def receiving_from(sock: socket.socket, *, asks_who: bool = True) -> Receiving:
+    """The quickest way that there is; asks the kernel for time stamps.
+
+    Without ``asks_who`` the address that a datagram came from may be ``NOBODY``.
+    """
+    stamps = _ask_for_stamps(sock)
+    library = ctypes.CDLL(None, use_errno=True)
+    fits = sys.platform == "linux" and struct.calcsize("P") == 8 and sock.family == socket.AF_INET
+    if not fits or not hasattr(library, "recvmmsg"):
+        return _OneByOne(sock, stamps=stamps)
+    take_many = library.recvmmsg
+    number, address = ctypes.c_int, ctypes.c_void_p
+    take_many.argtypes = [number, address, ctypes.c_uint, number, address]
+    return _Many(sock, take_many, stamps=stamps, asks_who=asks_who)
+
+
+def _ask_for_stamps(sock: socket.socket) -> bool:
+    if sys.platform != "linux" or struct.calcsize("l") != 8:
+        return False
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
+
+
+def _address_of(room: bytearray | mmap.mmap, length: int) -> int:
+    """Where ``room`` is in memory; it must not grow, and must be kept."""
+    return ctypes.addressof((ctypes.c_char * length).from_buffer(room))
+
+
+class _OneByOne:
+    def __init__(self, sock: socket.socket, *, stamps: bool) -> None:
+        self._recvmsg = sock.recvmsg
+        self._ancillary_bytes = socket.CMSG_SPACE(_STAMP.size) if stamps else 0
+
+    def receive(self) -> list[Arrived]:
+        data, ancillary, _, source = self._recvmsg(MAX_DATAGRAM_BYTES, self._ancillary_bytes)
+        if not ancillary:
+            return [(data, source, None)]
+        seconds, nanoseconds = _STAMP.unpack(ancillary[0][2])
+        return [(data, source, seconds + nanoseconds * 1e-9)]
+
+
+class _Many:
+    def __init__(
+        self, sock: socket.socket, take_many: Callable[..., int], *, stamps: bool, asks_who: bool
+    ) -> None:
+        self._take_many = take_many
+        self._asks_who = asks_who
+        self._number = sock.fileno()
+        self._stamps = stamps
+        self._data = mmap.mmap(-1, _DATAGRAMS * _ROOM)
+        self._names = bytearray(_DATAGRAMS * _NAME_BYTES)
+        self._control = array("q", bytes(_DATAGRAMS * _CONTROL_BYTES))
+        self._places = array("Q")  # of struct iovec: where, and how many bytes
+        data_at = _address_of(self._data, len(self._data))
+        names_at = _address_of(self._names, len(self._names))
+        for number in range(_DATAGRAMS):
+            self._places.extend((data_at + number * _ROOM, MAX_DATAGRAM_BYTES))
+        places_at, _ = self._places.buffer_info()
+        control_at, _ = self._control.buffer_info()
+        pristine = bytearray()
+        for number in range(_DATAGRAMS):
+            pristine += _HEADER.pack(
+                names_at + number * _NAME_BYTES,
+                _NAME_BYTES,
+                places_at + number * 16,
+                1,
+                control_at + number * _CONTROL_BYTES,
+                _CONTROL_BYTES if stamps else 0,
+                0,
+                0,
+            )
+        self._pristine = memoryview(bytes(pristine))
+        self._headers = memoryview(pristine)
+        self._lengths = self._headers.cast("I")
+        self._headers_at = _address_of(pristine, len(pristine))
+
+    def receive(self) -> list[Arrived]:
+        count = self._take_many(self._number, self._headers_at, _DATAGRAMS, _DONT_WAIT, None)
+        if count < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        arrived: list[Arrived] = []
+        data, lengths, names, control = self._data, self._lengths, self._names, self._control
+        address_of, stamps, asks_who = socket.inet_ntoa, self._stamps, self._asks_who
+        for number in range(count - 1, -1, -1):
+            at = number * _ROOM
+            stamp, source = None, NOBODY
+            if stamps:
+                stamp = control[4 * number + 2] + control[4 * number + 3] * 1e-9
+            if asks_who:
+                name = names[number * _NAME_BYTES + 2 : number * _NAME_BYTES + 8]
+                source = address_of(name[2:]), name[0] << 8 | name[1]
+            data_length = lengths[16 * number + _LENGTH_AT]
+            arrived.append((data[at : at + data_length], source, stamp))
+        # The kernel has written over what it was told.
+        used = count * _HEADER.size
+        self._headers[:used] = self._pristine[:used]
+        return arrived
