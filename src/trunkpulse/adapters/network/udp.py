@@ -34,10 +34,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import select
 import socket
-import struct
 import sys
 from collections import deque
 from typing import Final, Self
@@ -45,13 +43,14 @@ from typing import Final, Self
 from trunkpulse.adapters.network.drops import receive_drops
 from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.adapters.network.receiving import Arrived, receiving_from
+from trunkpulse.adapters.network.refusals import ErrorQueue, Refusal
 from trunkpulse.model import FailureKind, TransportProtocol
 from trunkpulse.ports import Address, Certificate, Clock, MessageReceiver, Obstacle
 
 __all__ = ["UdpTransport"]
 
 _BATCH: Final = 1_024
-"""Datagrams, and as many errors, that are read before the loop may do something else.
+"""Datagrams that are read before the loop may do something else.
 
 More than a prober sends in one turn, so that answers are read even by who can hardly keep up.
 """
@@ -75,50 +74,14 @@ at most, unless it is a large one, and a rest may bring several times as many.""
 _SEND_TRIES: Final = 16
 """An error of another datagram between any two of so many tries is no coincidence any more."""
 
-# Linux, <asm-generic/socket.h>, <linux/in.h>, <linux/in6.h>; the socket module lacks them.
+# Linux, <asm-generic/socket.h>; the socket module lacks them.
 _SO_SNDBUFFORCE: Final = 32
 _SO_RCVBUFFORCE: Final = 33
-_IP_RECVERR: Final = 11
-_IPV6_RECVERR: Final = 25
-
-_EXTENDED_ERROR: Final = struct.Struct("=IBBBxII")
-"""``sock_extended_err`` of <linux/errqueue.h>: errno, origin, type, code, pad, info, data."""
-
-_ORIGIN_ICMP: Final = 2
-_ORIGIN_ICMP6: Final = 3
-_ICMP_ORIGINS: Final = frozenset({_ORIGIN_ICMP, _ORIGIN_ICMP6})
-_QUOTED_BYTES: Final = 2_048
-"""An ICMP error quotes at most 576 (RFC 1812) or 1,280 bytes (RFC 4443) of what caused it."""
-_ANCILLARY_BYTES: Final = 256
-
 _WAIT: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS, errno.EINTR})
 """The kernel has no room just now; says nothing about the destination."""
 
 _OWN: Final = frozenset({errno.EPERM, errno.EINVAL, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 """No ICMP error turns into one of these: the datagram that was being sent is to blame."""
-
-_ICMP_WORDS: Final = {
-    (_ORIGIN_ICMP, 3, 0): "network unreachable",
-    (_ORIGIN_ICMP, 3, 1): "host unreachable",
-    (_ORIGIN_ICMP, 3, 2): "protocol unreachable",
-    (_ORIGIN_ICMP, 3, 3): "port unreachable",
-    (_ORIGIN_ICMP, 3, 9): "network prohibited",
-    (_ORIGIN_ICMP, 3, 10): "host prohibited",
-    (_ORIGIN_ICMP, 3, 13): "communication prohibited",
-    (_ORIGIN_ICMP, 11, 0): "time to live exceeded",
-    (_ORIGIN_ICMP6, 1, 0): "no route to destination",
-    (_ORIGIN_ICMP6, 1, 1): "communication prohibited",
-    (_ORIGIN_ICMP6, 1, 3): "address unreachable",
-    (_ORIGIN_ICMP6, 1, 4): "port unreachable",
-    (_ORIGIN_ICMP6, 3, 0): "hop limit exceeded",
-}
-
-_ERROR_MESSAGES: Final = frozenset(
-    {(socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
-)
-
-_Failure = tuple[bytes, Address, FailureKind, str]
-"""A datagram (perhaps cut short), its destination, why it failed, and that in words."""
 
 
 class UdpTransport:
@@ -148,14 +111,14 @@ class UdpTransport:
         self._width = len(self._local_address)
         self._backlog: deque[tuple[bytes, Address]] = deque()
         self._backlog_timer: asyncio.TimerHandle | None = None
-        self._failed: deque[_Failure] = deque()
+        self._failed: deque[Refusal] = deque()
         self._telling_soon = False
         self._closed = False
         self.waited_datagrams = 0
         """Datagrams that found the kernel's buffers full and were sent later."""
         self.overflowed_datagrams = 0
         """Datagrams that found the backlog full too; each was reported as failed."""
-        self._has_error_queue = _ask_for_errors(sock)
+        self._errors = ErrorQueue(sock)
         self._receiving = receiving_from(sock, asks_who=asks_who)
         self._unread: list[Arrived] = []
         """What was received and not handed over yet, the last to arrive first."""
@@ -370,31 +333,10 @@ class UdpTransport:
     def _collect_errors(self) -> int:
         """Move what the error queue holds to ``_failed``; how many ICMP errors there were."""
         collected = 0
-        if not self._has_error_queue:
-            return collected
-        for _ in range(_BATCH):
-            try:
-                data, ancillary, _flags, destination = self._socket.recvmsg(
-                    _QUOTED_BYTES, _ANCILLARY_BYTES, socket.MSG_ERRQUEUE
-                )
-            except OSError:
-                break  # EAGAIN: the queue is empty
-            for level, message, value in ancillary:
-                if (level, message) not in _ERROR_MESSAGES:
-                    continue
-                number, origin, icmp_type, icmp_code, _info, _data = _EXTENDED_ERROR.unpack_from(
-                    value
-                )
-                if origin not in _ICMP_ORIGINS:
-                    continue  # found on this machine: ``sendto`` has raised it as well
-                collected += 1
-                if number == errno.EMSGSIZE:
-                    continue  # the path's MTU is known now: a retransmission fits through
-                words = _ICMP_WORDS.get(
-                    (origin, icmp_type, icmp_code), f"type {icmp_type} code {icmp_code}"
-                )
-                detail = f"{os.strerror(number)} (ICMP {words})"
-                self._failed.append((data, destination, _kind(number), detail))
+        for refusal in self._errors.read():
+            collected += 1
+            if refusal is not None:
+                self._failed.append(refusal)
         return collected
 
     def _tell(self) -> None:
@@ -483,23 +425,8 @@ class UdpTransport:
             self._backlog.popleft()
 
     def _fail(self, data: bytes, destination: Address, kind: FailureKind, detail: str) -> None:
-        self._failed.append((data, destination, kind, detail))
+        self._failed.append(Refusal(data, destination, kind, detail))
         self._tell_soon()
-
-
-def _kind(number: int) -> FailureKind:
-    return FailureKind.REFUSED if number == errno.ECONNREFUSED else FailureKind.UNREACHABLE
-
-
-def _ask_for_errors(sock: socket.socket) -> bool:
-    """Turn the error queue on; False where there is none."""
-    if sys.platform != "linux":
-        return False
-    if sock.family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
-    else:
-        sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
-    return True
 
 
 def _enlarge(sock: socket.socket, option: int, forced_option: int, size_bytes: int) -> None:
