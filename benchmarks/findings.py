@@ -176,7 +176,7 @@ class Findings:
                 continue
             yield Row(
                 group="Memory a target",
-                what=f"{load.targets:,} targets",
+                what=str(load),
                 unit=Unit.BYTES,
                 ours=(found.loaded_bytes - found.empty_bytes) / load.targets,
                 beside=BAR,
