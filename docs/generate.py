@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
-from generators import commands, configuration, presets, states, timing
+from generators import commands, configuration, events, presets, states, timing
 from generators.living import METHODS, Observed, observe
 from generators.markdown import table
 
@@ -59,6 +59,7 @@ def parts() -> dict[str, str]:
         "connection-options": commands.connection_options(),
         "detection-times": timing.detection_times(),
         "endpoints": endpoints(seen),
+        "event-types": events.event_types(),
         "failure-kinds": states.failure_kinds(),
         "metrics": metrics(seen),
         "profile-keys": configuration.profile_keys(),

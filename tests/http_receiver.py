@@ -47,7 +47,7 @@ class Receiver:
                     line, *fields = head.strip().split("\r\n")
                     pairs = (field.split(": ", 1) for field in fields)
                     headers = {name.lower(): value for name, value in pairs}
-                    body = await reader.readexactly(int(headers["content-length"]))
+                    body = await reader.readexactly(int(headers.get("content-length", 0)))
                     self.requests.append(Request(line, headers, body))
                     self.came.set()
                     await self.answer(reader, writer)

@@ -14,35 +14,36 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
 
 import structlog
 
 from trunkpulse.board import Board
 from trunkpulse.config import Config
+from trunkpulse.events.alert_book import AlertGrounds
 from trunkpulse.events.announcing import Announcements
 from trunkpulse.events.delivery import Deliveries
+from trunkpulse.events.endurance import Endurance
+from trunkpulse.events.maintenance import Maintenance
+from trunkpulse.events.subscriptions import Subscriptions
 from trunkpulse.model import (
     EventStream,
     IsolationEvidence,
     ProberEvent,
     ProberState,
     StateChange,
+    Trunk,
 )
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import (
-    EventLog,
     EventSink,
-    HealthStore,
     LinkWatch,
     MachineClock,
-    MeasureStore,
-    Outbox,
-    ProberLog,
     Resolver,
+    Store,
     StoreUnavailable,
+    Vault,
 )
-from trunkpulse.probing.expiry import expiring
+from trunkpulse.probing.expiry import watch_certificates
 from trunkpulse.probing.isolation import Isolation
 from trunkpulse.probing.rollup import MinuteRollup
 from trunkpulse.probing.sockets import AddressTowards, OpenTransport
@@ -51,7 +52,7 @@ from trunkpulse.progress import Progress, unseen
 from trunkpulse.roster import Applied, Roster
 from trunkpulse.routing.selection import CallRequest, Decision, RouteTable
 
-__all__ = ["Node", "Outside", "Store"]
+__all__ = ["Node", "Outside"]
 
 log = structlog.get_logger(__name__)
 
@@ -60,17 +61,10 @@ PRUNE_EVERY_SECONDS = 3600.0
 CHECKPOINT_SECONDS = 30.0
 CHECKPOINT_TRUNKS = 250
 OVERDUE_SECONDS = 5.0
-CERTIFICATES_EVERY_SECONDS = 600.0
 LAST_MINUTE_SECONDS = 0.5
 """What a stop waits for the numbers of the minute that is not over yet."""
-RECORDS_PER_TURN = 500
 CHANGES_TOLD_EACH = 100
 """Of those that are recorded together, in the log of this process."""
-DAY_MS = 24 * 3600 * 1000
-
-
-class Store(HealthStore, ProberLog, EventLog, Outbox, MeasureStore, Protocol):
-    """What a node keeps: one database that is all of these, so that they commit together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +77,7 @@ class Outside:
     open_transport: OpenTransport
     address_towards: AddressTowards
     sink_for: Callable[[EventStream], EventSink]
+    vault: Vault
     rng: random.Random
     link: LinkWatch | None = None
     """None: nobody looks at this machine's own ways out."""
@@ -123,18 +118,46 @@ class Node:
             ],
         )
         self.pipeline.recorder.overdue_seconds = self.roster.prober.overdue_seconds
+        self.endurance = Endurance(
+            outside.store,
+            instance_id=config.instance.id,
+            region=config.instance.region,
+            clock=outside.clock,
+            rng=outside.rng,
+            writing=self.pipeline.recorder.writing,
+            recorded=self._announced,
+        )
+        self.maintenance = Maintenance(outside.store, changed=self._replanned)
+        self._knows_trunks = False
         self.deliveries = Deliveries(
             tasks,
             outbox=outside.store,
             sink_for=outside.sink_for,
             clock=outside.clock,
             rng=outside.rng,
+            endurance=self.endurance,
+            grounds=AlertGrounds(
+                store=outside.store,
+                maintenance=self.maintenance,
+                trunk=self._trunk,
+                status=self.board.status,
+                region=config.instance.region,
+                ready=lambda: self._knows_trunks,
+            ),
         )
         self.announcements = Announcements(
             outside.store,
             config.instance.id,
             writing=self.pipeline.recorder.writing,
             recorded=self._announced,
+        )
+        self.subscriptions = Subscriptions(
+            outside.store,
+            outside.vault,
+            clock=outside.clock,
+            deliveries=self.deliveries,
+            writing=self.pipeline.recorder.writing,
+            tell=self._tell,
         )
         self.isolation = Isolation(
             config.isolation,
@@ -165,11 +188,14 @@ class Node:
 
     async def start(self, progress: Progress = unseen) -> None:
         """Restore the recorded states, then probe, record and deliver."""
-        store = self._outside.store
+        store, clock = self._outside.store, self._outside.clock
         await store.release()
         recorder = self.pipeline.recorder
-        self.roster.restore(await recorder.start(self.config.event_streams, progress))
-        now_ms = int(self._outside.clock.wall() * 1000)
+        await self.subscriptions.load(self.config.event_streams)
+        await self.endurance.load()
+        await self.maintenance.start()
+        self.roster.restore(await recorder.start(self.subscriptions.all, progress))
+        now_ms = int(clock.wall() * 1000)
         isolation = await self.announcements.isolation_on_record(now_ms)
         if isolation is not None:
             self.isolation.resume(isolation)
@@ -180,7 +206,7 @@ class Node:
             self._tasks.create_task(self.roster.locator.run(), name="locator"),
             self._tasks.create_task(self._prune(), name="prune"),
             self._tasks.create_task(self._checkpoint(), name="checkpoint"),
-            self._tasks.create_task(self._watch_certificates(), name="certificates"),
+            self._tasks.create_task(watch_certificates(self.roster.records, clock), name="expiry"),
         ]
         await self.apply(self.config, progress)
         # Before this there was nobody to probe, so standing still meant nothing.
@@ -193,13 +219,14 @@ class Node:
         """From now on run this configuration; what did not change in it is not touched.
 
         Raises OSError if a source address cannot be used, DestinationInvalid if a stream's
-        destination cannot be, and StoreUnavailable if the database is away; then nothing is
-        changed. Otherwise trunks are changed some at a time (``Roster.apply``), then the routes.
+        destination cannot be, StreamExists if a stream of that id was made through the API, and
+        StoreUnavailable if the database is away; then nothing is changed. Otherwise trunks are
+        changed some at a time (``Roster.apply``), then the routes.
         """
         async with self._applying:
             await self.roster.prepare(config.trunks)
             try:
-                await self._apply_streams(config.event_streams)
+                await self.subscriptions.apply_file(config.event_streams)
             except BaseException:
                 self.roster.sockets.close_unused()
                 raise
@@ -210,6 +237,9 @@ class Node:
             self.routes = RouteTable(config.routes, trunks, self._begun_with.instance.region)
             self.config = config
             self.isolation.configure(config.isolation)
+            self.maintenance.declare(config.maintenance)
+            self._knows_trunks = True
+            self.deliveries.trunks_changed()
             self.refused = ()
             self._name_what_needs_a_restart(config)
             log.info(
@@ -219,7 +249,7 @@ class Node:
                 changed=len(applied.changed),
                 removed=len(applied.removed),
                 routes=len(config.routes),
-                streams=len(config.event_streams),
+                streams=len(self.subscriptions.all),
             )
             return applied
 
@@ -229,18 +259,9 @@ class Node:
         for problem in problems:
             log.error("configuration.refused", problem=problem, in_force="the one before goes on")
 
-    async def _apply_streams(self, streams: Sequence[EventStream]) -> None:
-        recorder = self.pipeline.recorder
-        await self.deliveries.apply(streams)
-        try:
-            # No commit may fall in between: it would tell streams that are gone by then.
-            async with recorder.writing:
-                await self._outside.store.sync_streams(streams)
-                recorder.set_streams(streams)
-                self.announcements.set_streams(streams)
-        except StoreUnavailable:
-            await self.deliveries.apply(self.config.event_streams)
-            raise
+    async def _tell(self, streams: Sequence[EventStream]) -> None:
+        await self.pipeline.recorder.set_streams(streams)
+        self.announcements.set_streams(streams)
 
     def _name_what_needs_a_restart(self, config: Config) -> None:
         for section in ("instance", "storage", "api", "sip"):
@@ -298,29 +319,6 @@ class Node:
                     self.pipeline.recorder.enqueue(record)
             after = 0 if after + CHECKPOINT_TRUNKS >= len(trunks) else after + CHECKPOINT_TRUNKS
 
-    async def _watch_certificates(self) -> None:
-        """Say once a day which certificates of far sides end soon."""
-        said: dict[tuple[str, int], int] = {}
-        while True:
-            await asyncio.sleep(CERTIFICATES_EVERY_SECONDS)
-            now_ms = int(self._outside.clock.wall() * 1000)
-            today = now_ms // DAY_MS
-            for number, record in enumerate(list(self.roster.records().values())):
-                if number % RECORDS_PER_TURN == 0:
-                    await asyncio.sleep(0)  # probes must leave on time
-                for target, certificate, days_left in expiring(record.targets, now_ms):
-                    key = (str(target.place), certificate.not_after_ms)
-                    if said.get(key) != today:
-                        said[key] = today
-                        log.warning(
-                            "certificate.expiring",
-                            trunk=record.trunk.id,
-                            place=key[0],
-                            days_left=days_left,
-                            subject=certificate.subject,
-                        )
-            said = {key: day for key, day in said.items() if day == today}
-
     async def stop(self, deadline_seconds: float) -> None:
         """Probe no more, write what is decided, finish deliveries under way; then end.
 
@@ -354,6 +352,13 @@ class Node:
     def listen(self, listener: Callable[[Sequence[StateChange]], None]) -> None:
         """Have ``listener`` called with every batch of changes once it is recorded."""
         self._listeners.append(listener)
+
+    def _replanned(self) -> None:
+        self.deliveries.maintenance_changed()
+
+    def _trunk(self, trunk_id: str) -> Trunk | None:
+        record = self.roster.records().get(trunk_id)
+        return None if record is None else record.trunk
 
     def _prober_changed(self, state: ProberState, evidence: IsolationEvidence) -> None:
         outside, instance = self._outside, self._begun_with.instance

@@ -10,18 +10,22 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from http_receiver import Answer, Receiver, gibberish, hang_up, saying, silence
 from trunkpulse import __version__
+from trunkpulse.adapters.outbound import Outside
 from trunkpulse.adapters.sinks import make_sink
-from trunkpulse.adapters.sinks.webhook import BODY_LIMIT_BYTES, EXCERPT_CHARACTERS, WebhookSink
+from trunkpulse.adapters.sinks.exchange import BODY_LIMIT_BYTES, EXCERPT_CHARACTERS
+from trunkpulse.adapters.sinks.webhook import WebhookSink
 from trunkpulse.model import Destination, EventStream
-from trunkpulse.ports import Delivery, DeliveryOutcome, SinkAnswer
+from trunkpulse.ports import Delivery, DeliveryOutcome
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+NEWER = "whsec_" + base64.b64encode(bytes(range(32, 64))).decode()
 BODY = json.dumps({"eventType": "telephony.trunks.stateChange", "entityName": "Köln"})
 
 
@@ -50,14 +54,17 @@ def wall() -> Wall:
 
 @pytest.fixture
 async def sink(receiver: Receiver, wall: Wall) -> AsyncIterator[WebhookSink]:
-    sink = WebhookSink(a_stream(receiver.url, SECRET), wall=wall)
+    sink = WebhookSink(a_stream(receiver.url, SECRET), Outside(), wall=wall)
     yield sink
     await sink.close()
 
 
-def a_stream(url: str, secret: str | None = None) -> EventStream:
+def a_stream(url: str, secret: str | None = None, **more: Any) -> EventStream:
     return EventStream(
-        id="noc", name="NOC", destination=Destination(type="webhook", url=url, secret=secret)
+        id="noc",
+        name="NOC",
+        destination=Destination(type="webhook", url=url, secret=secret, **more),
+        managed_by="edge.toml",
     )
 
 
@@ -78,7 +85,7 @@ async def test_an_event_arrives_once_unchanged_and_signed(
     receiver: Receiver, sink: WebhookSink
 ) -> None:
     answer = await sink.deliver(a_delivery())
-    assert answer == SinkAnswer(outcome=DeliveryOutcome.ACCEPTED, detail="200 OK")
+    assert (answer.outcome, answer.detail) == (DeliveryOutcome.ACCEPTED, "200 OK")
     (request,) = receiver.requests
     assert request.line == "POST /hook?token=hush HTTP/1.1"
     assert request.body == BODY.encode()
@@ -94,8 +101,45 @@ async def test_the_signature_covers_the_body(receiver: Receiver, sink: WebhookSi
         Webhook(SECRET).verify(receiver.requests[0].body + b" ", receiver.requests[0].headers)
 
 
+async def test_while_a_secret_is_replaced_receivers_may_know_either(receiver: Receiver) -> None:
+    sink = make_sink(a_stream(receiver.url, NEWER, previous_secret=SECRET), Outside())
+    await sink.deliver(a_delivery())
+    await sink.close()
+    (request,) = receiver.requests
+    assert request.headers["webhook-signature"].count(" ") == 1
+    for known in (NEWER, SECRET):
+        assert Webhook(known).verify(request.body, request.headers) == json.loads(BODY)
+
+
+async def test_headers_of_ones_own_go_with_every_delivery_and_stay_unseen(
+    receiver: Receiver,
+) -> None:
+    headers = (("Authorization", "Bearer hush-hush"), ("X-Team", "noc"))
+    sink = make_sink(a_stream(receiver.url, headers=headers), Outside())
+    receiver.answer = saying(500, b"hush-hush is wrong")
+    answer = await sink.deliver(a_delivery())
+    await sink.close()
+    (request,) = receiver.requests
+    assert request.headers["authorization"] == "Bearer hush-hush"
+    assert request.headers["x-team"] == "noc"
+    assert "Authorization: ***" in answer.request
+    assert "hush" not in f"{answer.request} {answer.response} {answer.detail}"
+
+
+async def test_it_is_put_down_what_was_asked_and_answered(
+    receiver: Receiver, sink: WebhookSink
+) -> None:
+    receiver.answer = saying(500, b"full up")
+    answer = await sink.deliver(a_delivery())
+    asked, *headers = answer.request.splitlines()
+    assert asked == f"POST http://127.0.0.1:{receiver.port}/hook"
+    assert "webhook-id: evt_1" in headers
+    assert "webhook-signature: ***" in headers
+    assert answer.response == "500 Internal Server Error\n\nfull up"
+
+
 async def test_without_a_secret_nothing_is_signed(receiver: Receiver) -> None:
-    sink = make_sink(a_stream(receiver.url))
+    sink = make_sink(a_stream(receiver.url), Outside())
     assert (await sink.deliver(a_delivery())).outcome is DeliveryOutcome.ACCEPTED
     assert "webhook-signature" not in receiver.requests[0].headers
     await sink.close()
@@ -136,11 +180,10 @@ async def test_anything_but_success_is_tried_later(
     assert answer.detail.endswith(": try again later")
 
 
-async def test_gone_is_a_refusal(receiver: Receiver, sink: WebhookSink) -> None:
+async def test_gone_is_the_end_of_the_receiver(receiver: Receiver, sink: WebhookSink) -> None:
     receiver.answer = saying(410)
-    assert await sink.deliver(a_delivery()) == SinkAnswer(
-        outcome=DeliveryOutcome.REFUSED, detail="410 Gone"
-    )
+    answer = await sink.deliver(a_delivery())
+    assert (answer.outcome, answer.detail) == (DeliveryOutcome.GONE, "410 Gone")
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -173,9 +216,11 @@ async def test_silence_ends_with_the_deadline_and_the_connection_with_it(
     receiver: Receiver,
 ) -> None:
     receiver.answer = silence
-    sink = WebhookSink(a_stream(receiver.url), timeout_seconds=0.5)
-    assert await sink.deliver(a_delivery()) == SinkAnswer(
-        outcome=DeliveryOutcome.TRY_LATER, detail="no answer within 0.5 seconds"
+    sink = WebhookSink(a_stream(receiver.url), Outside(), timeout_seconds=0.5)
+    answer = await sink.deliver(a_delivery())
+    assert (answer.outcome, answer.detail) == (
+        DeliveryOutcome.TRY_LATER,
+        "no answer within 0.5 seconds",
     )
     await receiver.left.wait()
     receiver.answer = saying(200)
@@ -187,18 +232,19 @@ async def test_a_refused_connection_is_told_in_the_systems_words() -> None:
     receiver = Receiver()
     await receiver.start()
     await receiver.stop()
-    sink = WebhookSink(a_stream(receiver.url))
-    assert await sink.deliver(a_delivery()) == SinkAnswer(
-        outcome=DeliveryOutcome.TRY_LATER, detail="Connection refused"
-    )
+    sink = WebhookSink(a_stream(receiver.url), Outside())
+    answer = await sink.deliver(a_delivery())
+    assert (answer.outcome, answer.detail) == (DeliveryOutcome.TRY_LATER, "Connection refused")
     await sink.close()
 
 
 async def test_a_tls_handshake_that_never_ends_is_given_up_and_closed(receiver: Receiver) -> None:
     url = receiver.url.replace("http:", "https:")  # the receiver waits for the end of a request
-    sink = WebhookSink(a_stream(url), timeout_seconds=0.5)
-    assert await sink.deliver(a_delivery()) == SinkAnswer(
-        outcome=DeliveryOutcome.TRY_LATER, detail="no connection within 0.25 seconds"
+    sink = WebhookSink(a_stream(url), Outside(), timeout_seconds=0.5)
+    answer = await sink.deliver(a_delivery())
+    assert (answer.outcome, answer.detail) == (
+        DeliveryOutcome.TRY_LATER,
+        "no connection within 0.25 seconds",
     )
     await receiver.left.wait()
     await sink.close()
@@ -213,7 +259,7 @@ async def test_a_tls_failure_is_told_in_a_phrase() -> None:
 
     async with await asyncio.start_server(not_tls, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        sink = WebhookSink(a_stream(f"https://127.0.0.1:{port}/?token=hush"))
+        sink = WebhookSink(a_stream(f"https://127.0.0.1:{port}/?token=hush"), Outside())
         answer = await sink.deliver(a_delivery())
         await sink.close()
     assert answer.outcome is DeliveryOutcome.TRY_LATER
@@ -311,7 +357,7 @@ async def test_proxies_of_the_environment_are_not_used(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    fresh = make_sink(a_stream(receiver.url))
+    fresh = make_sink(a_stream(receiver.url), Outside())
     assert (await fresh.deliver(a_delivery())).outcome is DeliveryOutcome.ACCEPTED
     await fresh.close()
 

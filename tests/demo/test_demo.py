@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from event_schemas import check_event
+
 DEMO = (sys.executable, "-m", "trunkpulse", "demo", "--no-browser")
 
 
@@ -60,6 +62,7 @@ def test_it_shows_the_webhooks_body_as_it_was_received(transcript: list[str]) ->
         "reasonCode",
         "metadata",
     ]
+    check_event(json.dumps(event))
     assert event["metadata"]["lastSuccessfulKeepalive"] <= event["timestamp"]
 
 

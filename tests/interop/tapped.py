@@ -12,9 +12,11 @@ from asyncio import TaskGroup
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from interop.journal import Journal
+from trunkpulse.adapters import outbound
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.local import LocalAddresses
 from trunkpulse.adapters.network.resolver import SystemResolver
@@ -34,6 +36,7 @@ from trunkpulse.ports import (
     TransportPlan,
 )
 from trunkpulse.probing.outcomes import ProbeCounts
+from vaults import a_vault
 
 BRANCH = re.compile(rb"branch=([^;\s]+)")
 
@@ -182,7 +185,8 @@ async def tapped_node(config: Path) -> AsyncIterator[TappedNode]:
                 resolver=SystemResolver(),
                 open_transport=tap.open,
                 address_towards=LocalAddresses().route_to,
-                sink_for=make_sink,
+                sink_for=partial(make_sink, outside=outbound.Outside()),
+                vault=a_vault(),
                 rng=random.Random(),
             )
             node = Node(load_config(config, {}), outside, tasks)

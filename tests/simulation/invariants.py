@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import pairwise
 
+from event_schemas import check_event
 from simulation.world import World
 from trunkpulse.config.settings import Config
 from trunkpulse.events.envelope import decode
@@ -31,6 +32,7 @@ async def recorded_changes(
             assert event.event_id not in ids
             position = event.position
             ids.add(event.event_id)
+            check_event(event.body)
             if event.trunk_id.startswith("prober:"):
                 continue
             change = decode(event.body)

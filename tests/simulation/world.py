@@ -26,7 +26,9 @@ from trunkpulse.ports import (
     DeliveryOutcome,
     DeliveryReport,
     DeliveryResult,
+    DestinationInvalid,
     HealthCommit,
+    KeptStream,
     LinkWatch,
     Location,
     MessageReceiver,
@@ -39,6 +41,7 @@ from trunkpulse.ports import (
 )
 from trunkpulse.sip.server import AnswerSettings, answer_request
 from trunkpulse.sip.uri import SipUri
+from vaults import a_vault
 from virtual_time import VirtualClock
 
 HEALTHY = AnswerSettings(tag_key=b"simulation")
@@ -260,6 +263,14 @@ class FragileStore(MemoryStore):
                 delivery = self._claimed[report.delivery_id]
                 self.parked.add((delivery.stream_id, delivery.event_id))
 
+    async def save_stream(self, stream: KeptStream) -> None:
+        self._check()
+        await super().save_stream(stream)
+
+    async def drop_stream(self, stream_id: str) -> None:
+        self._check()
+        await super().drop_stream(stream_id)
+
     def _check(self) -> None:
         if self.away:
             raise StoreUnavailable("the database does not answer; check that it runs")
@@ -272,8 +283,12 @@ class Receivers:
         self._rng = rng
         self.failure = 0.0
         self.accepted: defaultdict[str, list[Delivery]] = defaultdict(list)
+        self.impossible: set[str] = set()
+        """URLs of destinations that can never work."""
 
     def sink_for(self, stream: EventStream) -> Sink:
+        if stream.destination.url in self.impossible:
+            raise DestinationInvalid("There is no such place.")
         return Sink(self, stream.id, self._rng)
 
 
@@ -318,6 +333,7 @@ class World:
             open_transport=self.network.open,
             address_towards=lambda _: "127.0.0.1",
             sink_for=self.receivers.sink_for,
+            vault=a_vault(),
             rng=random.Random(self.rng.random()),
             link=self.link,
         )

@@ -18,6 +18,7 @@ import pytest
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from trunkpulse.adapters.outbound import Outside
 from trunkpulse.adapters.sinks.webhook import WebhookSink
 from trunkpulse.cli.program import program
 from trunkpulse.config import load_config
@@ -117,6 +118,13 @@ def pem_contents() -> dict[str, bytes]:
     return {key: contents[name] for key, name in PEM_FILES.items()}
 
 
+def a_secret(name: str) -> str:
+    """One of the kind that a variable or a file of this name holds."""
+    if "ROUTING_KEY" in name:
+        return "R" * 32
+    return "slack://a/b/c" if "apprise" in name else SECRET
+
+
 @pytest.mark.parametrize("text", blocks("toml"))
 def test_configuration_loads(text: str, pem_contents: dict[str, bytes], tmp_path: Path) -> None:
     for block in blocks("toml"):
@@ -130,9 +138,9 @@ def test_configuration_loads(text: str, pem_contents: dict[str, bytes], tmp_path
         )
     for key, name in re.findall(r'(\w+_file) = "([\w.-]+)"', text):
         (tmp_path / name).write_bytes(pem_contents[key])
-    environ = dict.fromkeys(re.findall(r'"env:(\w+)"', text), SECRET)
+    environ = {name: a_secret(name) for name in re.findall(r'"env:(\w+)"', text)}
     for secret in re.findall(r'"file:([\w.]+)"', text):
-        (tmp_path / secret).write_text(SECRET)
+        (tmp_path / secret).write_text(a_secret(secret))
     file = tmp_path / "trunks.toml"
     file.write_text(text)
     config = load_config(file, environ)  # raises ConfigError with what is wrong
@@ -282,9 +290,12 @@ async def test_the_receiver_of_the_tour_takes_only_genuine_events(
     change = decode(example_event())
     with receiver_of_the_tour(tmp_path) as url:
         stream = EventStream(
-            id="noc", name="noc", destination=Destination(type="webhook", url=url, secret=secret)
+            id="noc",
+            name="noc",
+            destination=Destination(type="webhook", url=url, secret=secret),
+            managed_by="edge.toml",
         )
-        sink = WebhookSink(stream)
+        sink = WebhookSink(stream, Outside())
         delivery = Delivery(
             id=1,
             stream_id="noc",

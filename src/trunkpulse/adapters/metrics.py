@@ -30,11 +30,14 @@ from prometheus_client.registry import Collector
 
 from trunkpulse.adapters.number_series import NumberSeries
 from trunkpulse.adapters.self_metrics import of_paces, of_watchdog
+from trunkpulse.adapters.stream_metrics import of_backlogs, of_deliveries, of_stream_health
 from trunkpulse.adapters.turns import Turns
 from trunkpulse.board import Board
+from trunkpulse.events.backlog import Backlogs
 from trunkpulse.events.delivery import DeliveryProgress
 from trunkpulse.model import TargetState
 from trunkpulse.pipeline import Pipeline
+from trunkpulse.ports import Clock, StreamHealth
 from trunkpulse.probing.histogram import Histogram
 from trunkpulse.probing.outcomes import ProbeCounts
 from trunkpulse.probing.target import ProbeTarget
@@ -93,6 +96,9 @@ class Metrics(Collector):
         roster: Roster,
         board: Board,
         deliveries: Callable[[], Mapping[str, DeliveryProgress]],
+        stream_health: Callable[[], Mapping[str, StreamHealth]],
+        backlogs: Backlogs,
+        clock: Clock,
         instance_id: str,
         region: str,
         version: str,
@@ -103,6 +109,9 @@ class Metrics(Collector):
         self._roster = roster
         self._board = board
         self._deliveries = deliveries
+        self._stream_health = stream_health
+        self._backlogs = backlogs
+        self._clock = clock
         self._build = (instance_id, region, version)
         self._per_trunk = per_trunk
         self._registry = CollectorRegistry(auto_describe=False)
@@ -111,6 +120,7 @@ class Metrics(Collector):
 
     async def render(self, turns: Turns) -> bytes:
         """All metrics in Prometheus' text format, of ``CONTENT_TYPE``."""
+        await self._backlogs.read()
         totals = generate_latest(self._registry)
         if not self._has_trunk_series():
             return totals
@@ -140,7 +150,7 @@ class Metrics(Collector):
         yield from self._of_recording()
         yield from of_watchdog(self._roster.watchdog)
         yield from of_paces(self._roster.watchdog)
-        yield from self._of_deliveries()
+        yield from self._of_streams()
 
     def _has_trunk_series(self) -> bool:
         ordered = self._per_trunk()
@@ -214,25 +224,11 @@ class Metrics(Collector):
             int(recorder.available),
         )
 
-    def _of_deliveries(self) -> Iterator[Metric]:
-        ends = CounterMetricFamily(
-            "trunkpulse_event_delivery_attempts",
-            "Attempts to deliver an event, by how they ended.",
-            labels=["stream", "result"],
-        )
-        in_flight = GaugeMetricFamily(
-            "trunkpulse_event_deliveries_in_flight",
-            "Deliveries that are being sent, or sent and not yet settled.",
-            labels=["stream"],
-        )
-        for stream_id, progress in self._deliveries().items():
-            ends.add_metric([stream_id, "delivered"], progress.delivered)
-            ends.add_metric([stream_id, "retried"], progress.retried)
-            ends.add_metric([stream_id, "parked"], progress.parked)
-            ends.add_metric([stream_id, "dead"], progress.dead)
-            in_flight.add_metric([stream_id], progress.in_flight)
-        yield ends
-        yield in_flight
+    def _of_streams(self) -> Iterator[Metric]:
+        progress, now_ms = self._deliveries(), round(self._clock.wall() * 1000)
+        yield from of_deliveries(progress)
+        yield from of_backlogs(self._backlogs.known, progress, now_ms)
+        yield from of_stream_health(self._stream_health(), progress, now_ms)
 
 
 def histogram_family(name: str, meaning: str, histogram: Histogram) -> Metric:

@@ -6,19 +6,22 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import os
 import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from trunkpulse import __version__
-from trunkpulse.adapters import collector, heap
+from trunkpulse.adapters import collector, heap, outbound
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.http.api.application import create_api
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.feed import EventFeed
 from trunkpulse.adapters.http.server import ListenFailed, serve_http
+from trunkpulse.adapters.keyring import Keyring, KeysUnusable
 from trunkpulse.adapters.metrics import Metrics
 from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.adapters.network.link import MachineLink
@@ -32,15 +35,20 @@ from trunkpulse.adapters.sinks import make_sink
 from trunkpulse.adapters.storage.database import DatabaseStore
 from trunkpulse.adapters.storage.errors import StorageError
 from trunkpulse.adapters.turns import Turns
+from trunkpulse.adapters.vault import AesGcmVault
 from trunkpulse.config import Config
 from trunkpulse.config.advice import Advice, advise
-from trunkpulse.model import TransportProtocol
+from trunkpulse.events.backlog import Backlogs
+from trunkpulse.events.subscriptions import StreamRefused
+from trunkpulse.model import EventStream, TransportProtocol
 from trunkpulse.node import Node, Outside
 from trunkpulse.ports import (
     Address,
     DestinationInvalid,
+    EventSink,
     MessageReceiver,
     MessageTransport,
+    SecretUnreadable,
     StoreUnavailable,
     TransportPlan,
 )
@@ -50,7 +58,7 @@ from trunkpulse.progress import Progress, unseen
 from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.server import AnswerSettings
 
-__all__ = ["CannotStart", "Running", "cannot_run", "running"]
+__all__ = ["CannotStart", "Running", "alone_with", "cannot_run", "open_store", "running"]
 
 HTTP_GRACE_SECONDS = 1
 STOP_SECONDS = 3.0
@@ -87,27 +95,38 @@ async def running(
     database = config.storage.database(data)
     clock = SystemClock()
     rng = random.Random(secrets.randbits(128))
-    with _alone_with(database):
-        store = await _open(database, config.instance.id, clock)
+    with alone_with(database):
+        vault = _vault(database.parent)
+        store = await open_store(database, config.instance.id, clock)
         try:
             async with asyncio.TaskGroup() as tasks:
+                way_out = outbound.Outside(allow=lambda: node.config.outbound.allow)
                 outside = Outside(
                     clock=clock,
                     store=store,
                     resolver=SystemResolver(),
                     open_transport=_opener(clock),
                     address_towards=LocalAddresses().route_to,
-                    sink_for=make_sink,
+                    sink_for=partial(make_sink, outside=way_out),
+                    vault=vault,
                     rng=rng,
                     link=MachineLink(),
                 )
                 node = Node(config, outside, tasks)
-                feed = EventFeed(store)
+                feed = EventFeed()
                 node.listen(lambda _: feed.wake())
                 await _start(node, progress)
                 last_heard = LastHeard()
                 async with _responders(node, clock, rng, last_heard) as responders:
-                    async with _api(node, store, feed, clock, rng, last_heard=last_heard) as url:
+                    async with _api(
+                        node,
+                        store,
+                        feed,
+                        clock,
+                        rng,
+                        sink_for=outside.sink_for,
+                        last_heard=last_heard,
+                    ) as url:
                         yield Running(node, store, url)
                         for responder in responders:
                             responder.draining = True
@@ -121,13 +140,15 @@ def _opener(clock: SystemClock) -> OpenTransport:
 
     def open_transport(plan: TransportPlan, receiver: MessageReceiver) -> MessageTransport:
         if plan.protocol is TransportProtocol.UDP:
-            return UdpTransport.open(plan.local, receiver, clock)
+            # An answer is known by its branch alone.
+            return UdpTransport.open(plan.local, receiver, clock, asks_who=False)
         return StreamTransport.open(plan, receiver, clock)
 
     return open_transport
 
 
-async def _open(database: Path, instance_id: str, clock: SystemClock) -> DatabaseStore:
+async def open_store(database: Path, instance_id: str, clock: SystemClock) -> DatabaseStore:
+    """The database, created or brought up to date; raises CannotStart."""
     try:
         return await DatabaseStore.open(
             f"sqlite:///{database}", instance_id=instance_id, clock=clock
@@ -136,12 +157,27 @@ async def _open(database: Path, instance_id: str, clock: SystemClock) -> Databas
         raise CannotStart(str(problem)) from problem
 
 
+def _vault(data: Path) -> AesGcmVault:
+    """What seals the secrets in the database, its keys from ``data`` or the environment."""
+    try:
+        return AesGcmVault(Keyring.of(data, os.environ))
+    except KeysUnusable as problem:
+        raise CannotStart(str(problem)) from problem
+
+
 async def _start(node: Node, progress: Progress) -> None:
     try:
         with collector.paused():
             await node.start(progress)
         heap.give_back()  # no probe waits yet
-    except (OSError, StoreUnavailable, DestinationInvalid) as problem:
+        heap.take_large_pages()
+    except (
+        OSError,
+        StoreUnavailable,
+        StreamRefused,
+        SecretUnreadable,
+        DestinationInvalid,
+    ) as problem:
         raise CannotStart(cannot_run(problem, node.config)) from problem
 
 
@@ -197,6 +233,7 @@ async def _api(
     clock: SystemClock,
     rng: random.Random,
     *,
+    sink_for: Callable[[EventStream], EventSink],
     last_heard: LastHeard,
 ) -> AsyncIterator[str]:
     """The REST API, listening; gives its URL."""
@@ -214,6 +251,9 @@ async def _api(
             roster=node.roster,
             board=node.board,
             deliveries=node.deliveries.progress,
+            stream_health=node.deliveries.health,
+            backlogs=Backlogs(store, clock),
+            clock=clock,
             instance_id=instance.id,
             region=instance.region,
             version=__version__,
@@ -228,8 +268,13 @@ async def _api(
         listen_host=host,
         routes=lambda: node.config.routes,
         route_table=lambda: node.routes,
-        streams=lambda: node.config.event_streams,
+        subscriptions=node.subscriptions,
+        maintenance=node.maintenance,
         deliveries=node.deliveries.progress,
+        delivery_log=store,
+        stream_health=node.deliveries.health,
+        wake=node.deliveries.wake,
+        sink_for=sink_for,
         readiness_problems=node.problems,
         advice=_advice_on(node),
         refused=lambda: node.refused,
@@ -287,8 +332,11 @@ async def _responders(
 
 
 @contextlib.contextmanager
-def _alone_with(database: Path) -> Iterator[None]:
-    """Two processes that probe for one database would announce every change twice."""
+def alone_with(database: Path) -> Iterator[None]:
+    """Keeps others off: two processes with one database would announce every change twice.
+
+    Raises CannotStart if there is another already.
+    """
     try:
         database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = Path(f"{database}.lock").open("w")  # noqa: SIM115 - closed by the block below

@@ -15,6 +15,7 @@ from trunkpulse.adapters import collector
 from trunkpulse.adapters.storage.errors import StorageError
 from trunkpulse.app.composition import CannotStart, cannot_run, running
 from trunkpulse.config import Config, ConfigError, load_config
+from trunkpulse.events.subscriptions import StreamRefused
 from trunkpulse.node import Node
 from trunkpulse.ports import DestinationInvalid, StoreUnavailable
 from trunkpulse.progress import Progress, unseen
@@ -98,7 +99,13 @@ async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> Non
         try:
             with collector.paused():
                 await node.apply(config)
-        except (OSError, StoreUnavailable, StorageError, DestinationInvalid) as problem:
+        except (
+            OSError,
+            StoreUnavailable,
+            StorageError,
+            StreamRefused,
+            DestinationInvalid,
+        ) as problem:
             node.refuse([cannot_run(problem, config)])
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import functools
 import inspect
 import ipaddress
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import quote, urlsplit
@@ -78,13 +80,31 @@ class Api:
         with self._failures():
             return self._read(self._client.get(path, params=_given(query)))
 
-    def post(self, path: str, body: Mapping[str, object] | None = None) -> Document:
+    def post(
+        self,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        deadline_seconds: float = _DEADLINE_SECONDS,
+    ) -> Document:
         """What the service answers to ``body``."""
         with self._failures():
-            response = (
-                self._client.post(path) if body is None else self._client.post(path, json=body)
-            )
+            response = self._client.post(path, json=body, timeout=deadline_seconds)
             return self._read(response)
+
+    def patch(self, path: str, body: Mapping[str, object]) -> Document:
+        """What the service answers to a JSON Merge Patch (RFC 7396)."""
+        with self._failures():
+            headers = {"content-type": "application/merge-patch+json"}
+            content = json.dumps(body).encode()
+            return self._read(self._client.patch(path, content=content, headers=headers))
+
+    def delete(self, path: str) -> None:
+        """Have what is at ``path`` deleted."""
+        with self._failures():
+            response = self._client.delete(path)
+            if response.status_code != HTTPStatus.NO_CONTENT:
+                self._read(response)
 
     def pages(self, path: str, query: Query | None = None) -> Iterator[Document]:
         """The pages of a list, from the first (or ``query``'s cursor) to the last."""

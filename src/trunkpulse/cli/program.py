@@ -25,6 +25,8 @@ from trunkpulse.cli.check import check
 from trunkpulse.cli.demo import demo
 from trunkpulse.cli.errors import CommandFailed
 from trunkpulse.cli.events import events
+from trunkpulse.cli.keys import keys
+from trunkpulse.cli.maintenance import maintenance
 from trunkpulse.cli.output import complain, print_line
 from trunkpulse.cli.probe import probe
 from trunkpulse.cli.respond import respond
@@ -74,6 +76,8 @@ for name, group in (
     ("routes", routes),
     ("streams", streams),
     ("events", events),
+    ("keys", keys),
+    ("maintenance", maintenance),
 ):
     program.add_typer(group, name=name)
 

@@ -16,6 +16,7 @@ __all__ = [
     "probe_facts",
     "remarks",
     "target_row",
+    "under_maintenance",
     "where",
 ]
 
@@ -72,6 +73,14 @@ def probe_facts(probe: Document) -> Iterator[tuple[str, str]]:
         said.insert(0, "verifies nothing")
     if said:
         yield "TLS", ", ".join(said)
+
+
+def under_maintenance(trunk: Document) -> Iterator[tuple[str, str]]:
+    """Work on the trunk that goes on now."""
+    window = trunk.document_or_none("maintenance")
+    if window is not None:
+        until = clock_time(window.number("until"))
+        yield "maintenance", f"{window.text('name')}, until {until}; alerts are silent"
 
 
 def remarks(target: Document) -> Iterator[str]:

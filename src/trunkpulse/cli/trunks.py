@@ -32,6 +32,7 @@ from trunkpulse.cli.trunk_sheet import (
     probe_facts,
     remarks,
     target_row,
+    under_maintenance,
     where,
 )
 from trunkpulse.config.wording import either, shown
@@ -119,6 +120,7 @@ def show(api: Api, trunk_id: TrunkId) -> None:
         ("region", trunk.text_or_none("region") or "-"),
         ("carrier", trunk.text_or_none("carrier") or "-"),
         ("enabled", "yes" if trunk.flag("enabled") else "no"),
+        *under_maintenance(trunk),
         ("needs", f"{amount(int(trunk.number('minAvailableTargets')), 'available target')}"),
         ("profile", trunk.text("profile")),
         ("keepalive", keepalive(trunk.document("keepalive"))),
@@ -162,6 +164,8 @@ def explain(api: Api, trunk_id: TrunkId) -> None:
     _print_summary(answer, one_line=len(targets) <= 1)
     print_line(paint("rule  ", "dim"), answer.text("rule"))
     print_line(paint("next  ", "dim"), answer.text("next"))
+    for name, value in under_maintenance(answer):
+        print_line(paint(f"{name}  ", "dim"), value)
     for target in targets:
         print_line()
         resting = answer.text_or_none("reasonCode") == "ADMIN_DISABLED"

@@ -6,8 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from trunkpulse.config.certificates import Certificates, TlsFiles
-from trunkpulse.config.report import Report
-from trunkpulse.config.schema import Document
+from trunkpulse.config.destinations import DestinationInvalidAt, alerts_of, read_destination
+from trunkpulse.config.maintenance import WindowInvalid, window_from
+from trunkpulse.config.report import Location, Report
+from trunkpulse.config.schema import Document, StreamEntry
 from trunkpulse.config.sections import ServerTlsEntry, SipEntry
 from trunkpulse.config.settings import SipListen
 from trunkpulse.config.wording import shown
@@ -15,14 +17,17 @@ from trunkpulse.model import TransportProtocol
 from trunkpulse.sip.grammar import host_and_port
 
 __all__ = [
+    "check_destination",
+    "check_destinations",
     "check_ids",
     "check_listeners",
+    "check_maintenance",
     "check_references",
     "declared_trunks",
     "server_files",
 ]
 
-_IDENTIFIED = ("trunks", "routes", "event_streams")
+_IDENTIFIED = ("trunks", "routes", "event_streams", "maintenance")
 
 
 def _ids(raw: Mapping[str, object], section: str) -> list[str | None]:
@@ -35,7 +40,7 @@ def _ids(raw: Mapping[str, object], section: str) -> list[str | None]:
 
 
 def check_ids(raw: Mapping[str, object], report: Report) -> None:
-    """Within trunks, routes and event streams, each id is given once."""
+    """Within each list of tables that have one, each id is given once."""
     for section in _IDENTIFIED:
         first: dict[str, int] = {}
         for position, name in enumerate(_ids(raw, section)):
@@ -80,6 +85,45 @@ def check_references(
         for place, name in enumerate(stream.trunks):
             if declared is not None and name not in declared:
                 report.add(("event_streams", position, "trunks", place), _dangling(name))
+
+
+def check_destinations(
+    streams: Sequence[StreamEntry], positions: Sequence[int], report: Report
+) -> None:
+    """What is said of each destination belongs to its type; ``positions`` are those in the file."""
+    for position, stream in zip(positions, streams, strict=True):
+        check_destination(stream, ("event_streams", position), report)
+
+
+def check_destination(stream: StreamEntry, location: Location, report: Report) -> None:
+    """What is said of where ``stream``, which stands at ``location``, leads goes together."""
+    try:
+        read_destination(stream.destination.given(), spelt=report.spelt)
+    except DestinationInvalidAt as invalid:
+        for key, predicate in invalid.problems:
+            report.add((*location, "destination", key), predicate)
+        return
+    try:
+        alerts_of(stream.destination.type, stream.alert_settings())
+    except ValueError as problem:
+        report.add((*location, "alerts"), str(problem))
+
+
+def check_maintenance(
+    document: Document,
+    positions: Sequence[int],
+    declared: Collection[str | None] | None,
+    report: Report,
+) -> None:
+    """What is said of each window goes together, and its trunks are declared; as above."""
+    for position, entry in zip(positions, document.maintenance, strict=True):
+        for place, name in enumerate(entry.trunks):
+            if declared is not None and name not in declared:
+                report.add(("maintenance", position, "trunks", place), _dangling(name))
+        try:
+            window_from(entry, None)
+        except WindowInvalid as problem:
+            report.add(("maintenance", position, problem.key), str(problem))
 
 
 def _dangling(name: str) -> str:

@@ -22,14 +22,18 @@ from pydantic import ValidationError
 from trunkpulse.config.alike import Alike
 from trunkpulse.config.certificates import Certificates
 from trunkpulse.config.checks import (
+    check_destinations,
     check_ids,
     check_listeners,
+    check_maintenance,
     check_references,
     declared_trunks,
     server_files,
 )
+from trunkpulse.config.destinations import alerts_of, read_destination
 from trunkpulse.config.document import parsed, read_content
 from trunkpulse.config.errors import ConfigError
+from trunkpulse.config.maintenance import window_from
 from trunkpulse.config.pieces import Pieces, entries_of
 from trunkpulse.config.profiles import Profiles
 from trunkpulse.config.report import Report
@@ -42,6 +46,7 @@ from trunkpulse.config.settings import (
     InstanceSettings,
     MetricsSettings,
     NumbersSettings,
+    OutboundSettings,
     PacingSettings,
     ServerTls,
     SipSettings,
@@ -52,7 +57,6 @@ from trunkpulse.config.trunk_checks import check_trunks
 from trunkpulse.config.trunks import Trunks
 from trunkpulse.config.wording import printable
 from trunkpulse.model import (
-    Destination,
     EventStream,
     IsolationPolicy,
     KeepalivePolicy,
@@ -62,7 +66,7 @@ from trunkpulse.model import (
 )
 from trunkpulse.progress import Progress, Step, unseen
 
-__all__ = ["load_config"]
+__all__ = ["load_config", "stream_from"]
 
 LARGE_BYTES = 1024 * 1024
 """From here on a file is read in pieces; a smaller one is read in the time of a blink."""
@@ -100,6 +104,8 @@ def _from_whole(
     document, positions = _validated(raw, secrets, report)
     check_ids(raw, report)
     check_references(document, positions, declared_trunks(raw), report)
+    check_destinations(document.event_streams, positions["event_streams"], report)
+    check_maintenance(document, positions["maintenance"], declared_trunks(raw), report)
     certificates = Certificates()
     check_listeners(document.sip, path.parent, certificates, report)
     profiles = Profiles(secrets, certificates)
@@ -161,7 +167,10 @@ def _from_pieces(
     check_ids(pieces.rest, report)
     positions = {"routes": range(len(document.routes))}
     positions["event_streams"] = range(len(document.event_streams))
+    positions["maintenance"] = range(len(document.maintenance))
     check_references(document, positions, ids, report)
+    check_destinations(document.event_streams, positions["event_streams"], report)
+    check_maintenance(document, positions["maintenance"], ids, report)
     if report.problems or len(ids) != len(made):
         raise ConfigError(report.problems)
     return _config(document, path, trunks.default, tuple(made), secrets)
@@ -191,7 +200,7 @@ def _validated(
         faulty = {finding["loc"][:2] for finding in error.errors(include_url=False)}
         document = Document.model_validate(_without(raw, faulty), context=secrets)
     positions: dict[str, list[int]] = {}
-    for section in ("trunks", "routes", "event_streams"):
+    for section in ("trunks", "routes", "event_streams", "maintenance"):
         entries = raw.get(section)
         count = len(entries) if isinstance(entries, list) else 0
         positions[section] = [at for at in range(count) if (section, at) not in faulty]
@@ -247,10 +256,12 @@ def _config(
             rollup_trunks=document.numbers.rollup_trunks,
             retention_days=document.numbers.retention_days,
         ),
+        outbound=OutboundSettings(allow=document.outbound.allow),
         keepalive=keepalive,
         trunks=trunks,
         routes=tuple(_route(entry, path.name) for entry in document.routes),
-        event_streams=tuple(_stream(entry, path.name) for entry in document.event_streams),
+        event_streams=tuple(stream_from(entry, path.name) for entry in document.event_streams),
+        maintenance=tuple(window_from(entry, path.name) for entry in document.maintenance),
         exposed_secret_files=tuple(sorted(secrets.exposed_files)),
     )
 
@@ -284,16 +295,21 @@ def _route(entry: RouteEntry, file: str) -> Route:
     )
 
 
-def _stream(entry: StreamEntry, file: str) -> EventStream:
-    destination = entry.destination
+def stream_from(entry: StreamEntry, managed_by: str | None) -> EventStream:
+    """The stream that an entry of the file, or a document of the API, describes."""
     return EventStream(
         id=entry.id,
         name=entry.name or entry.id,
-        destination=Destination(
-            type=destination.type, url=destination.url, secret=destination.secret
-        ),
+        destination=read_destination(entry.destination.given()),
         event_types=entry.event_types,
         trunks=entry.trunks,
+        carriers=entry.carriers,
+        regions=entry.regions,
+        directions=entry.directions,
+        states=entry.states,
         reason_codes=entry.reason_codes,
-        managed_by=file,
+        alerts=alerts_of(entry.destination.type, entry.alert_settings()),
+        enabled=entry.enabled,
+        paused=entry.paused,
+        managed_by=managed_by,
     )

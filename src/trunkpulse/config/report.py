@@ -18,7 +18,12 @@ __all__ = ["Location", "Report"]
 Location = tuple[str | int, ...]
 """Where in the document: keys, and positions within lists."""
 
-_KINDS = {"trunks": "trunk", "routes": "route", "event_streams": "event stream"}
+_KINDS = {
+    "trunks": "trunk",
+    "routes": "route",
+    "event_streams": "event stream",
+    "maintenance": "maintenance window",
+}
 
 
 def _sections(annotation: object) -> Iterator[type[Section]]:
@@ -62,6 +67,10 @@ class Report:
             f"{self._file}: {key_path(location)}{self._owner(location)} {predicate}."
         )
 
+    def spelt(self, key: str) -> str:
+        """How the document names what is ``key`` in the schema."""
+        return key
+
     def add_all(self, error: ValidationError) -> None:
         """Every finding of pydantic."""
         for finding in error.errors(include_url=False, include_input=True):
@@ -91,8 +100,9 @@ class Report:
             return
         known = list(section.model_fields)
         near = did_you_mean(key, known)
-        hint = f" (did you mean {near}?)" if near else ""
-        self.add(location, f"is not a known key{hint}; allowed here: {', '.join(known)}")
+        hint = f" (did you mean {self.spelt(near)}?)" if near else ""
+        allowed = ", ".join(map(self.spelt, known))
+        self.add(location, f"is not a known key{hint}; allowed here: {allowed}")
 
     def _owner(self, location: Location) -> str:
         """`` (trunk "carrier-a")`` for a place within an entry that has an id."""

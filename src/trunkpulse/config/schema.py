@@ -36,7 +36,8 @@ from trunkpulse.config.kinds import (
     Seconds,
     UserName,
 )
-from trunkpulse.config.secrets import sip_password, webhook_secret
+from trunkpulse.config.maintenance import MaintenanceEntry
+from trunkpulse.config.secrets import sip_password
 from trunkpulse.config.section import Allowed, Section, TextOr, secret_of, text_of
 from trunkpulse.config.sections import (
     ApiEntry,
@@ -44,6 +45,7 @@ from trunkpulse.config.sections import (
     IsolationEntry,
     MetricsEntry,
     NumbersEntry,
+    OutboundEntry,
     PacingEntry,
     SipEntry,
     StorageEntry,
@@ -51,7 +53,7 @@ from trunkpulse.config.sections import (
 from trunkpulse.config.settings import (
     ListenAddress,
 )
-from trunkpulse.config.streams import destination_type, event_type, reason_code, webhook_url
+from trunkpulse.config.stream_schema import AlertsEntry, DestinationEntry, StreamEntry
 from trunkpulse.config.values import (
     BUILT_IN_PROFILES,
     certificate_host,
@@ -68,7 +70,6 @@ from trunkpulse.config.values import (
 from trunkpulse.config.wording import either
 from trunkpulse.model import (
     Direction,
-    EventType,
     KeepalivePolicy,
     NumberRange,
     TransportProtocol,
@@ -78,11 +79,13 @@ from trunkpulse.model import (
 __all__ = [
     "EVEN_WEIGHT",
     "AdvancedEntry",
+    "AlertsEntry",
     "Allowed",
     "DestinationEntry",
     "Document",
     "KeepaliveEntry",
     "LimitsEntry",
+    "MaintenanceEntry",
     "ProfileDocument",
     "RequiresEntry",
     "RouteEntry",
@@ -246,45 +249,6 @@ class RouteEntry(Section):
     )
 
 
-class DestinationEntry(Section):
-    type: Annotated[str, text_of(destination_type), Allowed('"webhook"')]
-    url: Annotated[
-        str,
-        text_of(webhook_url),
-        Allowed("a URL that begins with https:// or http://", secret=True),
-    ]
-    secret: Annotated[
-        str | None,
-        secret_of(webhook_secret),
-        Field(repr=False),
-        Allowed('"env:NAME" or "file:PATH"', secret=True),
-    ] = None
-
-
-class StreamEntry(Section):
-    id: Annotated[Id, Allowed(ID)]
-    name: Annotated[Label | None, Allowed(LABEL)] = None
-    event_types: Annotated[
-        tuple[Annotated[str, text_of(event_type)], ...],
-        FilledList,
-        Allowed(
-            "a list of at least one event type",
-            each='a text such as "telephony.trunks.stateChange"',
-        ),
-    ] = (EventType.STATE_CHANGE.value,)
-    trunks: Annotated[
-        tuple[Id, ...],
-        List,
-        Allowed("a list of ids of trunks", each="the id of a trunk in quotes"),
-    ] = ()
-    reason_codes: Annotated[
-        tuple[Annotated[str, text_of(reason_code)], ...],
-        FilledList,
-        Allowed("a list of at least one reason", each='a text such as "NETWORK_ERROR"'),
-    ] = ("KEEPALIVE_FAILURE", "NETWORK_ERROR")
-    destination: Annotated[DestinationEntry, Allowed("a table with a type and a url")]
-
-
 class Document(Section):
     instance: Annotated[InstanceEntry, Allowed("a table, begun with [instance]")] = InstanceEntry()
     storage: Annotated[StorageEntry, Allowed("a table, begun with [storage]")] = StorageEntry()
@@ -293,6 +257,7 @@ class Document(Section):
     sip: Annotated[SipEntry, Allowed("a table, begun with [sip]")] = SipEntry()
     pacing: Annotated[PacingEntry, Allowed("a table, begun with [pacing]")] = PacingEntry()
     numbers: Annotated[NumbersEntry, Allowed("a table, begun with [numbers]")] = NumbersEntry()
+    outbound: Annotated[OutboundEntry, Allowed("a table, begun with [outbound]")] = OutboundEntry()
     isolation: Annotated[IsolationEntry, Allowed("a table, begun with [isolation]")] = (
         IsolationEntry()
     )
@@ -313,6 +278,11 @@ class Document(Section):
         tuple[StreamEntry, ...],
         List,
         Allowed("a list of tables, each begun with [[event_streams]]", each="a table"),
+    ] = ()
+    maintenance: Annotated[
+        tuple[MaintenanceEntry, ...],
+        List,
+        Allowed("a list of tables, each begun with [[maintenance]]", each="a table"),
     ] = ()
 
 

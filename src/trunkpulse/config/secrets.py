@@ -5,8 +5,6 @@ Nothing here puts a secret, or a text that may be one, into a message.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
 from collections.abc import Mapping
@@ -15,7 +13,7 @@ from pathlib import Path
 
 from trunkpulse.config.wording import printable
 
-__all__ = ["Secrets", "sip_password", "webhook_secret"]
+__all__ = ["Secrets", "sip_password"]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _PREFIX = "whsec_"
@@ -90,20 +88,6 @@ class Secrets:
         if not value:
             raise ValueError(f"points at the file {file}, which is empty; write the secret into it")
         return value
-
-
-def webhook_secret(secret: str) -> str:
-    """``secret`` itself if it is one of Standard Webhooks 1.0; raises ValueError otherwise."""
-    try:
-        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not secret.startswith(_PREFIX) or not 24 <= len(key) <= 64:
-        raise ValueError(
-            "points at a secret that is not one of Standard Webhooks; make one of "
-            f'"{_PREFIX}" followed by 24 to 64 random bytes in base64'
-        )
-    return secret
 
 
 def sip_password(secret: str) -> str:

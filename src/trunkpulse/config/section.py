@@ -15,7 +15,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from trunkpulse.config.secrets import Secrets
 
-__all__ = ["Allowed", "Section", "TextOr", "secret_of", "text_of"]
+__all__ = ["Allowed", "Section", "SwitchOr", "TextOr", "secret_of", "text_of"]
 
 T = TypeVar("T")
 
@@ -69,6 +69,21 @@ class TextOr:
     ) -> CoreSchema:
         def validate(raw: object, as_table: core_schema.ValidatorFunctionWrapHandler) -> object:
             return self.parse(raw) if isinstance(raw, str) else as_table(raw)
+
+        return core_schema.no_info_wrap_validator_function(validate, handler(self.table))
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchOr:
+    """Marks a place where either true, false or a table may stand."""
+
+    table: type[Section]
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        def validate(raw: object, as_table: core_schema.ValidatorFunctionWrapHandler) -> object:
+            return raw if isinstance(raw, bool) else as_table(raw)
 
         return core_schema.no_info_wrap_validator_function(validate, handler(self.table))
 

@@ -18,6 +18,7 @@ from trunkpulse.config.settings import (
     IpNetwork,
     ListenAddress,
     NumbersSettings,
+    OutboundSettings,
     SipListen,
     SipSettings,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "IsolationEntry",
     "MetricsEntry",
     "NumbersEntry",
+    "OutboundEntry",
     "PacingEntry",
     "ServerTlsEntry",
     "SipEntry",
@@ -120,6 +122,14 @@ class IsolationEntry(Section):
     hold_seconds: Annotated[
         float, Field(ge=1, le=86400), Allowed("a number of seconds from 1 to 86400")
     ] = _ISOLATION.hold_seconds
+
+
+class OutboundEntry(Section):
+    allow: Annotated[
+        tuple[Annotated[IpNetwork, text_of(network)], ...],
+        List,
+        Allowed("a list of IP networks", each='a text such as "10.20.0.0/16"'),
+    ] = OutboundSettings().allow
 
 
 class PacingEntry(Section):

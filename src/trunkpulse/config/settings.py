@@ -10,6 +10,7 @@ from trunkpulse.model import (
     EventStream,
     IsolationPolicy,
     KeepalivePolicy,
+    MaintenanceWindow,
     Route,
     TransportProtocol,
     Trunk,
@@ -23,6 +24,7 @@ __all__ = [
     "ListenAddress",
     "MetricsSettings",
     "NumbersSettings",
+    "OutboundSettings",
     "PacingSettings",
     "ServerTls",
     "SipListen",
@@ -131,6 +133,14 @@ class NumbersSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundSettings:
+    """Where events may go."""
+
+    allow: tuple[IpNetwork, ...] = ()
+    """On top of public addresses and, for streams of the file, private ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """One configuration file. Ids are unique, and every trunk that is referred to exists."""
 
@@ -141,11 +151,13 @@ class Config:
     sip: SipSettings = SipSettings()
     pacing: PacingSettings = PacingSettings()
     numbers: NumbersSettings = NumbersSettings()
+    outbound: OutboundSettings = OutboundSettings()
     isolation: IsolationPolicy = field(default_factory=IsolationPolicy)
     keepalive: KeepalivePolicy = field(default_factory=KeepalivePolicy)
     """What a trunk inherits; trunks with equal settings share one object."""
     trunks: tuple[Trunk, ...] = ()
     routes: tuple[Route, ...] = ()
     event_streams: tuple[EventStream, ...] = ()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
     exposed_secret_files: tuple[str, ...] = ()
     """Files of secrets, as the file names them, whose permissions let other users in."""

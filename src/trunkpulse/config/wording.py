@@ -36,6 +36,8 @@ def shown(value: object) -> str:
             text = "a table"
         case list():
             text = f"a list of {len(value)}" if value else "an empty list"
+        case None:
+            text = "null"
         case _:
             text = "a date or time"
     return text

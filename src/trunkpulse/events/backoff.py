@@ -9,6 +9,9 @@ Then it is *parked*, because by now the trunk's newer state matters more than th
 events pass, and the delivery is tried again after the pauses that Standard Webhooks 1.0 advises,
 for three days in all. What fails even then, or is refused, is *dead*: given up for good.
 
+A destination that says it is *gone* (HTTP 410) says so of itself and not of the delivery, which
+waits while the stream is given up (``endurance``).
+
 ``Retry-After`` (RFC 9110 10.2.3) is the receiver's own word and is honoured beyond the five
 minutes, up to an hour; the attempt that it asked for is then the last one before parking.
 """
@@ -62,16 +65,28 @@ class RetrySchedule:
         )
 
     def report(
-        self, delivery: Delivery, answer: SinkAnswer, *, now_ms: int, rng: Random
+        self,
+        delivery: Delivery,
+        answer: SinkAnswer,
+        *,
+        now_ms: int,
+        rng: Random,
+        duration_ms: int = 0,
     ) -> DeliveryReport:
         """What follows from ``answer`` to ``delivery``, received at ``now_ms``."""
         result = self._result(delivery, answer, now_ms)
         return DeliveryReport(
             delivery_id=delivery.id,
+            stream_id=delivery.stream_id,
             result=result,
             at_ms=now_ms,
             due_ms=self._due_ms(delivery, result, answer, now_ms, rng),
             detail=answer.detail,
+            attempt=delivery.attempts + 1,
+            duration_ms=duration_ms,
+            request=answer.request,
+            response=answer.response,
+            gone=answer.outcome is DeliveryOutcome.GONE,
         )
 
     def _result(self, delivery: Delivery, answer: SinkAnswer, now_ms: int) -> DeliveryResult:
@@ -79,6 +94,8 @@ class RetrySchedule:
             return DeliveryResult.DELIVERED
         if answer.outcome is DeliveryOutcome.REFUSED:
             return DeliveryResult.DEAD
+        if answer.outcome is DeliveryOutcome.GONE:
+            return DeliveryResult.RETRY
         if delivery.times_parked >= len(self.parked_delays_seconds):
             return DeliveryResult.DEAD
         if delivery.times_parked or now_ms >= self._parks_ms(delivery, now_ms):
@@ -93,7 +110,9 @@ class RetrySchedule:
         now_ms: int,
         rng: Random,
     ) -> int | None:
-        if result is DeliveryResult.RETRY:
+        if answer.outcome is DeliveryOutcome.GONE:
+            due_ms = now_ms + round(self.longest_delay_seconds * 1000)
+        elif result is DeliveryResult.RETRY:
             delay_seconds = self.delay_seconds(delivery.attempts + 1, rng)
             # The last attempt is made when time is up, not up to a whole delay after that.
             due_ms = min(now_ms + round(delay_seconds * 1000), self._parks_ms(delivery, now_ms))

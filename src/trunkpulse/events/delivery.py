@@ -1,4 +1,4 @@
-"""Runs the lanes: one for each enabled event stream, so that a slow receiver delays nobody else.
+"""Runs the lanes: one for each stream that is sent to, so that a slow receiver delays nobody else.
 
 Streams come, change and go while the process runs; a lane is never changed, but drained and
 replaced. At the stop all lanes are drained together, and how their deliveries ended is settled
@@ -9,14 +9,18 @@ would take as many times as long as there are streams.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import structlog
 
+from trunkpulse.events.alert_book import AlertGrounds
+from trunkpulse.events.alert_lane import AlertDelivery
 from trunkpulse.events.backoff import RetrySchedule
+from trunkpulse.events.endurance import Endurance
 from trunkpulse.events.lane import (
     LAST_SETTLE_SECONDS,
     DeliveryLimits,
@@ -24,7 +28,15 @@ from trunkpulse.events.lane import (
     StreamDelivery,
 )
 from trunkpulse.model import EventStream
-from trunkpulse.ports import Clock, EventSink, Outbox, StoreUnavailable
+from trunkpulse.ports import (
+    AlertSink,
+    Clock,
+    DeliveryReport,
+    EventSink,
+    Outbox,
+    StoreUnavailable,
+    StreamHealth,
+)
 
 __all__ = ["Deliveries", "DeliveryLimits", "DeliveryProgress", "StreamDelivery"]
 
@@ -36,11 +48,11 @@ class _Lane:
     """A stream as it was when its delivery was started."""
 
     stream: EventStream
-    delivery: StreamDelivery
+    delivery: StreamDelivery | AlertDelivery
 
 
 class Deliveries:
-    """Runs a lane for each enabled stream, as tasks of the group that it is given."""
+    """Runs a lane for each stream that is neither off nor paused nor given up, as a task."""
 
     def __init__(
         self,
@@ -52,7 +64,13 @@ class Deliveries:
         rng: Random,
         schedule: RetrySchedule | None = None,
         limits: DeliveryLimits | None = None,
+        endurance: Endurance | None = None,
+        grounds: AlertGrounds | None = None,
     ) -> None:
+        """``endurance`` says which streams are given up; without it none ever is.
+
+        ``grounds`` are what alerts go by; without them every event is sent by itself.
+        """
         self._tasks = tasks
         self._outbox = outbox
         self._sink_for = sink_for
@@ -60,6 +78,10 @@ class Deliveries:
         self._rng = rng
         self._schedule = schedule or RetrySchedule()
         self._limits = limits or DeliveryLimits()
+        self._endurance = endurance
+        self._grounds = grounds
+        self._streams: dict[str, EventStream] = {}
+        """By id, all that there are."""
         self._lanes: dict[str, _Lane] = {}
         """By stream id, those that claim."""
         self._running: dict[_Lane, asyncio.Task[None]] = {}
@@ -68,20 +90,27 @@ class Deliveries:
     async def apply(self, streams: Iterable[EventStream]) -> None:
         """From now on, deliver to these streams and to no others.
 
-        A stream that has not changed is not disturbed. One that has changed or is now disabled
-        finishes what it is sending first; one that is gone is stopped at once. Raises what
-        ``sink_for`` raises for a destination that it cannot serve, and then nothing is changed.
-        The outbox is not told: its ``sync_streams`` is the caller's.
+        A stream that has not changed is not disturbed. One that has changed, is paused or is now
+        disabled finishes what it is sending first; one that is gone is stopped at once. One that
+        had been given up begins anew if its destination has changed. Raises what ``sink_for``
+        raises for a destination that it cannot serve, and then nothing is changed. The outbox is
+        not told: its ``sync_streams`` is the caller's.
         """
         known = {stream.id: stream for stream in streams}
-        enabled = {stream.id: stream for stream in known.values() if stream.enabled}
+        enabled = {
+            stream.id: stream
+            for stream in known.values()
+            if stream.enabled and not stream.paused and not self._is_given_up(stream)
+        }
         kept = {id_ for id_, lane in self._lanes.items() if enabled.get(id_) == lane.stream}
         async with AsyncExitStack() as undo:
             sinks: dict[str, EventSink] = {}
             for stream_id in enabled.keys() - kept:
                 sinks[stream_id] = self._sink_for(enabled[stream_id])
                 undo.push_async_callback(sinks[stream_id].close)
+            await self._begin_anew(known)
             undo.pop_all()
+        self._streams = known
         for stream_id in self._lanes.keys() - kept:
             self._lanes.pop(stream_id).delivery.drain(self._limits.send_seconds)
         for lane in self._running:
@@ -90,12 +119,39 @@ class Deliveries:
         for stream_id, sink in sinks.items():
             self._start(enabled[stream_id], sink)
 
+    async def enable(self, stream_id: str) -> bool:
+        """Send again what waits for a stream that was given up; False if it was not.
+
+        Raises StoreUnavailable, and what ``sink_for`` raises.
+        """
+        if self._endurance is None or not self._endurance.is_disabled(stream_id):
+            return False
+        await self._endurance.forgive(stream_id)
+        await self.apply(list(self._streams.values()))
+        return True
+
+    def health(self) -> Mapping[str, StreamHealth]:
+        """Of streams whose destinations do nothing but fail, by id."""
+        return {} if self._endurance is None else self._endurance.health()
+
     def wake(self, stream_ids: Iterable[str]) -> None:
         """The outbox holds something new for these streams; unknown ones are passed over."""
         for stream_id in stream_ids:
             lane = self._lanes.get(stream_id)
             if lane is not None:
                 lane.delivery.wake()
+
+    def trunks_changed(self) -> None:
+        """Other trunks are configured than before, and all of them are known."""
+        for lane in self._lanes.values():
+            if isinstance(lane.delivery, AlertDelivery):
+                lane.delivery.trunks_changed()
+
+    def maintenance_changed(self) -> None:
+        """Other maintenance is planned than before."""
+        for lane in self._lanes.values():
+            if isinstance(lane.delivery, AlertDelivery):
+                lane.delivery.maintenance_changed()
 
     def progress(self) -> dict[str, DeliveryProgress]:
         """By stream id; counted from the last time that the stream was changed."""
@@ -130,7 +186,28 @@ class Deliveries:
             )
 
     def _start(self, stream: EventStream, sink: EventSink) -> None:
-        delivery = StreamDelivery(
+        lane = _Lane(stream, self._delivery(stream, sink))
+        # Two lanes of one stream at once would break the order: the new one waits its turn.
+        earlier = [task for other, task in self._running.items() if other.stream.id == stream.id]
+        task = self._tasks.create_task(_serve(lane, sink, earlier), name=f"deliver to {stream.id}")
+        self._lanes[stream.id] = lane
+        self._running[lane] = task
+        task.add_done_callback(lambda _: self._running.pop(lane, None))
+
+    def _delivery(self, stream: EventStream, sink: EventSink) -> StreamDelivery | AlertDelivery:
+        if self._grounds is not None and stream.alerts is not None and isinstance(sink, AlertSink):
+            return AlertDelivery(
+                stream,
+                sink,
+                grounds=self._grounds,
+                outbox=self._outbox,
+                clock=self._clock,
+                rng=self._rng,
+                schedule=self._schedule,
+                limits=self._limits,
+                judge=partial(self._judge, stream),
+            )
+        return StreamDelivery(
             stream.id,
             sink,
             outbox=self._outbox,
@@ -138,14 +215,32 @@ class Deliveries:
             rng=self._rng,
             schedule=self._schedule,
             limits=self._limits,
+            judge=partial(self._judge, stream),
         )
-        lane = _Lane(stream, delivery)
-        # Two lanes of one stream at once would break the order: the new one waits its turn.
-        earlier = [task for other, task in self._running.items() if other.stream.id == stream.id]
-        task = self._tasks.create_task(_serve(lane, sink, earlier), name=f"deliver to {stream.id}")
-        self._lanes[stream.id] = lane
-        self._running[lane] = task
-        task.add_done_callback(lambda _: self._running.pop(lane, None))
+
+    def _is_given_up(self, stream: EventStream) -> bool:
+        if self._endurance is None or not self._endurance.is_disabled(stream.id):
+            return False
+        before = self._streams.get(stream.id)
+        return before is None or before.destination == stream.destination
+
+    async def _begin_anew(self, known: Mapping[str, EventStream]) -> None:
+        """Forget what was held against streams that are gone or lead elsewhere now."""
+        if self._endurance is None:
+            return
+        self._endurance.keep_only(known.keys())
+        for stream_id in list(self._endurance.health()):
+            stream, before = known.get(stream_id), self._streams.get(stream_id)
+            if stream and before and stream.destination != before.destination:
+                await self._endurance.forgive(stream_id)
+
+    async def _judge(self, stream: EventStream, reports: Sequence[DeliveryReport]) -> None:
+        if self._endurance is None:
+            return
+        if await self._endurance.judge(stream, reports, self._streams.values):
+            lane = self._lanes.get(stream.id)
+            if lane is not None and lane.stream == stream:
+                self._lanes.pop(stream.id).delivery.drain(self._limits.send_seconds)
 
 
 async def _serve(lane: _Lane, sink: EventSink, earlier: Collection[asyncio.Task[None]]) -> None:

@@ -15,21 +15,21 @@ the outbox.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
 import structlog
 
+from trunkpulse.events.asking import answer_to
 from trunkpulse.events.backoff import RetrySchedule
 from trunkpulse.ports import (
     Clock,
     Delivery,
-    DeliveryOutcome,
     DeliveryReport,
     DeliveryResult,
     EventSink,
     Outbox,
-    SinkAnswer,
     StoreUnavailable,
 )
 
@@ -52,6 +52,8 @@ _UNWELCOME = {
     DeliveryResult.DEAD: "delivery.dead",
 }
 """The ends of an attempt that are worth a line in the log."""
+
+Judge = Callable[[Sequence[DeliveryReport]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,14 @@ class DeliveryProgress:
     """What the destination said when it last failed; None once a delivery is accepted."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """A delivery in flight."""
+
+    task: asyncio.Task[None]
+    attempt: int
+
+
 class StreamDelivery:
     """One stream's lane. `run` it once, in a task; `wake` it after each commit."""
 
@@ -99,7 +109,9 @@ class StreamDelivery:
         rng: Random,
         schedule: RetrySchedule | None = None,
         limits: DeliveryLimits | None = None,
+        judge: Judge | None = None,
     ) -> None:
+        """``judge`` hears of attempts once they are recorded, and may then drain the lane."""
         self._stream_id = stream_id
         self._sink = sink
         self._outbox = outbox
@@ -107,9 +119,10 @@ class StreamDelivery:
         self._rng = rng
         self._schedule = schedule or RetrySchedule()
         self._limits = limits or DeliveryLimits()
+        self._judge = judge
         self._stirred = asyncio.Event()
         """Set by everything that the loop should look at."""
-        self._in_flight: dict[int, asyncio.Task[None]] = {}
+        self._in_flight: dict[int, _Sending] = {}
         self._ended: list[DeliveryReport] = []
         """Ends of deliveries in flight that are not recorded yet."""
         self._drain_deadline: float | None = None
@@ -169,7 +182,7 @@ class StreamDelivery:
                 while self._drain_deadline is None:
                     self._stirred.clear()
                     try:
-                        await self._settle()
+                        await self._settle_and_judge()
                         await self._claim(sends)
                         await self._rest()
                     except StoreUnavailable as problem:
@@ -194,7 +207,8 @@ class StreamDelivery:
         )
         for delivery in claimed:
             if delivery.id not in self._in_flight:
-                self._in_flight[delivery.id] = sends.create_task(self._send(delivery))
+                task = sends.create_task(self._send(delivery))
+                self._in_flight[delivery.id] = _Sending(task, delivery.attempts + 1)
         self._note_store_regained()
 
     async def _rest(self) -> None:
@@ -211,8 +225,21 @@ class StreamDelivery:
         await self._stirred_within(seconds)
 
     async def _send(self, delivery: Delivery) -> None:
-        answer = await self._answer(delivery)
-        report = self._schedule.report(delivery, answer, now_ms=self._now_ms(), rng=self._rng)
+        started = self._clock.monotonic()
+        answer = await answer_to(
+            lambda: self._sink.deliver(delivery),
+            within_seconds=self._limits.send_seconds,
+            stream=self._stream_id,
+            trunk=delivery.trunk_id,
+            event_id=delivery.event_id,
+        )
+        report = self._schedule.report(
+            delivery,
+            answer,
+            now_ms=self._now_ms(),
+            rng=self._rng,
+            duration_ms=round((self._clock.monotonic() - started) * 1000),
+        )
         accepted = report.result is DeliveryResult.DELIVERED
         self._last_error = None if accepted else report.detail
         if report.result in _UNWELCOME:
@@ -227,38 +254,22 @@ class StreamDelivery:
         self._ended.append(report)
         self._stirred.set()
 
-    async def _answer(self, delivery: Delivery) -> SinkAnswer:
-        """What the destination said; whatever its sink raises is an answer too."""
-        deadline_seconds = self._limits.send_seconds
-        try:
-            async with asyncio.timeout(deadline_seconds):
-                return await self._sink.deliver(delivery)
-        except TimeoutError:
-            detail = f"no answer within {deadline_seconds:g} seconds"
-        except (Exception, asyncio.CancelledError) as defect:
-            # At this boundary everything is caught: a defect in one sink would otherwise end the
-            # node and with it all probing. A cancellation nobody asked for is a defect too.
-            if isinstance(defect, asyncio.CancelledError) and _is_cancelled():
-                raise
-            log.exception(
-                "delivery.sink_failed",
-                stream=self._stream_id,
-                trunk=delivery.trunk_id,
-                event_id=delivery.event_id,
-            )
-            detail = "the destination's adapter failed"
-        return SinkAnswer(outcome=DeliveryOutcome.TRY_LATER, detail=detail)
+    async def _settle_and_judge(self) -> None:
+        settled = await self._settle()
+        if settled and self._judge is not None:
+            await self._judge(settled)
 
-    async def _settle(self) -> None:
+    async def _settle(self) -> Sequence[DeliveryReport]:
         """Record what ended, all of it in one transaction; raises StoreUnavailable."""
         batch = list(self._ended)
         if not batch:
-            return
+            return batch
         await self._outbox.settle(batch)
         del self._ended[: len(batch)]  # what ended meanwhile was appended
         for report in batch:
             del self._in_flight[report.delivery_id]
             self._counts[report.result] += 1
+        return batch
 
     async def _finish(self) -> None:
         """Let what is in flight end, as long as the drain's deadline allows, and settle it."""
@@ -287,7 +298,7 @@ class StreamDelivery:
 
     async def _interrupt(self) -> None:
         """Give up the sends that are still under way, so that they fall due again at once."""
-        interrupted = [task for task in self._in_flight.values() if not task.done()]
+        interrupted = [each.task for each in self._in_flight.values() if not each.task.done()]
         for task in interrupted:
             task.cancel()
         await asyncio.wait(interrupted)
@@ -296,12 +307,14 @@ class StreamDelivery:
         self._ended.extend(
             DeliveryReport(
                 delivery_id=delivery_id,
+                stream_id=self._stream_id,
                 result=DeliveryResult.RETRY,
                 at_ms=now_ms,
                 due_ms=now_ms,
                 detail="interrupted: the stream was stopped",
+                attempt=sending.attempt,
             )
-            for delivery_id in self._in_flight
+            for delivery_id, sending in self._in_flight.items()
             if delivery_id not in ended
         )
 
@@ -337,8 +350,3 @@ class StreamDelivery:
 
     def _now_ms(self) -> int:
         return round(self._clock.wall() * 1000)
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

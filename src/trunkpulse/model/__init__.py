@@ -7,6 +7,13 @@ epoch (``_ms``) because that is what people and other programs read.
 from __future__ import annotations
 
 from trunkpulse.model.changes import AttemptEvidence, IsolationEvidence, ProberEvent, StateChange
+from trunkpulse.model.maintenance import (
+    MaintenanceWindow,
+    Recurrence,
+    Repeat,
+    Weekday,
+    zone_of,
+)
 from trunkpulse.model.policies import (
     IsolationPolicy,
     KeepalivePolicy,
@@ -25,6 +32,7 @@ from trunkpulse.model.states import (
     TrunkState,
     TrunkStatus,
 )
+from trunkpulse.model.stream_events import StreamDisabled, StreamReason, StreamState
 from trunkpulse.model.streams import AlertSettings, Destination, EventStream, EventType
 from trunkpulse.model.trunk import Direction, Trunk, TrunkTerms
 
@@ -40,15 +48,21 @@ __all__ = [
     "IsolationPolicy",
     "IsolationRule",
     "KeepalivePolicy",
+    "MaintenanceWindow",
     "NumberRange",
     "ProbeIdentity",
     "ProberEvent",
     "ProberReason",
     "ProberState",
     "Reason",
+    "Recurrence",
+    "Repeat",
     "Route",
     "RouteTrunk",
     "StateChange",
+    "StreamDisabled",
+    "StreamReason",
+    "StreamState",
     "TargetState",
     "TlsSettings",
     "TransportProtocol",
@@ -56,5 +70,7 @@ __all__ = [
     "TrunkState",
     "TrunkStatus",
     "TrunkTerms",
+    "Weekday",
     "WhenNoneAvailable",
+    "zone_of",
 ]

@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+from trunkpulse.ports.alerts import (
+    MAX_ALERT_MEMBERS,
+    Alert,
+    AlertCommit,
+    AlertKind,
+    AlertMember,
+    AlertRecord,
+    AlertSeverity,
+    AlertSink,
+    AlertStore,
+    MemberRecord,
+)
 from trunkpulse.ports.clock import Clock, MachineClock
+from trunkpulse.ports.deliveries import (
+    ATTEMPTS_KEPT,
+    MAX_REPLAYED,
+    MAX_SAID_CHARACTERS,
+    DeliveryLog,
+    DeliveryState,
+    RecordedAttempt,
+    RecordedDelivery,
+    ReplayChoice,
+    Replayed,
+    StreamBacklog,
+    StreamHealth,
+    StreamWatch,
+)
 from trunkpulse.ports.events import (
     Delivery,
     DeliveryOutcome,
@@ -11,10 +37,12 @@ from trunkpulse.ports.events import (
     DestinationInvalid,
     EventLog,
     EventSink,
+    FoundEvents,
     Outbox,
     ProberLog,
     RecordedEvent,
     SinkAnswer,
+    WantedEvents,
 )
 from trunkpulse.ports.health import (
     HealthCommit,
@@ -23,6 +51,7 @@ from trunkpulse.ports.health import (
     StoredTarget,
     StoreUnavailable,
 )
+from trunkpulse.ports.maintenance import MaintenanceStore
 from trunkpulse.ports.measures import MeasureStore, MinuteNumbers, WantedMinutes
 from trunkpulse.ports.network import (
     Address,
@@ -38,39 +67,72 @@ from trunkpulse.ports.network import (
     Server,
     TransportPlan,
 )
+from trunkpulse.ports.secrets import SecretUnreadable, Vault
+from trunkpulse.ports.store import Store
+from trunkpulse.ports.streams import KeptStream, StreamStore
 
 __all__ = [
+    "ATTEMPTS_KEPT",
+    "MAX_ALERT_MEMBERS",
+    "MAX_REPLAYED",
+    "MAX_SAID_CHARACTERS",
     "Address",
+    "Alert",
+    "AlertCommit",
+    "AlertKind",
+    "AlertMember",
+    "AlertRecord",
+    "AlertSeverity",
+    "AlertSink",
+    "AlertStore",
     "Certificate",
     "Clock",
     "Delivery",
+    "DeliveryLog",
     "DeliveryOutcome",
     "DeliveryReport",
     "DeliveryResult",
+    "DeliveryState",
     "DestinationInvalid",
     "EventLog",
     "EventSink",
+    "FoundEvents",
     "HealthCommit",
     "HealthStore",
+    "KeptStream",
     "LinkProblem",
     "LinkWatch",
     "Location",
     "MachineClock",
+    "MaintenanceStore",
     "MeasureStore",
+    "MemberRecord",
     "MessageReceiver",
     "MessageTransport",
     "MinuteNumbers",
     "Obstacle",
     "Outbox",
     "ProberLog",
+    "RecordedAttempt",
+    "RecordedDelivery",
     "RecordedEvent",
+    "ReplayChoice",
+    "Replayed",
     "ResolutionFailed",
     "Resolver",
+    "SecretUnreadable",
     "Server",
     "SinkAnswer",
+    "Store",
     "StoreUnavailable",
     "StoredHealth",
     "StoredTarget",
+    "StreamBacklog",
+    "StreamHealth",
+    "StreamStore",
+    "StreamWatch",
     "TransportPlan",
+    "Vault",
+    "WantedEvents",
     "WantedMinutes",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -17,10 +17,12 @@ __all__ = [
     "DestinationInvalid",
     "EventLog",
     "EventSink",
+    "FoundEvents",
     "Outbox",
     "ProberLog",
     "RecordedEvent",
     "SinkAnswer",
+    "WantedEvents",
 ]
 
 
@@ -51,6 +53,34 @@ class RecordedEvent:
     """The event as JSON, exactly as it is delivered."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedEvents:
+    """Which events a reader asks for; what is None does not matter."""
+
+    trunk_id: str | None = None
+    """What the event is filed under, as in ``RecordedEvent``."""
+    event_type: str | None = None
+    state: str | None = None
+    """The one that the change leads to."""
+    reason_code: str | None = None
+    region: str | None = None
+    from_ms: int | None = None
+    """What happened at this moment or later."""
+    to_ms: int | None = None
+    """What happened before this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEvents:
+    """What a search came to, and where it stopped."""
+
+    events: Sequence[RecordedEvent]
+    place: int
+    """Everything up to this position has been looked at, or down to it; go on from here."""
+    more: bool
+    """False if there was nothing left to look at."""
+
+
 class EventLog(Protocol):
     """The recorded events, oldest first, for readers."""
 
@@ -63,6 +93,21 @@ class EventLog(Protocol):
         self, *, before: int | None = None, limit: int = 100, trunk_id: str | None = None
     ) -> list[RecordedEvent]:
         """At most ``limit`` events, newest first, with a position below ``before``."""
+
+    async def search(
+        self,
+        wanted: WantedEvents,
+        *,
+        after: int | None,
+        limit: int,
+        looks: int,
+        newest_first: bool = False,
+    ) -> FoundEvents:
+        """At most ``limit`` events, of which there may be few or none among all others.
+
+        It begins behind the position ``after``, or with None at the log's end that it comes from,
+        and looks at ``looks`` events at most.
+        """
 
     async def last_position(self) -> int:
         """The position of the newest event, 0 if there is none."""
@@ -111,11 +156,20 @@ class DeliveryReport:
     """What the outbox is told after an attempt."""
 
     delivery_id: int
+    stream_id: str = ""
     result: DeliveryResult
     at_ms: int
     due_ms: int | None = None
     """With RETRY and PARKED: not before this moment (None: at once)."""
     detail: str = ""
+    attempt: int = 1
+    """Which attempt at this delivery it was."""
+    duration_ms: int = 0
+    request: str = ""
+    """As in ``SinkAnswer``."""
+    response: str = ""
+    gone: bool = False
+    """The destination said that it is none any more."""
 
 
 class Outbox(Protocol):
@@ -151,6 +205,8 @@ class DeliveryOutcome(StrEnum):
     """Time-out, connection error, 429, 5xx: the same delivery may succeed later."""
     REFUSED = "refused"
     """The destination will never take this delivery."""
+    GONE = "gone"
+    """The receiver says that it is none any more (410): neither this delivery nor any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +215,16 @@ class SinkAnswer:
 
     outcome: DeliveryOutcome
     detail: str = ""
+    """One phrase for a person."""
     retry_after_seconds: float | None = None
+    request: str = ""
+    """What was sent, for a person who looks for a mistake: where to and the headers, without the
+    event itself, secrets and signatures."""
+    response: str = ""
+    """What came back, bounded in the same way."""
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    """What it wants back with all that follows on the same alert, such as its ticket's id; no
+    secrets, for it is stored as it is."""
 
 
 class DestinationInvalid(ValueError):

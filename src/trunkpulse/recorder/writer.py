@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from trunkpulse.events.filters import StreamIndex, subscribers
+from trunkpulse.events.filters import Owed, StreamIndex, subscribers
 from trunkpulse.model import EventStream, StateChange
 from trunkpulse.ports import HealthCommit, HealthStore, StoredHealth, StoreUnavailable
 from trunkpulse.progress import Progress, Step, unseen
@@ -45,6 +45,8 @@ GRACE_SECONDS_PER_TRUNK = 0.005
 LOOK_SECONDS = 0.02
 RETRY_SECONDS = (0.1, 5.0)
 """First and longest pause while the database is away."""
+DEBTS_PER_TURN = 2000
+"""Trunks whose debts are looked at, a millisecond's work, when a stream is gone."""
 
 
 class Recorder:
@@ -82,7 +84,8 @@ class Recorder:
         self._idle = asyncio.Event()
         self._idle.set()
         self._streams = StreamIndex(())
-        self._owed: set[tuple[str, str]] = set()
+        self._stream_ids: frozenset[str] = frozenset()
+        self._owed = Owed()
         self.writing = asyncio.Lock()
         """Held during each commit: who holds it has the store to themselves."""
         self.available = True
@@ -95,14 +98,20 @@ class Recorder:
     ) -> dict[str, StoredHealth]:
         """Load what was recorded before; call once, before anything is enqueued."""
         self._streams = StreamIndex(streams)
-        self._owed = await self._store.load_owed()
+        self._stream_ids = frozenset(stream.id for stream in streams)
+        self._owed = Owed(await self._store.load_owed())
         return await self._store.load(functools.partial(progress, Step.RESTORING))
 
-    def set_streams(self, streams: Sequence[EventStream]) -> None:
-        """From now on these streams are told."""
+    async def set_streams(self, streams: Sequence[EventStream]) -> None:
+        """From now on these streams are told; for whoever holds ``writing``."""
         self._streams = StreamIndex(streams)
-        kept = {stream.id for stream in streams}
-        self._owed = {owed for owed in self._owed if owed[0] in kept}
+        gone = self._stream_ids.difference(stream.id for stream in streams)
+        self._stream_ids = frozenset(stream.id for stream in streams)
+        if gone:
+            for number, trunk_id in enumerate(self._owed.trunks()):
+                if number % DEBTS_PER_TURN == 0:
+                    await asyncio.sleep(0)
+                self._owed.close(trunk_id, tuple(gone.intersection(self._owed.to(trunk_id))))
 
     def __len__(self) -> int:
         return len(self._queue) + len(self._batch)
@@ -217,8 +226,8 @@ class Recorder:
             if commit.change is not None:
                 changes.append(commit.change)
                 told.update(commit.tell)
-                self._owed.update((stream, trunk_id) for stream in commit.opened)
-                self._owed.difference_update((stream, trunk_id) for stream in commit.closed)
+                self._owed.open(trunk_id, commit.opened)
+                self._owed.close(trunk_id, commit.closed)
                 record.recorded()
             if record.pending or record.unsaved:
                 self._queue.append(record)  # behind the others, who have waited longer
@@ -229,7 +238,7 @@ class Recorder:
             # From here on only these are to be tried again if the store fails us.
             self._batch = [record for record in batch if record.trunk.id in conflicts]
             stored = await self._store.load()
-            self._owed = await self._store.load_owed()
+            self._owed = Owed(await self._store.load_owed())
             for record in self._batch:
                 self._yield_to(record, stored.get(record.trunk.id))
 
@@ -253,7 +262,9 @@ class Recorder:
         if not record.pending:
             return HealthCommit(health=record.health(), change=None)
         change = self._spelled_out(record)
-        telling = subscribers(change, self._streams.covering(change.trunk_id), self._owed)
+        owed = self._owed.to(change.trunk_id)
+        candidates = self._streams.candidates(change, record.trunk, owed)
+        telling = subscribers(change, record.trunk, candidates, owed)
         return HealthCommit(
             health=record.health(),
             change=change,

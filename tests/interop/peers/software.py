@@ -13,11 +13,14 @@ PLACES = os.pathsep.join(("/usr/local/sbin", "/usr/sbin", "/sbin"))
 """Where servers are installed and a user's PATH does not look."""
 
 PACKAGES = {
+    "epmd": "rabbitmq-server",
     "ip": "iproute2",
     "kamailio": "kamailio and kamailio-tls-modules",
     "knotd": "knot",
     "nft": "nftables",
     "openssl": "openssl",
+    "rabbitmq-server": "rabbitmq-server",
+    "redis-server": "redis-server",
     "sipp": "sip-tester",
     "sipsak": "sipsak",
 }

@@ -29,6 +29,7 @@ ENVIRON = {
     "SHORT": "whsec_" + base64.b64encode(b"topsecret").decode(),
     "PLAIN": "hunter2hunter2hunter2",
     "TWO_LINES": "hunter2\nhunter2",
+    "KEY": "R" * 32,
 }
 SECRETS = (PASTED, "hunter2", "424242", *(value for value in ENVIRON.values() if value.strip()))
 

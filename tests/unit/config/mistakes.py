@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unit.config.mistakes_in_destinations import IN_DESTINATIONS
+from unit.config.mistakes_in_maintenance import IN_MAINTENANCE
 from unit.config.mistakes_in_requests import IN_REQUESTS
 from unit.config.mistakes_in_routes import IN_ROUTES_AND_STREAMS
 from unit.config.mistakes_in_sections import IN_SECTIONS
@@ -9,4 +11,11 @@ from unit.config.mistakes_in_trunks import IN_TRUNKS
 
 __all__ = ["MISTAKES"]
 
-MISTAKES = [*IN_SECTIONS, *IN_TRUNKS, *IN_REQUESTS, *IN_ROUTES_AND_STREAMS]
+MISTAKES = [
+    *IN_SECTIONS,
+    *IN_TRUNKS,
+    *IN_REQUESTS,
+    *IN_ROUTES_AND_STREAMS,
+    *IN_DESTINATIONS,
+    *IN_MAINTENANCE,
+]

@@ -37,6 +37,10 @@ IN_SECTIONS = [
     mistake("cap as a switch", "[pacing.carriers]\nacme = true", '"acme"', "not true"),
     mistake("cap that is no number", "[pacing.carriers]\nacme = nan", '"acme"', "from 0.01"),
     mistake("cap of nobody", '[pacing.carriers]\n" " = 5', "carriers for keys", 'not " "'),
+    # --- outbound
+    mistake("allowed by name", '[outbound]\nallow = ["lan"]', "outbound.allow[0]", "IP network"),
+    mistake("allowed bits", '[outbound]\nallow = ["10.0.0.1/8"]', "allow[0]", '"10.0.0.0/8"'),
+    mistake("allowed all", "[outbound]\nallow = true", "outbound.allow must be a list", "not true"),
     # --- numbers
     mistake("less than no trunks", "[numbers]\nrollup_trunks = -1", "0 to 10000", "not -1"),
     mistake("trunks as a switch", "[numbers]\nrollup_trunks = true", "whole number", "not true"),

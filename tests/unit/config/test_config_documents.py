@@ -55,6 +55,16 @@ def test_what_the_storage_url_says_wins_over_the_data_folder(tmp_path: Path) -> 
     assert load(tmp_path, "").storage.database(Path("/data")) == Path("/data/trunkpulse.db")
 
 
+def test_events_may_go_to_no_more_than_is_said(tmp_path: Path) -> None:
+    assert load(tmp_path, "").outbound.allow == ()
+    config = load(tmp_path, '[outbound]\nallow = ["10.20.0.0/16", "fd12::/48", "192.0.2.7"]')
+    assert [str(each) for each in config.outbound.allow] == [
+        "10.20.0.0/16",
+        "fd12::/48",
+        "192.0.2.7/32",
+    ]
+
+
 def test_addresses_may_be_ipv6_and_sip_may_be_off(tmp_path: Path) -> None:
     config = load(tmp_path, '[api]\nlisten = "[::1]:0"\n[sip]\nlisten = []\nallow = ["::1/128"]')
     assert config.api.listen == ("::1", 0)

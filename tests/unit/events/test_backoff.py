@@ -66,16 +66,45 @@ def test_an_accepted_delivery_is_done_however_old_it_is() -> None:
     accepted = SinkAnswer(outcome=DeliveryOutcome.ACCEPTED, detail="200 OK")
     late_ms = PARKS_MS + 1
     assert report(accepted, at_ms=late_ms) == DeliveryReport(
-        delivery_id=7, result=DeliveryResult.DELIVERED, at_ms=late_ms, detail="200 OK"
+        delivery_id=7,
+        stream_id="noc",
+        result=DeliveryResult.DELIVERED,
+        at_ms=late_ms,
+        detail="200 OK",
+        attempt=2,
     )
 
 
 @pytest.mark.parametrize("times_parked", [0, 1, 8])
 def test_a_refusal_is_final_at_once(times_parked: int) -> None:
-    gone = SinkAnswer(outcome=DeliveryOutcome.REFUSED, detail="410 Gone", retry_after_seconds=1)
-    assert report(gone, at_ms=FIRST_MS, times_parked=times_parked) == DeliveryReport(
-        delivery_id=7, result=DeliveryResult.DEAD, at_ms=FIRST_MS, detail="410 Gone"
+    refused = SinkAnswer(
+        outcome=DeliveryOutcome.REFUSED, detail="404 Not Found", retry_after_seconds=1
     )
+    assert report(refused, at_ms=FIRST_MS, times_parked=times_parked) == DeliveryReport(
+        delivery_id=7,
+        stream_id="noc",
+        result=DeliveryResult.DEAD,
+        at_ms=FIRST_MS,
+        detail="404 Not Found",
+        attempt=2,
+    )
+
+
+@pytest.mark.parametrize("times_parked", [0, 1, 8])
+def test_a_destination_that_is_gone_leaves_the_delivery_as_it_is(times_parked: int) -> None:
+    gone = SinkAnswer(outcome=DeliveryOutcome.GONE, detail="410 Gone")
+    ended = report(gone, at_ms=PARKS_MS + 1, times_parked=times_parked)
+    assert (ended.result, ended.gone) == (DeliveryResult.RETRY, True)
+    assert ended.due_ms is not None
+    assert ended.due_ms > PARKS_MS + 1
+
+
+def test_a_report_tells_what_was_said() -> None:
+    said = SinkAnswer(
+        outcome=DeliveryOutcome.TRY_LATER, detail="503", request="POST /hook", response="503 busy"
+    )
+    ended = report(said, at_ms=FIRST_MS)
+    assert (ended.request, ended.response, ended.gone) == ("POST /hook", "503 busy", False)
 
 
 def test_a_failure_is_retried_until_five_minutes_are_over_and_then_parked() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trunkpulse.adapters.outbound import Outside
 from trunkpulse.adapters.sinks import SINKS, make_sink
-from trunkpulse.adapters.sinks.webhook import retry_after_seconds
+from trunkpulse.adapters.sinks.apprise import FIXED_SERVICES
+from trunkpulse.adapters.sinks.exchange import retry_after_seconds
+from trunkpulse.config.destinations import KINDS
 from trunkpulse.model import Destination, EventStream
 from trunkpulse.ports import DestinationInvalid
 
@@ -69,18 +74,67 @@ def test_no_retry_after_breaks_a_delivery(value: str) -> None:
 )
 def test_a_url_that_cannot_work_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(DestinationInvalid, match="event stream 'noc'") as refusal:
-        make_sink(a_stream(url))
+        make_sink(a_stream(url), Outside())
     assert "hush" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "not base64!", "whsec_abc", "pässword"])
 def test_a_secret_that_cannot_work_is_refused_without_repeating_it(secret: str) -> None:
     with pytest.raises(DestinationInvalid, match="write whsec_ and then 24 to 64") as refusal:
-        make_sink(a_stream("http://127.0.0.1:9/", secret))
+        make_sink(a_stream("http://127.0.0.1:9/", secret), Outside())
     assert "not base64!" not in str(refusal.value)
 
 
 def test_an_unknown_type_is_refused_with_the_types_there_are() -> None:
-    with pytest.raises(DestinationInvalid, match="unknown type 'pigeon'; use one of: webhook"):
-        make_sink(a_stream("http://127.0.0.1:9/", type_="pigeon"))
-    assert "webhook" in SINKS
+    with pytest.raises(
+        DestinationInvalid, match="unknown type 'pigeon'; use one of: amqp, apprise,"
+    ):
+        make_sink(a_stream("http://127.0.0.1:9/", type_="pigeon"), Outside())
+    assert set(SINKS) == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("type_", "needs"),
+    [
+        ("pagerduty", "routing key"),
+        ("servicenow", "set username"),
+        ("apprise", "Apprise URLs"),
+    ],
+)
+def test_what_wakes_people_is_refused_without_what_it_needs(type_: str, needs: str) -> None:
+    with pytest.raises(DestinationInvalid, match=needs):
+        make_sink(a_stream("http://127.0.0.1:9/", type_=type_), Outside())
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        "json://127.0.0.1:9/hush",
+        "mailtos://me:hush@example.com",
+        "https://hooks.slack.com/services/hush",
+        "slack://a/b/c\njson://127.0.0.1:9/hush",
+        "syslog://hush",
+    ],
+)
+def test_a_stream_of_the_api_may_not_choose_where_apprise_connects_to(urls: str) -> None:
+    with pytest.raises(DestinationInvalid, match="only a stream in the configuration") as refusal:
+        make_sink(a_stream("", urls, type_="apprise"), Outside())
+    assert "hush" not in str(refusal.value)
+
+
+def test_a_stream_of_the_api_may_use_services_with_an_address_of_their_own() -> None:
+    for scheme in FIXED_SERVICES:
+        make_sink(a_stream("", f"{scheme}://token", type_="apprise"), Outside())
+
+
+def test_a_package_that_is_missing_is_named_with_the_extra_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    with pytest.raises(DestinationInvalid, match=r"install trunkpulse\[apprise\]"):
+        make_sink(a_stream("", "slack://a/b/c", type_="apprise"), Outside())
+    # As it is where the extra was never installed: the sink's own module cannot be loaded.
+    monkeypatch.setitem(sys.modules, "aio_pika", None)
+    monkeypatch.delitem(sys.modules, "trunkpulse.adapters.sinks.amqp", raising=False)
+    with pytest.raises(DestinationInvalid, match=r"aio_pika.*install trunkpulse\[amqp\]"):
+        make_sink(a_stream("amqp://h/", type_="amqp"), Outside())

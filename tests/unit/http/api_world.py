@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +19,10 @@ from trunkpulse.adapters.metrics import Metrics
 from trunkpulse.adapters.storage.memory import MemoryStore
 from trunkpulse.board import Board
 from trunkpulse.config.advice import Advice
+from trunkpulse.events.backlog import Backlogs
 from trunkpulse.events.delivery import DeliveryProgress
+from trunkpulse.events.maintenance import Maintenance
+from trunkpulse.events.subscriptions import Subscriptions
 from trunkpulse.model import (
     Destination,
     Direction,
@@ -37,17 +40,24 @@ from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import (
     Address,
     Certificate,
+    DestinationInvalid,
+    FoundEvents,
     HealthCommit,
+    KeptStream,
     Location,
     Obstacle,
     RecordedEvent,
     ResolutionFailed,
     StoreUnavailable,
+    StreamHealth,
+    WantedEvents,
 )
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.roster import Roster
 from trunkpulse.routing.selection import RouteTable
 from trunkpulse.sip.uri import SipUri
+from unit.http.destinations import Destinations
+from vaults import a_vault
 
 WALL = 1_700_000_000.0
 NOW_MS = 1_700_000_000_000
@@ -104,6 +114,7 @@ STREAMS = (
             url="http://bob:hunter2@127.0.0.1:9000/hook?token=tops3cret",
             secret="whsec_do_not_tell",
         ),
+        managed_by=FILE,
     ),
     EventStream(
         id="audit",
@@ -111,6 +122,7 @@ STREAMS = (
         destination=Destination(type="webhook", url="http://127.0.0.1:9001/"),
         reason_codes=("*",),
         enabled=False,
+        managed_by=FILE,
     ),
 )
 
@@ -204,9 +216,53 @@ class SwitchedStore(MemoryStore):
         self._reach()
         return await super().latest(before=before, limit=limit, trunk_id=trunk_id)
 
+    async def search(
+        self,
+        wanted: WantedEvents,
+        *,
+        after: int | None,
+        limit: int,
+        looks: int,
+        newest_first: bool = False,
+    ) -> FoundEvents:
+        self._reach()
+        return await super().search(
+            wanted, after=after, limit=limit, looks=looks, newest_first=newest_first
+        )
+
     async def last_position(self) -> int:
         self._reach()
         return await super().last_position()
+
+    async def save_stream(self, stream: KeptStream) -> None:
+        self._reach()
+        await super().save_stream(stream)
+
+    async def drop_stream(self, stream_id: str) -> None:
+        self._reach()
+        await super().drop_stream(stream_id)
+
+
+class Lanes:
+    """Whom it would be delivered to."""
+
+    def __init__(self) -> None:
+        self.streams: dict[str, EventStream] = {}
+        self.impossible: set[str] = set()
+        """URLs that no sink can be made for."""
+        self.enabled: list[str] = []
+        """Streams whose destinations may be tried again."""
+
+    async def apply(self, streams: Iterable[EventStream]) -> None:
+        together = {stream.id: stream for stream in streams}
+        for stream in together.values():
+            if stream.destination.url in self.impossible:
+                raise DestinationInvalid(f"The destination of {stream.id} is impossible.")
+        self.streams = together
+
+    async def enable(self, stream_id: str) -> bool:
+        self.enabled.append(stream_id)
+        return True
 
 
 @dataclass
@@ -226,9 +282,13 @@ class World:
     per_trunk: bool | None = None
     """Whether each trunk has series in the metrics."""
     progress: dict[str, DeliveryProgress] = field(default_factory=dict)
+    health: dict[str, StreamHealth] = field(default_factory=dict)
+    woken: list[str] = field(default_factory=list)
+    """Streams of which it was said that there is something to deliver."""
+    destination: Destinations = field(default_factory=Destinations)
 
     def __post_init__(self) -> None:
-        self.feed = EventFeed(self.store, self.limits)
+        self.feed = EventFeed(self.limits)
         self.pipeline = Pipeline(
             clock=self.clock,
             store=self.store,
@@ -248,6 +308,16 @@ class World:
             user_agent="trunkpulse",
             rng=rng,
         )
+        self.lanes = Lanes()
+        self.subscriptions = Subscriptions(
+            self.store,
+            a_vault(),
+            clock=self.clock,
+            deliveries=self.lanes,
+            writing=self.pipeline.recorder.writing,
+            tell=self.pipeline.recorder.set_streams,
+        )
+        self.maintenance = Maintenance(self.store, changed=lambda: None)
         self.progress["noc"] = DeliveryProgress(
             delivered=7, retried=2, parked=1, dead=1, in_flight=3, last_error="answered 500"
         )
@@ -274,6 +344,9 @@ class World:
                 roster=self.roster,
                 board=self.board,
                 deliveries=lambda: self.progress,
+                stream_health=lambda: self.health,
+                backlogs=Backlogs(self.store, self.clock),
+                clock=self.clock,
                 instance_id="edge-1",
                 region="default",
                 version="9.9.9",
@@ -288,8 +361,13 @@ class World:
             listen_host=self.listen_host,
             routes=lambda: self.routes,
             route_table=lambda: RouteTable(self.routes, trunks, "default"),
-            streams=lambda: STREAMS,
+            subscriptions=self.subscriptions,
+            maintenance=self.maintenance,
             deliveries=lambda: self.progress,
+            stream_health=lambda: self.health,
+            delivery_log=self.store,
+            wake=self.woken.extend,
+            sink_for=self.destination,
             advice=self.advise,
             refused=lambda: self.refused,
             readiness_problems=lambda: self.problems,
@@ -345,6 +423,7 @@ async def running(
     async with asyncio.TaskGroup() as tasks:
         recorder = tasks.create_task(world.pipeline.recorder.run())
         try:
+            await world.subscriptions.load(STREAMS)
             await world.roster.prepare(trunks)
             await world.roster.apply(trunks)
             await world.pipeline.recorder.flushed()

@@ -22,8 +22,27 @@ ENDPOINTS = {
     "get /api/v2/telephony/trunks/{trunk_id}/numbers",
     "get /api/v2/events",
     "get /api/v2/events/live",
+    "get /api/v2/events/catalogue",
+    "get /api/v2/events/catalogue/{event_type}",
+    "get /api/v2/asyncapi.json",
+    "get /api/v2/telephony/maintenance",
+    "post /api/v2/telephony/maintenance",
+    "get /api/v2/telephony/maintenance/{window_id}",
+    "delete /api/v2/telephony/maintenance/{window_id}",
     "get /api/v2/events/streams",
+    "post /api/v2/events/streams",
     "get /api/v2/events/streams/{stream_id}",
+    "patch /api/v2/events/streams/{stream_id}",
+    "delete /api/v2/events/streams/{stream_id}",
+    "post /api/v2/events/streams/{stream_id}/pause",
+    "post /api/v2/events/streams/{stream_id}/resume",
+    "post /api/v2/events/streams/{stream_id}/disable",
+    "post /api/v2/events/streams/{stream_id}/enable",
+    "post /api/v2/events/streams/{stream_id}/test",
+    "get /api/v2/events/streams/{stream_id}/deliveries",
+    "get /api/v2/events/streams/{stream_id}/deliveries/{delivery_id}",
+    "post /api/v2/events/streams/{stream_id}/deliveries/{delivery_id}/retry",
+    "post /api/v2/events/streams/{stream_id}/replay",
     "post /api/v2/routing/decide",
     "get /api/v2/routing/routes",
     "get /api/v2/routing/routes/{route_id}",
@@ -89,7 +108,10 @@ async def test_the_document_speaks_camel_case_and_of_problems() -> None:
     invalid = listing["responses"]["422"]["content"]
     assert list(invalid) == ["application/problem+json"]
     events = found["paths"]["/api/v2/events"]["get"]["parameters"]
-    assert {each["name"] for each in events} == {"after", "limit", "trunkId", "order", "eventType"}
+    assert {each["name"] for each in events} == {
+        *("trunkId", "eventType", "carrier", "region", "state", "reasonCode"),
+        *("from", "to", "order", "after", "limit"),
+    }
 
 
 class Page(HTMLParser):
@@ -136,7 +158,8 @@ async def test_the_page_shows_the_members_of_a_body_and_an_example_that_works() 
             "region": "in body: string or null; optional. Where",
         }.items():
             assert f"<dt>{member}</dt><dd>{says}" in text
-        (example,) = re.findall(r"<pre>(.*?)</pre>", text)
+        decide = text.partition("/api/v2/routing/decide</h3>")[2]
+        example = re.findall(r"<pre>(.*?)</pre>", decide)[0]
         decision = await http.post("/api/v2/routing/decide", json=json.loads(example))
         assert decision.status_code == 200
         assert decision.json()["routeId"] == "us"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trunkpulse.events.envelope import decode
-from unit.http.api_world import TRUNKS, World, running
+from unit.http.api_world import FILE, TRUNKS, World, running
 
 EVENTS = "/api/v2/events"
 
@@ -151,10 +151,22 @@ async def test_streams_show_their_counters_and_never_their_secrets() -> None:
             "name": "Network operations",
             "enabled": True,
             "eventTypes": ["telephony.trunks.stateChange"],
+            "paused": False,
             "trunks": [],
+            "carriers": [],
+            "regions": [],
+            "directions": [],
+            "states": [],
             "reasonCodes": ["KEEPALIVE_FAILURE", "NETWORK_ERROR"],
-            "destination": {"type": "webhook", "url": "http://127.0.0.1:9000/hook?…"},
-            "managedBy": None,
+            "destination": {
+                "type": "webhook",
+                "url": "http://127.0.0.1:9000/hook?…",
+                "hasSecret": True,
+                "hasPreviousSecret": False,
+                "headerNames": [],
+            },
+            "alerts": None,
+            "managedBy": FILE,
             "delivery": {
                 "delivered": 7,
                 "retried": 2,
@@ -163,6 +175,7 @@ async def test_streams_show_their_counters_and_never_their_secrets() -> None:
                 "inFlight": 3,
                 "lastError": "answered 500",
             },
+            "trouble": None,
         }
         one = await http.get(f"{EVENTS}/streams/noc")
         assert one.json() == noc

@@ -65,6 +65,7 @@ async def test_a_trunk_shows_its_settings_and_what_its_targets_said() -> None:
                     "serverName": None,
                 },
             },
+            "maintenance": None,
             "managedBy": FILE,
         }
         good, bad = targets

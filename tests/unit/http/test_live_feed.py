@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ class Reader:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     chunks: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """What was sent was not taken, and is not waited for any more."""
     reads: asyncio.Event = field(default_factory=asyncio.Event)
     status: int = 0
     ended: bool = False
@@ -51,7 +54,11 @@ class Reader:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
-        await self.reads.wait()
+        try:
+            await self.reads.wait()
+        except asyncio.CancelledError:
+            self.given_up.set()
+            raise
         if message["type"] == "http.response.start":
             self.status = message["status"]
             return
@@ -68,6 +75,17 @@ class Reader:
                     assert lines["event"] == "telephony.trunks.stateChange"
                     found.append((int(lines["id"]), lines["data"]))
         return found
+
+    async def farewell(self) -> dict[str, str]:
+        """The last message of a stream that has ended: why it did."""
+        last = b""
+        while not self.chunks.empty():
+            last = await self.chunks.get()
+        fields = dict(line.split(": ", 1) for line in last.decode().rstrip().splitlines())
+        assert fields["event"] == "feed.ended"
+        data = json.loads(fields["data"])
+        assert isinstance(data, dict)
+        return data
 
 
 @asynccontextmanager
@@ -115,6 +133,18 @@ async def test_a_reader_far_behind_gets_everything_in_order() -> None:
             assert positions == list(range(2, 253))
 
 
+async def test_who_is_far_behind_is_not_kept_waiting_between_pages() -> None:
+    impatient = World(limits=FeedLimits(heartbeat_seconds=0.0))
+    async with running(world=impatient) as world:
+        world.succeed("carrier-b")
+        await world.flap("carrier-b", 250)
+        async with reading(world, "after=0") as reader:
+            assert await reader.chunks.get() == b"retry: 2000\n\n"
+            pages = [await reader.chunks.get() for _ in range(3)]
+            assert [page.count(b"event: ") for page in pages] == [100, 100, 52]
+            assert (await reader.chunks.get()).startswith(b":")
+
+
 async def test_silence_is_filled_with_comments() -> None:
     quiet = World(limits=FeedLimits(heartbeat_seconds=0.0))
     async with running(world=quiet) as world, reading(world) as reader:
@@ -123,7 +153,8 @@ async def test_silence_is_filled_with_comments() -> None:
 
 
 async def test_a_slow_reader_is_cut_and_can_resume() -> None:
-    async with running(world=World(limits=FeedLimits(send_seconds=0.01))) as world:
+    limits = FeedLimits(send_seconds=0.01, farewell_seconds=0.01)
+    async with running(world=World(limits=limits)) as world:
         world.succeed("carrier-b")
         await world.pipeline.recorder.flushed()
         slow = Reader(world, "after=0")
@@ -137,6 +168,38 @@ async def test_a_slow_reader_is_cut_and_can_resume() -> None:
         assert world.feed.clients == 0
         async with reading(world, last_event_id=2) as reader:
             assert [position for position, _ in await reader.events(3)] == [3, 4, 5]
+
+
+async def test_a_slow_reader_that_wakes_up_is_told_why_it_was_cut() -> None:
+    limits = FeedLimits(send_seconds=0.01, farewell_seconds=60)
+    async with running(world=World(limits=limits)) as world:
+        world.succeed("carrier-b")
+        await world.pipeline.recorder.flushed()
+        slow = Reader(world, "after=0")
+        async with asyncio.TaskGroup() as tasks:
+            connection = tasks.create_task(slow.run())
+            await slow.events(2)
+            slow.reads.clear()
+            await world.flap("carrier-b", 3)
+            await slow.given_up.wait()
+            slow.reads.set()
+            await connection
+        assert slow.ended
+        assert (await slow.farewell())["reason"] == "slow_reader"
+        async with reading(world, last_event_id=2) as reader:
+            assert [position for position, _ in await reader.events(3)] == [3, 4, 5]
+
+
+async def test_a_reader_of_few_events_need_not_have_the_others_looked_through_again() -> None:
+    quiet = World(limits=FeedLimits(heartbeat_seconds=0.0))
+    async with running(world=quiet) as world:
+        world.succeed("carrier-b")
+        await world.flap("carrier-b", 1)
+        last = await world.store.last_position()
+        async with reading(world, "after=0&state=DEGRADED") as reader:
+            assert await reader.chunks.get() == b"retry: 2000\n\n"
+            assert await reader.chunks.get() == b": still here\nid: %d\n\n" % last
+            assert await reader.chunks.get() == b": still here\n\n"
 
 
 async def test_there_are_only_so_many_readers() -> None:
@@ -160,6 +223,7 @@ async def test_readers_are_let_go_when_the_feed_closes() -> None:
             world.feed.close()
             await connection
         assert reader.ended
+        assert (await reader.farewell())["reason"] == "shutting_down"
         assert (await http.get(LIVE)).status_code == 503
 
 
@@ -174,6 +238,7 @@ async def test_a_lost_database_ends_the_stream_cleanly() -> None:
             await connection
             world.store.plugged = True
         assert reader.ended
+        assert (await reader.farewell())["reason"] == "log_unavailable"
 
 
 async def test_a_bad_position_is_a_422() -> None:

@@ -80,6 +80,9 @@ async def test_a_database_of_an_older_version_is_taken_the_steps_that_it_lacks(
         for table in reversed(metadata.sorted_tables):
             if table.name not in OF_THE_FIRST_VERSION:
                 connection.execute(f"DROP TABLE {table.name}")
+        for index in ("ix_deliveries_stream", "ix_deliveries_trouble"):
+            connection.execute(f"DROP INDEX {index}")
+        connection.execute("ALTER TABLE deliveries DROP COLUMN replayed_ms")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     connection.close()
     with capture_logs() as logs:

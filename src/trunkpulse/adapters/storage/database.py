@@ -5,20 +5,34 @@ from __future__ import annotations
 import asyncio
 from typing import Self
 
+from trunkpulse.adapters.storage.alerts import DatabaseAlerts
+from trunkpulse.adapters.storage.deliveries import DatabaseDeliveries
 from trunkpulse.adapters.storage.eventlog import DatabaseEventLog
 from trunkpulse.adapters.storage.health import DatabaseHealth
+from trunkpulse.adapters.storage.maintenance import DatabaseMaintenance
 from trunkpulse.adapters.storage.measures import DatabaseMeasures
 from trunkpulse.adapters.storage.migrate import migrate
 from trunkpulse.adapters.storage.outbox import DatabaseOutbox
 from trunkpulse.adapters.storage.place import locate, prepare
 from trunkpulse.adapters.storage.prober import DatabaseProberLog
+from trunkpulse.adapters.storage.stream_health import DatabaseStreamHealth
+from trunkpulse.adapters.storage.streams import DatabaseStreams
 from trunkpulse.ports import Clock
 
 __all__ = ["DatabaseStore"]
 
 
 class DatabaseStore(
-    DatabaseHealth, DatabaseProberLog, DatabaseEventLog, DatabaseOutbox, DatabaseMeasures
+    DatabaseHealth,
+    DatabaseProberLog,
+    DatabaseEventLog,
+    DatabaseOutbox,
+    DatabaseDeliveries,
+    DatabaseStreamHealth,
+    DatabaseStreams,
+    DatabaseAlerts,
+    DatabaseMaintenance,
+    DatabaseMeasures,
 ):
     """HealthStore, ProberLog, EventLog and Outbox in one database, so that they commit together.
 

@@ -7,21 +7,53 @@ useful one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, bindparam, delete, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Row,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from trunkpulse.adapters.storage.engine import Database, batches, in_turn, undisturbed
+from trunkpulse.adapters.storage.place import Place
 from trunkpulse.adapters.storage.rules import AT_ONCE
-from trunkpulse.adapters.storage.tables import deliveries, events, owed_recoveries
+from trunkpulse.adapters.storage.tables import (
+    alert_groups,
+    alert_members,
+    deliveries,
+    delivery_attempts,
+    events,
+    owed_recoveries,
+    stream_health,
+)
 from trunkpulse.model import EventStream
-from trunkpulse.ports import Delivery, DeliveryReport, DeliveryResult
+from trunkpulse.ports import (
+    ATTEMPTS_KEPT,
+    MAX_SAID_CHARACTERS,
+    Clock,
+    Delivery,
+    DeliveryReport,
+    DeliveryResult,
+)
 
 __all__ = ["NEXT_DUE", "NEXT_UP", "TAKE_DUE", "DatabaseOutbox"]
 
 _MAX_DETAIL_CHARACTERS = 500
+_TRIM_EVERY = 1_000
+"""Attempts of a stream after which those beyond ``ATTEMPTS_KEPT`` go."""
 
 _Values = dict[str, Any]
 """By the names of a statement's parameters."""
@@ -102,23 +134,72 @@ NEXT_UP = (
     .values(due_ms=AT_ONCE)
 )
 
+_LOG_ATTEMPT = insert(delivery_attempts).from_select(
+    [
+        "delivery_id",
+        "stream_id",
+        "attempt",
+        "at_ms",
+        "duration_ms",
+        "result",
+        "request",
+        "response",
+    ],
+    # A delivery whose stream is gone meanwhile is gone too.
+    select(
+        deliveries.c.id,
+        deliveries.c.stream_id,
+        bindparam("number", type_=Integer),
+        bindparam("at", type_=BigInteger),
+        bindparam("took", type_=Integer),
+        bindparam("outcome", type_=Text),
+        bindparam("asked", type_=Text),
+        bindparam("answered", type_=Text),
+    ).where(deliveries.c.id == bindparam("settled_id")),
+)
+_too_old = (
+    select(delivery_attempts.c.id)
+    .where(delivery_attempts.c.stream_id == bindparam("of_stream"))
+    .order_by(delivery_attempts.c.id.desc())
+    .limit(1)
+    .offset(ATTEMPTS_KEPT)
+    .scalar_subquery()
+)
+TRIM_ATTEMPTS = delete(delivery_attempts).where(
+    delivery_attempts.c.stream_id == bindparam("of_stream"), delivery_attempts.c.id <= _too_old
+)
+
 
 class DatabaseOutbox(Database):
     """Deliveries and the leases on them, shared by every instance of one database."""
 
+    def __init__(self, place: Place, *, instance_id: str, clock: Clock) -> None:
+        super().__init__(place, instance_id=instance_id, clock=clock)
+        self._logged: Counter[str] = Counter()
+        """Attempts of each stream since its log was trimmed."""
+
     @in_turn
     async def sync_streams(self, streams: Sequence[EventStream]) -> None:
-        """Drop the undelivered deliveries and owed recoveries of all other streams."""
+        """Drop what waits for all other streams, what they are owed, and their trouble."""
         known = [stream.id for stream in streams]
         async with self._writing() as connection:
             # One statement for each of the two small indexes, none that walks all deliveries.
             for waiting in (deliveries.c.result.is_(None), deliveries.c.due_ms.is_not(None)):
+                gone = (waiting, deliveries.c.stream_id.not_in(known))
                 await connection.execute(
-                    delete(deliveries).where(waiting, deliveries.c.stream_id.not_in(known))
+                    delete(delivery_attempts).where(
+                        delivery_attempts.c.delivery_id.in_(select(deliveries.c.id).where(*gone))
+                    )
                 )
+                await connection.execute(delete(deliveries).where(*gone))
             await connection.execute(
                 delete(owed_recoveries).where(owed_recoveries.c.stream_id.not_in(known))
             )
+            await connection.execute(
+                delete(stream_health).where(stream_health.c.stream_id.not_in(known))
+            )
+            for alerts in (alert_members, alert_groups):
+                await connection.execute(delete(alerts).where(alerts.c.stream_id.not_in(known)))
 
     @in_turn
     async def claim(
@@ -138,7 +219,7 @@ class DatabaseOutbox(Database):
 
     @in_turn
     async def settle(self, reports: Sequence[DeliveryReport]) -> None:
-        """Record how claimed deliveries ended, in one transaction.
+        """Record how claimed deliveries ended, and what was said, in one transaction.
 
         A delivery that is already settled is left alone, and so is one that another instance
         claimed after our lease ended, unless we did deliver it.
@@ -152,8 +233,14 @@ class DatabaseOutbox(Database):
             else:
                 parked_now = int(report.result is DeliveryResult.PARKED)
                 settled.append({**row, "outcome": report.result, "parked_now": parked_now})
-        if settled or postponed:
-            await self._at_once(partial(_settle, settled, postponed))
+        if not reports:
+            return
+        said = [_said(report) for report in reports]
+        self._logged.update(report.stream_id for report in reports)
+        full = [stream_id for stream_id, logged in self._logged.items() if logged >= _TRIM_EVERY]
+        await self._at_once(partial(_settle, settled, postponed, said, full))
+        for stream_id in full:
+            del self._logged[stream_id]
 
     @undisturbed
     async def next_due_ms(self, stream_id: str) -> int | None:
@@ -198,13 +285,33 @@ def _take_due(values: _Values, connection: Connection) -> list[Delivery]:
 
 
 def _settle(
-    settled: Sequence[_Values], postponed: Sequence[_Values], connection: Connection
+    settled: Sequence[_Values],
+    postponed: Sequence[_Values],
+    said: Sequence[_Values],
+    full: Sequence[str],
+    connection: Connection,
 ) -> None:
     for batch in batches(settled):
         connection.execute(_SETTLE, batch)
         connection.execute(NEXT_UP, [{"settled_id": row["settled_id"]} for row in batch])
     for batch in batches(postponed):
         connection.execute(_POSTPONE, batch)
+    for batch in batches(said):
+        connection.execute(_LOG_ATTEMPT, batch)
+    for stream_id in full:
+        connection.execute(TRIM_ATTEMPTS, {"of_stream": stream_id})
+
+
+def _said(report: DeliveryReport) -> _Values:
+    return {
+        "settled_id": report.delivery_id,
+        "number": report.attempt,
+        "at": report.at_ms,
+        "took": report.duration_ms,
+        "outcome": report.result.value,
+        "asked": report.request[:MAX_SAID_CHARACTERS],
+        "answered": (report.response or report.detail)[:MAX_SAID_CHARACTERS],
+    }
 
 
 def _delivery(row: Row[Any]) -> Delivery:

@@ -113,6 +113,7 @@ deliveries = Table(
     Column("result", Text),
     Column("settled_ms", BigInteger),
     Column("detail", Text, nullable=False),
+    Column("replayed_ms", BigInteger),  # when somebody asked for it; null: it came of the event
     # An id is never used twice: a late report must not settle another delivery.
     sqlite_autoincrement=True,
 )
@@ -133,6 +134,17 @@ Index(
     deliveries.c.id,
     sqlite_where=deliveries.c.result.is_(None),
     postgresql_where=deliveries.c.result.is_(None),
+)
+
+Index("ix_deliveries_stream", deliveries.c.stream_id, deliveries.c.id)
+_in_trouble = deliveries.c.result.in_(["parked", "dead"])
+Index(
+    "ix_deliveries_trouble",
+    deliveries.c.stream_id,
+    deliveries.c.result,
+    deliveries.c.id,
+    sqlite_where=_in_trouble,
+    postgresql_where=_in_trouble,
 )
 
 measured_targets = Table(
@@ -179,7 +191,8 @@ stream_health = Table(
     "stream_health",
     metadata,
     Column("stream_id", Text, primary_key=True),
-    Column("failing_since_ms", BigInteger),
+    Column("failing_since_ms", BigInteger, nullable=False),
+    Column("failed_ms", BigInteger, nullable=False),
     Column("disabled_ms", BigInteger),
     Column("detail", Text, nullable=False),
 )
@@ -201,7 +214,6 @@ delivery_attempts = Table(
 )
 Index("ix_delivery_attempts_delivery", delivery_attempts.c.delivery_id)
 Index("ix_delivery_attempts_stream", delivery_attempts.c.stream_id, delivery_attempts.c.id)
-Index("ix_delivery_attempts_at_ms", delivery_attempts.c.at_ms)
 
 # What a stream that groups its events has told, and of whom: an open alert.
 alert_groups = Table(
@@ -209,10 +221,13 @@ alert_groups = Table(
     metadata,
     Column("stream_id", Text, primary_key=True),
     Column("group_key", Text, primary_key=True),
+    Column("labels", JSON, nullable=False),  # [[name, value], …]
     Column("alert_id", Text, nullable=False),  # the same from trigger to resolve
     Column("opened_ms", BigInteger, nullable=False),
-    Column("told_ms", BigInteger),  # when the destination last heard of it
-    Column("pinned", JSON, nullable=False),  # what it was opened with, and is closed with
+    Column("asked_ms", BigInteger),  # when the destination was first asked to open it
+    Column("told_ms", BigInteger),  # when it last took what we told
+    Column("due_ms", BigInteger),  # when there is something to tell
+    Column("pinned", JSON, nullable=False),  # what it answered to the trigger
 )
 alert_members = Table(
     "alert_members",
@@ -220,9 +235,12 @@ alert_members = Table(
     Column("stream_id", Text, primary_key=True),
     Column("group_key", Text, primary_key=True),
     Column("trunk_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("since_ms", BigInteger, nullable=False),
+    Column("flapping", Boolean, nullable=False),
+    Column("silent_until_ms", BigInteger),  # under maintenance, and so not told
 )
 
 # Those that were made through the API; those of the file are not here.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from trunkpulse.config.advice.calls import on_route, on_secret_files, on_stream, on_unrouted
+from trunkpulse.config.advice.calls import on_route, on_secret_files, on_unrouted
 from trunkpulse.config.advice.caps import on_caps
 from trunkpulse.config.advice.isolation import on_isolation
 from trunkpulse.config.advice.item import Advice
+from trunkpulse.config.advice.outbound import on_outbound
 from trunkpulse.config.advice.pacing import on_keepalive, on_shared_addresses
 from trunkpulse.config.advice.requests import on_certificates, on_requests
 from trunkpulse.config.advice.sources import on_sources
+from trunkpulse.config.advice.streams import on_stream
 from trunkpulse.config.settings import Config
 
 __all__ = ["Advice", "advise"]
@@ -29,9 +31,10 @@ def advise(config: Config, now: datetime | None = None) -> list[Advice]:
         *on_keepalive(config),
         *on_caps(config),
         *on_isolation(config),
+        *on_outbound(config),
         *on_requests(config),
         *on_shared_addresses(config),
         *(advice for route in config.routes for advice in on_route(route, config)),
         *on_unrouted(config),
-        *(advice for stream in config.event_streams for advice in on_stream(stream)),
+        *(advice for stream in config.event_streams for advice in on_stream(stream, config)),
     ]

@@ -1,16 +1,15 @@
-"""Advice on what follows from states: routes, event streams, and the secrets of these."""
+"""Advice on routes, and on files with secrets in them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from urllib.parse import urlsplit
 
-from trunkpulse.config.advice.item import Advice, is_loopback, named
+from trunkpulse.config.advice.item import Advice, named
 from trunkpulse.config.settings import Config
 from trunkpulse.config.wording import shown
-from trunkpulse.model import EventStream, Route
+from trunkpulse.model import Route
 
-__all__ = ["on_route", "on_secret_files", "on_stream", "on_unrouted"]
+__all__ = ["on_route", "on_secret_files", "on_unrouted"]
 
 
 def on_secret_files(files: Sequence[str]) -> Iterator[Advice]:
@@ -62,27 +61,4 @@ def on_unrouted(config: Config) -> Iterator[Advice]:
             named("trunk", unrouted),
             f"{the} {are} in no route, so no call runs over {them}; add {them} to a route if one"
             " should.",
-        )
-
-
-def on_stream(stream: EventStream) -> Iterator[Advice]:
-    where = f"event stream {shown(stream.id)}"
-    url = urlsplit(stream.destination.url)
-    if is_loopback(url.hostname or ""):
-        return
-    if url.scheme == "http":
-        yield Advice(
-            "webhook_plain_http",
-            "warning",
-            where,
-            "its events travel over plain http, so anyone on the way can read and change them;"
-            " use an https:// URL.",
-        )
-    if stream.destination.secret is None:
-        yield Advice(
-            "webhook_unsigned",
-            "warning",
-            where,
-            "it has no secret, so the receiver cannot tell our events from forged ones; set secret"
-            ' to "env:NAME" or "file:PATH".',
         )

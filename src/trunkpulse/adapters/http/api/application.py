@@ -8,7 +8,20 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
-from trunkpulse.adapters.http.api import advice, events, health, numbers, pages, routing, trunks
+from trunkpulse.adapters.http.api import (
+    advice,
+    asyncapi,
+    catalogue,
+    deliveries,
+    events,
+    health,
+    maintenance,
+    numbers,
+    pages,
+    routing,
+    streams,
+    trunks,
+)
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.guard import Guard
 from trunkpulse.adapters.http.api.models import ProblemOut
@@ -64,10 +77,22 @@ def create_api(context: ApiContext) -> FastAPI:
     app.state.context = context
     app.state.trunk_index = TrunkIndex(context.roster.records, context.board, context.region)
     app.state.routes = Catalogue(context.routes)
-    app.state.streams = Catalogue(context.streams)
+    app.state.streams = Catalogue(lambda: context.subscriptions.all)
+    app.state.windows = Catalogue(lambda: context.maintenance.windows)
     app.state.findings = advice.Findings()
     register_problems(app)
-    for resource in (trunks, numbers, events, routing, advice):
+    for resource in (
+        trunks,
+        numbers,
+        maintenance,
+        events,
+        streams,
+        deliveries,
+        catalogue,
+        asyncapi,
+        routing,
+        advice,
+    ):
         app.include_router(resource.router, dependencies=[Depends(known_parameters_only)])
     for resource in (health, pages):  # balancers and scrapers add parameters of their own
         app.include_router(resource.router)

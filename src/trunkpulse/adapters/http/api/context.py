@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -17,14 +17,23 @@ from trunkpulse.adapters.turns import Turns
 from trunkpulse.board import Board
 from trunkpulse.config.advice import Advice
 from trunkpulse.events.delivery import DeliveryProgress
-from trunkpulse.model import EventStream, Route
+from trunkpulse.events.maintenance import Maintenance
+from trunkpulse.events.subscriptions import Subscriptions
+from trunkpulse.model import EventStream, MaintenanceWindow, Route
 from trunkpulse.pipeline import Pipeline
-from trunkpulse.ports import Clock, EventLog, MeasureStore
+from trunkpulse.ports import (
+    Clock,
+    DeliveryLog,
+    EventLog,
+    EventSink,
+    MeasureStore,
+    StreamHealth,
+)
 from trunkpulse.probing.heard import LastHeard
 from trunkpulse.roster import Roster
 from trunkpulse.routing.selection import RouteTable
 
-__all__ = ["ApiContext", "Context", "Index", "Routes", "Streams"]
+__all__ = ["ApiContext", "Context", "Index", "Routes", "Streams", "Windows"]
 
 
 async def _no_advice() -> Sequence[Advice]:
@@ -53,9 +62,17 @@ class ApiContext:
     """What the API listens on, without brackets: a ``Host`` header may name it."""
     routes: Callable[[], Sequence[Route]]
     route_table: Callable[[], RouteTable]
-    streams: Callable[[], Sequence[EventStream]]
+    subscriptions: Subscriptions
     deliveries: Callable[[], Mapping[str, DeliveryProgress]]
     """By stream id; a stream that is not delivered to is absent."""
+    maintenance: Maintenance
+    stream_health: Callable[[], Mapping[str, StreamHealth]]
+    """Of streams whose destinations do nothing but fail, by id."""
+    delivery_log: DeliveryLog
+    wake: Callable[[Iterable[str]], None]
+    """There is something new to be delivered to these streams."""
+    sink_for: Callable[[EventStream], EventSink]
+    """Makes a sink of its own for a test event; raises DestinationInvalid."""
     readiness_problems: Callable[[], Sequence[str]]
     """Why this instance should get no traffic, one sentence each; empty: it is ready."""
     advice: Callable[[], Awaitable[Sequence[Advice]]] = field(default=_no_advice)
@@ -64,6 +81,8 @@ class ApiContext:
     """Why the newest configuration was not taken; empty: it is in force."""
     last_heard: LastHeard = field(default_factory=LastHeard)
     """When which address last sent us an OPTIONS."""
+    trials: set[str] = field(default_factory=set)
+    """Ids of streams that a test event is on its way to."""
     turns: Turns = field(default_factory=Turns)
     """Who of the requests may work now."""
     record_seconds: float = 5.0
@@ -98,7 +117,14 @@ async def _streams(request: Request) -> Catalogue[EventStream]:
     return streams
 
 
+async def _windows(request: Request) -> Catalogue[MaintenanceWindow]:
+    windows = request.app.state.windows
+    assert isinstance(windows, Catalogue)
+    return windows
+
+
 Context = Annotated[ApiContext, Depends(_context)]
 Index = Annotated[TrunkIndex, Depends(_index)]
 Routes = Annotated[Catalogue[Route], Depends(_routes)]
 Streams = Annotated[Catalogue[EventStream], Depends(_streams)]
+Windows = Annotated[Catalogue[MaintenanceWindow], Depends(_windows)]

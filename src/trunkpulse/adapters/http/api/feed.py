@@ -3,14 +3,20 @@
 A client is a position in the log and nothing more. After each commit the feed is woken, and each
 client reads on from where it is, so that nothing can be missed, there is no queue that could
 overflow, and a client that comes back with ``Last-Event-ID`` goes on where it stopped. Memory per
-client is one page of events. A client that does not take what it is sent within
-``send_seconds`` is cut off; it may come back the same way.
+client is one page of events. Whoever asks for few of all events is told with the comments in
+between how far the search came, so that it need not be made again after a break.
+
+A client that does not take what it is sent within ``send_seconds`` is cut off. Like everybody whose
+stream we end it is told why by a last message, ``feed.ended``, if it takes that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 from http import HTTPStatus
 
 import structlog
@@ -20,15 +26,20 @@ from starlette.types import Message, Receive, Scope, Send
 from trunkpulse.adapters.http.api.problems import Problem, ProblemResponse
 from trunkpulse.adapters.turns import Turns
 from trunkpulse.events.prober_envelope import event_type_of
-from trunkpulse.ports import EventLog, RecordedEvent, StoreUnavailable
+from trunkpulse.ports import FoundEvents, RecordedEvent, StoreUnavailable
 
-__all__ = ["EventFeed", "FeedLimits", "LiveEvents"]
+__all__ = ["FEED_ENDED", "EventFeed", "FeedEnd", "FeedLimits", "LiveEvents"]
 
 log = structlog.get_logger(__name__)
 
 PAGE = 100
 RECONNECT_MILLISECONDS = 2000
-HEARTBEAT = b": still here\n\n"
+HEARTBEAT = ": still here\n"
+FEED_ENDED = "feed.ended"
+"""The type of the last message of a stream that we end; no event has it."""
+
+Reading = Callable[[int, int], Awaitable[FoundEvents]]
+"""Gives, behind a position, so many events at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +51,31 @@ class FeedLimits:
     """A comment after so much silence keeps proxies from closing the connection."""
     send_seconds: float = 20.0
     """How long a client may take to accept a page."""
+    farewell_seconds: float = 5.0
+    """How long the last message is tried to be sent to a client that was too slow."""
+
+
+class FeedEnd(Enum):
+    """Why we ended a client's stream: the word for programs, the sentence for people."""
+
+    SLOW_READER = (
+        "slow_reader",
+        "Events were not taken as fast as they came; come back with Last-Event-ID to miss none.",
+    )
+    LOG_UNAVAILABLE = (
+        "log_unavailable",
+        "The event log is away; come back with Last-Event-ID in a few seconds.",
+    )
+    SHUTTING_DOWN = (
+        "shutting_down",
+        "This instance is shutting down; come back with Last-Event-ID once it is up again.",
+    )
 
 
 class EventFeed:
     """Wakes the clients of the live feed; the composition root wakes and closes it."""
 
-    def __init__(self, events: EventLog, limits: FeedLimits | None = None) -> None:
-        self.events = events
+    def __init__(self, limits: FeedLimits | None = None) -> None:
         self.limits = limits or FeedLimits()
         self.closed = False
         self.clients = 0
@@ -73,14 +102,13 @@ class LiveEvents(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self, feed: EventFeed, *, position: int, trunk_id: str | None, turns: Turns
-    ) -> None:
-        super().__init__(status_code=HTTPStatus.OK.value)
+    def __init__(self, feed: EventFeed, *, position: int, read: Reading, turns: Turns) -> None:
+        # A proxy that collects an answer before it passes it on would make live what it likes.
+        super().__init__(status_code=HTTPStatus.OK.value, headers={"x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._feed = feed
-        self._position = position
-        self._trunk_id = trunk_id
+        self._position = self._told = position
+        self._read = read
         self._turns = turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,41 +136,60 @@ class LiveEvents(Response):
 
     async def _stream(self, send: Send) -> None:
         try:
-            await self._send(
-                send,
-                {
-                    "type": "http.response.start",
-                    "status": self.status_code,
-                    "headers": self.raw_headers,
-                },
-            )
-            await self._send_text(send, f"retry: {RECONNECT_MILLISECONDS}\n\n".encode())
-            await self._follow(send)
-            await self._send(send, {"type": "http.response.body", "body": b"", "more_body": False})
+            start = {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+            await self._send(send, start)
+            await self._send_text(send, f"retry: {RECONNECT_MILLISECONDS}\n\n")
+            end = await self._follow(send)
+            await self._send(send, self._farewell(end))
         except TimeoutError:
             log.info("feed.slow_client_cut", position=self._position)
+            await self._tell_why(send)
 
-    async def _follow(self, send: Send) -> None:
+    async def _follow(self, send: Send) -> FeedEnd:
         feed = self._feed
         while not feed.closed:
             turn = feed.turn
             await self._turns.take()  # a commit wakes all clients at once
             try:
-                page = await feed.events.read(
-                    after=self._position, limit=PAGE, trunk_id=self._trunk_id
-                )
+                found = await self._read(self._position, PAGE)
             except StoreUnavailable:
-                # The client comes back by itself, with the position that it has reached.
-                await self._send_text(send, b": the event log is not available\n\n")
-                return
-            if page:
-                await self._send_text(send, b"".join(map(_frame, page)))
-                self._position = page[-1].position
-            if len(page) < PAGE and not await _within(turn, feed.limits.heartbeat_seconds):
-                await self._send_text(send, HEARTBEAT)
+                return FeedEnd.LOG_UNAVAILABLE
+            if found.events:
+                await self._send_text(send, "".join(map(_frame, found.events)))
+                self._told = found.events[-1].position
+            self._position = found.place
+            if not found.more and not await _within(turn, feed.limits.heartbeat_seconds):
+                await self._send_text(send, f"{HEARTBEAT}{self._reached()}\n")
+        return FeedEnd.SHUTTING_DOWN
 
-    async def _send_text(self, send: Send, text: bytes) -> None:
-        await self._send(send, {"type": "http.response.body", "body": text, "more_body": True})
+    async def _tell_why(self, send: Send) -> None:
+        # What was not taken was not sent either: the position is still that of the last page.
+        try:
+            async with asyncio.timeout(self._feed.limits.farewell_seconds):
+                await send(self._farewell(FeedEnd.SLOW_READER))
+        except TimeoutError:
+            pass  # it takes nothing at all; whoever serves us closes the connection
+
+    def _farewell(self, end: FeedEnd) -> Message:
+        reason, detail = end.value
+        data = json.dumps({"reason": reason, "detail": detail})
+        text = f"{self._reached()}event: {FEED_ENDED}\ndata: {data}\n\n"
+        return {"type": "http.response.body", "body": text.encode(), "more_body": False}
+
+    def _reached(self) -> str:
+        """A line that moves the client's Last-Event-ID to where the search is, if it is ahead."""
+        if self._position == self._told:
+            return ""
+        self._told = self._position
+        return f"id: {self._position}\n"
+
+    async def _send_text(self, send: Send, text: str) -> None:
+        message = {"type": "http.response.body", "body": text.encode(), "more_body": True}
+        await self._send(send, message)
 
     async def _send(self, send: Send, message: Message) -> None:
         async with asyncio.timeout(self._feed.limits.send_seconds):
@@ -164,7 +211,7 @@ async def _within(turn: asyncio.Event, seconds: float) -> bool:
     return True
 
 
-def _frame(event: RecordedEvent) -> bytes:
+def _frame(event: RecordedEvent) -> str:
     # The body is compact JSON: it holds no line break.
     kind = event_type_of(event.body)
-    return f"id: {event.position}\nevent: {kind}\ndata: {event.body}\n\n".encode()
+    return f"id: {event.position}\nevent: {kind}\ndata: {event.body}\n\n"

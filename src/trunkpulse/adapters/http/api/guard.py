@@ -8,7 +8,7 @@ of somebody on this machine. Three doors are shut:
   with a wildcard listen address any numeric host will do.
 * Cross-site requests (a form posted at us): ``Origin``, which browsers always send with a POST to
   another site, must be our own address, and ``Sec-Fetch-Site`` must not say otherwise.
-* Bodies that a form can send: a body must be ``application/json``.
+* Bodies that a form can send: a body must be JSON, or a patch in JSON.
 
 A body is also refused beyond ``BODY_LIMIT_BYTES``, whether it says its length or comes in chunks.
 
@@ -39,6 +39,8 @@ __all__ = ["Guard"]
 log = structlog.get_logger(__name__)
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+JSON_TYPES = frozenset({"application/json", "application/merge-patch+json"})
+"""No form sends these, and a page of another site only after it was allowed to."""
 
 
 class Guard:
@@ -154,4 +156,4 @@ def _has_body(headers: Headers) -> bool:
 
 def _is_json(headers: Headers) -> bool:
     media_type = headers.get("content-type", "").partition(";")[0]
-    return media_type.strip().lower() == "application/json"
+    return media_type.strip().lower() in JSON_TYPES

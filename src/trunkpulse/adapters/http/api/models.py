@@ -13,6 +13,8 @@ from trunkpulse.model import (
     ProberReason,
     ProberState,
     Reason,
+    StreamReason,
+    StreamState,
     TargetState,
     TransportProtocol,
     TrunkState,
@@ -38,6 +40,7 @@ __all__ = [
     "TargetOut",
     "TlsOut",
     "TrunkOut",
+    "UnderMaintenanceOut",
 ]
 
 EntityT = TypeVar("EntityT")
@@ -78,7 +81,7 @@ class ProblemOut(Out):
 
 
 class EventOut(BaseModel):
-    """An event exactly as it is delivered: of a trunk, or of the prober of an instance."""
+    """An event exactly as it is delivered; /api/v2/events/catalogue has the schema of each type."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
@@ -86,9 +89,9 @@ class EventOut(BaseModel):
     timestamp: int = Moment
     entity_id: str
     entity_name: str
-    state: TrunkState | ProberState
-    previous_state: TrunkState | ProberState
-    reason_code: Reason | ProberReason
+    state: TrunkState | ProberState | StreamState
+    previous_state: TrunkState | ProberState | StreamState
+    reason_code: Reason | ProberReason | StreamReason
     metadata: dict[str, Any]
 
 
@@ -224,6 +227,14 @@ class ProbeSettingsOut(Out):
     tls: TlsOut
 
 
+class UnderMaintenanceOut(Out):
+    """Work on a trunk that goes on: alerts on it are silent."""
+
+    id: str
+    name: str
+    until: int = Moment
+
+
 class TrunkOut(Out):
     """A trunk: what it is and how it fares."""
 
@@ -242,6 +253,7 @@ class TrunkOut(Out):
     min_available_targets: int
     keepalive: KeepaliveOut
     probe: ProbeSettingsOut
+    maintenance: UnderMaintenanceOut | None
     managed_by: str | None = Field(description="The file that declares it; read-only here then.")
 
 
@@ -299,3 +311,4 @@ class ExplainOut(Out):
     targets: list[ExplainTargetOut]
     next: str = Field(description="What happens next, and when.")
     observers: list[ObserverOut]
+    maintenance: UnderMaintenanceOut | None

@@ -16,9 +16,10 @@ from trunkpulse.adapters.http.api.models import (
     TargetOut,
     TlsOut,
     TrunkOut,
+    UnderMaintenanceOut,
 )
 from trunkpulse.health.explain import TargetView, explain
-from trunkpulse.model import KeepalivePolicy, ProbeIdentity
+from trunkpulse.model import KeepalivePolicy, ProbeIdentity, Trunk
 from trunkpulse.ports import Address, Certificate
 from trunkpulse.probing.attempt import Attempt
 from trunkpulse.probing.locating import Watch
@@ -54,6 +55,7 @@ def trunk_out(context: ApiContext, record: TrunkRecord) -> TrunkOut:
         min_available_targets=trunk.min_available_targets,
         keepalive=_keepalive_out(trunk.keepalive),
         probe=_probe_out(trunk.identity),
+        maintenance=_maintenance_out(context, trunk),
         managed_by=trunk.managed_by,
     )
 
@@ -90,7 +92,17 @@ def explain_out(context: ApiContext, record: TrunkRecord) -> ExplainOut:
         observers=[
             ObserverOut(instance_id=context.instance_id, region=context.region, state=record.state)
         ],
+        maintenance=_maintenance_out(context, record.trunk),
     )
+
+
+def _maintenance_out(context: ApiContext, trunk: Trunk) -> UnderMaintenanceOut | None:
+    region = trunk.region or context.region
+    found = context.maintenance.of(trunk.id, trunk.carrier, region, context.now_ms())
+    if found is None:
+        return None
+    window, until_ms = found
+    return UnderMaintenanceOut(id=window.id, name=window.name, until=until_ms)
 
 
 def _probe_out(identity: ProbeIdentity) -> ProbeSettingsOut:

@@ -25,7 +25,8 @@ def upgrade() -> None:
     op.create_table(
         "stream_health",
         sa.Column("stream_id", sa.Text(), primary_key=True),
-        sa.Column("failing_since_ms", sa.BigInteger()),
+        sa.Column("failing_since_ms", sa.BigInteger(), nullable=False),
+        sa.Column("failed_ms", sa.BigInteger(), nullable=False),
         sa.Column("disabled_ms", sa.BigInteger()),
         sa.Column("detail", sa.Text(), nullable=False),
     )
@@ -46,9 +47,12 @@ def upgrade() -> None:
         "alert_groups",
         sa.Column("stream_id", sa.Text(), primary_key=True),
         sa.Column("group_key", sa.Text(), primary_key=True),
+        sa.Column("labels", sa.JSON(), nullable=False),
         sa.Column("alert_id", sa.Text(), nullable=False),
         sa.Column("opened_ms", sa.BigInteger(), nullable=False),
+        sa.Column("asked_ms", sa.BigInteger()),
         sa.Column("told_ms", sa.BigInteger()),
+        sa.Column("due_ms", sa.BigInteger()),
         sa.Column("pinned", sa.JSON(), nullable=False),
     )
     op.create_table(
@@ -56,9 +60,12 @@ def upgrade() -> None:
         sa.Column("stream_id", sa.Text(), primary_key=True),
         sa.Column("group_key", sa.Text(), primary_key=True),
         sa.Column("trunk_id", sa.Text(), primary_key=True),
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.Column("flapping", sa.Boolean(), nullable=False),
+        sa.Column("silent_until_ms", sa.BigInteger()),
     )
     op.create_table(
         "maintenance_windows",
@@ -70,4 +77,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_delivery_attempts_delivery", "delivery_attempts", ["delivery_id"])
     op.create_index("ix_delivery_attempts_stream", "delivery_attempts", ["stream_id", "id"])
-    op.create_index("ix_delivery_attempts_at_ms", "delivery_attempts", ["at_ms"])
+    op.add_column("deliveries", sa.Column("replayed_ms", sa.BigInteger()))
+    op.create_index("ix_deliveries_stream", "deliveries", ["stream_id", "id"])
+    in_trouble = sa.text("result IN ('parked', 'dead')")
+    op.create_index(
+        "ix_deliveries_trouble",
+        "deliveries",
+        ["stream_id", "result", "id"],
+        sqlite_where=in_trouble,
+        postgresql_where=in_trouble,
+    )

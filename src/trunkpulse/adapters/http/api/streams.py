@@ -1,0 +1,199 @@
+"""``/api/v2/events/streams``: who is told of events, made and changed while the service runs.
+
+Secrets are taken and never given back: an answer says only that there is one. What the
+configuration file declares is shown alike, and changes with the file alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, TypeVar
+from urllib.parse import quote
+
+from fastapi import APIRouter, Body, Path
+from pydantic import Field, WithJsonSchema
+from starlette.responses import Response
+
+from trunkpulse.adapters.http.api.context import ApiContext, Context, Streams
+from trunkpulse.adapters.http.api.models import Entities
+from trunkpulse.adapters.http.api.paging import Cursor, Limit
+from trunkpulse.adapters.http.api.problems import Problem, invalid
+from trunkpulse.adapters.http.api.stream_schema import stream_schema
+from trunkpulse.adapters.http.api.stream_views import StreamOut, stream_out
+from trunkpulse.adapters.http.api.wording import shortened
+from trunkpulse.adapters.keyring import KeysUnusable
+from trunkpulse.config.stream_documents import DocumentRefused, changed_stream, new_stream
+from trunkpulse.events.subscriptions import StreamRefused, UnknownStream
+from trunkpulse.model import EventStream
+from trunkpulse.ports import DestinationInvalid, SecretUnreadable
+
+__all__ = ["router"]
+
+PATH = "/api/v2/events/streams"
+
+router = APIRouter(prefix=PATH, tags=["events"])
+
+ResultT = TypeVar("ResultT")
+
+StreamId = Annotated[str, Path(description="A stream's id.")]
+Document = dict[str, object]
+
+_EXAMPLE: dict[str, object] = {
+    "id": "acme-outages",
+    "name": "Outages at Acme",
+    "carriers": ["acme"],
+    "reasonCodes": ["KEEPALIVE_FAILURE", "NETWORK_ERROR"],
+    "destination": {
+        "type": "webhook",
+        "url": "https://example.com/hook",
+        "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    },
+}
+NewStream = Annotated[
+    Document,
+    Body(
+        description="The keys of [[event_streams]] in the file, in camelCase; a secret stands "
+        "there as it is. Only id and destination are required."
+    ),
+    Field(max_length=64),
+    WithJsonSchema(stream_schema(required=True, example=_EXAMPLE)),
+]
+StreamPatch = Annotated[
+    Document,
+    Body(
+        description="A JSON Merge Patch (RFC 7396): what it does not name stays, null takes away "
+        "what was said. A destination of another type is a new one."
+    ),
+    Field(max_length=64),
+    WithJsonSchema(stream_schema(required=False, example={"states": ["DOWN"], "carriers": []})),
+]
+
+
+@router.get("")
+async def list_streams(
+    context: Context, streams: Streams, *, limit: Limit = 100, cursor: Cursor = None
+) -> Entities[StreamOut]:
+    """The event streams, by id."""
+    page, next_cursor = streams.page(cursor, limit)
+    entities = [_shown(context, stream) for stream in page]
+    return Entities(entities=entities, next_cursor=next_cursor)
+
+
+@router.post("", status_code=HTTPStatus.CREATED)
+async def create_stream(context: Context, document: NewStream, response: Response) -> StreamOut:
+    """Make an event stream; it is told of what happens from now on."""
+    try:
+        stream = new_stream(document, is_trunk=partial(_is_trunk, context))
+    except DocumentRefused as refused:
+        raise _refusal(refused) from None
+    await _applied(stream.id, context.subscriptions.create(stream))
+    response.headers["location"] = f"{PATH}/{quote(stream.id)}"
+    return _shown(context, stream)
+
+
+@router.get("/{stream_id}")
+async def get_stream(context: Context, streams: Streams, stream_id: StreamId) -> StreamOut:
+    """One event stream with its delivery counters."""
+    stream = streams.get(stream_id)
+    if stream is None:
+        raise _unknown(stream_id)
+    return _shown(context, stream)
+
+
+@router.patch("/{stream_id}")
+async def change_stream(context: Context, stream_id: StreamId, document: StreamPatch) -> StreamOut:
+    """Change an event stream by a JSON Merge Patch; what waits for it, and is owed to it, stays."""
+    is_trunk = partial(_is_trunk, context)
+    return await _changed(
+        context,
+        stream_id,
+        lambda stream: changed_stream(stream, document, is_trunk=is_trunk),
+    )
+
+
+@router.delete("/{stream_id}", status_code=HTTPStatus.NO_CONTENT)
+async def delete_stream(context: Context, stream_id: StreamId) -> Response:
+    """Delete an event stream with all that waits for it."""
+    await _applied(stream_id, context.subscriptions.delete(stream_id))
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.post("/{stream_id}/pause")
+async def pause_stream(context: Context, stream_id: StreamId) -> StreamOut:
+    """Deliver nothing more for now; what happens meanwhile is kept for it. Safe to repeat."""
+    return await _changed(context, stream_id, lambda stream: replace(stream, paused=True))
+
+
+@router.post("/{stream_id}/resume")
+async def resume_stream(context: Context, stream_id: StreamId) -> StreamOut:
+    """Deliver again, first of all what has been kept. Safe to repeat."""
+    return await _changed(context, stream_id, lambda stream: replace(stream, paused=False))
+
+
+@router.post("/{stream_id}/disable")
+async def disable_stream(context: Context, stream_id: StreamId) -> StreamOut:
+    """Tell it nothing new; the recoveries that it is owed wait for it. Safe to repeat."""
+    return await _changed(context, stream_id, lambda stream: replace(stream, enabled=False))
+
+
+@router.post("/{stream_id}/enable")
+async def enable_stream(context: Context, stream_id: StreamId) -> StreamOut:
+    """Tell it again of what happens from now on, or send what waits for it. Safe to repeat.
+
+    A stream that was given up because of its destination is enabled again also if the
+    configuration file declares it.
+    """
+    return _shown(context, await _applied(stream_id, context.subscriptions.enable(stream_id)))
+
+
+async def _changed(
+    context: ApiContext, stream_id: str, edit: Callable[[EventStream], EventStream]
+) -> StreamOut:
+    try:
+        stream = await _applied(stream_id, context.subscriptions.change(stream_id, edit))
+    except DocumentRefused as refused:
+        raise _refusal(refused) from None
+    return _shown(context, stream)
+
+
+async def _applied(stream_id: str, change: Awaitable[ResultT]) -> ResultT:
+    """What ``change`` gives, or the problem that says why it could not be made."""
+    try:
+        return await change
+    except UnknownStream:
+        raise _unknown(stream_id) from None
+    except StreamRefused as refused:
+        raise Problem(HTTPStatus.CONFLICT, str(refused)) from None
+    except DestinationInvalid as refused:
+        raise invalid("body.destination", str(refused)) from None
+    except (KeysUnusable, SecretUnreadable) as problem:
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
+
+
+def _shown(context: ApiContext, stream: EventStream) -> StreamOut:
+    progress, health = context.deliveries(), context.stream_health()
+    return stream_out(stream, progress.get(stream.id), health.get(stream.id))
+
+
+def _is_trunk(context: ApiContext, trunk_id: str) -> bool:
+    return trunk_id in context.roster.records()
+
+
+def _unknown(stream_id: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, f"There is no event stream with the id {stream_id[:256]}.")
+
+
+def _refusal(refused: DocumentRefused) -> Problem:
+    """A 422 that names the members as a client writes them."""
+    errors = [
+        {"field": shortened(f"body.{member}" if member else "body"), "detail": shortened(sentence)}
+        for member, sentence in refused.problems
+    ]
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        shortened(str(refused)),
+        members={"errors": errors},
+    )

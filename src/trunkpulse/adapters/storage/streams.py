@@ -1,0 +1,98 @@
+"""StreamStore on a database: a row for each stream that was made through the API.
+
+A stream that goes takes along what waits for it, which may be as much as an outage of all trunks
+left behind. So that goes in small transactions, and the row in the last one: whatever happens in
+between, the stream is still there to be dropped again.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sqlalchemy import ColumnElement, Connection, delete, select
+
+from trunkpulse.adapters.storage.engine import (
+    BATCH_ROWS,
+    Database,
+    in_turn,
+    insert_or_update,
+    undisturbed,
+)
+from trunkpulse.adapters.storage.tables import (
+    alert_groups,
+    alert_members,
+    deliveries,
+    delivery_attempts,
+    event_streams,
+    owed_recoveries,
+    stream_health,
+)
+from trunkpulse.ports import KeptStream
+
+__all__ = ["DatabaseStreams"]
+
+# Each has a small index of its own, which both at once would not use.
+_WAITING = (deliveries.c.result.is_(None), deliveries.c.due_ms.is_not(None))
+_BELONGINGS = (alert_members, alert_groups, stream_health, delivery_attempts, owed_recoveries)
+
+
+class DatabaseStreams(Database):
+    """The event streams that no file declares."""
+
+    @undisturbed
+    async def load_streams(self) -> list[KeptStream]:
+        """All of them, the oldest first."""
+        query = select(event_streams).order_by(event_streams.c.created_ms, event_streams.c.id)
+        async with self._reading() as connection:
+            found = await connection.execute(query)
+            return [KeptStream(**row) for row in found.mappings()]
+
+    @in_turn
+    async def save_stream(self, stream: KeptStream) -> None:
+        """Write it, in place of one with the same id."""
+        await self._at_once(partial(_save, stream))
+
+    async def drop_stream(self, stream_id: str) -> None:
+        """Drop it with all that waits for it and all that it is owed."""
+        for waiting in _WAITING:
+            while await self._drop_some(stream_id, waiting) == BATCH_ROWS:
+                pass
+        await self._drop_rest(stream_id)
+
+    @in_turn
+    async def _drop_some(self, stream_id: str, waiting: ColumnElement[bool]) -> int:
+        # The last transaction is durable, and so are these with it.
+        return await self._at_once(partial(_drop_deliveries, stream_id, waiting), lasting=False)
+
+    @in_turn
+    async def _drop_rest(self, stream_id: str) -> None:
+        await self._at_once(partial(_drop, stream_id))
+
+
+def _save(stream: KeptStream, connection: Connection) -> None:
+    row = {
+        "id": stream.id,
+        "definition": dict(stream.definition),
+        "secrets": dict(stream.secrets),
+        "revision": stream.revision,
+        "created_ms": stream.created_ms,
+        "changed_ms": stream.changed_ms,
+    }
+    connection.execute(insert_or_update(connection, event_streams), [row])
+
+
+def _drop_deliveries(stream_id: str, waiting: ColumnElement[bool], connection: Connection) -> int:
+    some = (
+        select(deliveries.c.id)
+        .where(waiting, deliveries.c.stream_id == stream_id)
+        .limit(BATCH_ROWS)
+    )
+    return connection.execute(delete(deliveries).where(deliveries.c.id.in_(some))).rowcount
+
+
+def _drop(stream_id: str, connection: Connection) -> None:
+    for waiting in _WAITING:
+        connection.execute(delete(deliveries).where(waiting, deliveries.c.stream_id == stream_id))
+    for table in _BELONGINGS:
+        connection.execute(delete(table).where(table.c.stream_id == stream_id))
+    connection.execute(delete(event_streams).where(event_streams.c.id == stream_id))

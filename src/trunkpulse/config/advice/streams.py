@@ -1,0 +1,91 @@
+"""Advice on event streams: where they go, and whether anything goes there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from trunkpulse.config.advice.item import Advice, is_loopback
+from trunkpulse.config.settings import Config
+from trunkpulse.config.wording import shown
+from trunkpulse.model import EventStream
+
+__all__ = ["on_stream"]
+
+_IN_THE_CLEAR = {"http": "https", "amqp": "amqps", "nats": "natss", "redis": "rediss"}
+"""Schemes that leave what is sent readable, and those that do not."""
+
+
+def on_stream(stream: EventStream, config: Config) -> Iterator[Advice]:
+    where = f"event stream {shown(stream.id)}"
+    yield from _on_filters(stream, config, where)
+    if stream.alerts is not None and "*" in stream.reason_codes:
+        yield Advice(
+            "alerts_every_reason",
+            "info",
+            where,
+            "it alerts people of every reason, so also of what an administrator does; name the"
+            ' reasons that are trouble, such as "KEEPALIVE_FAILURE".',
+        )
+    destination = stream.destination
+    url = urlsplit(destination.url)
+    if is_loopback(url.hostname or ""):
+        return
+    if destination.type == "webhook":
+        yield from _on_webhook(stream, where)
+    elif url.scheme in _IN_THE_CLEAR and destination.secret is not None:
+        yield Advice(
+            "credentials_in_the_clear",
+            "warning",
+            where,
+            f"its credentials travel over {url.scheme}://, so anyone on the way can read them; use"
+            f" an {_IN_THE_CLEAR[url.scheme]}:// URL.",
+        )
+    elif url.scheme == "kafka" and destination.secret and not destination.option("tls", False):
+        yield Advice(
+            "credentials_in_the_clear",
+            "warning",
+            where,
+            "its credentials travel without TLS, so anyone on the way can read them; set tls = true"
+            " and use the broker's port for it.",
+        )
+
+
+def _on_webhook(stream: EventStream, where: str) -> Iterator[Advice]:
+    if urlsplit(stream.destination.url).scheme == "http":
+        yield Advice(
+            "webhook_plain_http",
+            "warning",
+            where,
+            "its events travel over plain http, so anyone on the way can read and change them;"
+            " use an https:// URL.",
+        )
+    if stream.destination.secret is None:
+        yield Advice(
+            "webhook_unsigned",
+            "warning",
+            where,
+            "it has no secret, so the receiver cannot tell our events from forged ones; set secret"
+            ' to "env:NAME" or "file:PATH".',
+        )
+
+
+def _on_filters(stream: EventStream, config: Config, where: str) -> Iterator[Advice]:
+    """Filters that no trunk of the file passes: most likely somebody mistyped."""
+    if not config.trunks or not (stream.carriers or stream.regions):
+        return
+    carriers = {trunk.carrier for trunk in config.trunks}
+    regions = {trunk.region or config.instance.region for trunk in config.trunks}
+    for key, wanted, known in (
+        ("carriers", stream.carriers, carriers),
+        ("regions", stream.regions, regions),
+    ):
+        unknown = [name for name in wanted if name not in known]
+        if unknown:
+            yield Advice(
+                "stream_filter_unknown",
+                "warning",
+                where,
+                f"its {key} name {shown(unknown[0])}, which no trunk has, so it is told nothing of"
+                " such; correct the name.",
+            )

@@ -1,0 +1,225 @@
+"""Which event streams there are: those that the file declares, and those made through the API.
+
+Both kinds are told and delivered to alike, and their ids differ over both. What the file declares
+changes with the file alone. All others are in the database, their secrets sealed.
+
+A change is all or nothing: a destination that can never work is refused before anything is
+written, what cannot be written is not applied, and no event falls in between, since commits wait
+meanwhile. A stream that changes takes along what waits for it and what it is owed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from trunkpulse.events.keeping import kept, restored
+from trunkpulse.model import EventStream
+from trunkpulse.ports import Clock, KeptStream, Outbox, StreamStore, Vault
+
+__all__ = [
+    "MOST_STREAMS",
+    "StreamExists",
+    "StreamManaged",
+    "StreamRefused",
+    "Subscriptions",
+    "TooManyStreams",
+    "UnknownStream",
+]
+
+MOST_STREAMS = 1000
+"""Made through the API; each has a task and a look into the database of its own."""
+
+
+class StreamRefused(Exception):
+    """There cannot be such a stream; the message is one sentence for a person.
+
+    ├── StreamExists      its id is taken
+    ├── StreamManaged     it is the file that says what becomes of it
+    └── TooManyStreams    there are ``MOST_STREAMS`` already
+    """
+
+
+class StreamExists(StreamRefused):
+    """Another stream has this id."""
+
+
+class StreamManaged(StreamRefused):
+    """The stream is declared in the file, and changes with it alone."""
+
+
+class TooManyStreams(StreamRefused):
+    """There are as many streams as there may be."""
+
+
+class UnknownStream(KeyError):
+    """There is no stream of this id."""
+
+
+class Store(StreamStore, Outbox, Protocol):
+    """Where streams are kept, and what waits for them."""
+
+
+class Lanes(Protocol):
+    """What delivers to streams."""
+
+    async def apply(self, streams: Iterable[EventStream]) -> None:
+        """Deliver to these and to no others; raises DestinationInvalid, and changes nothing."""
+
+    async def enable(self, stream_id: str) -> bool:
+        """Send again what waits for a stream that was given up; False if it was not."""
+
+
+class Subscriptions:
+    """See the module's opening."""
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        *,
+        clock: Clock,
+        deliveries: Lanes,
+        writing: asyncio.Lock,
+        tell: Callable[[Sequence[EventStream]], Awaitable[None]],
+    ) -> None:
+        """``writing`` is held during each commit; ``tell`` has these streams told from then on."""
+        self._store = store
+        self._vault = vault
+        self._clock = clock
+        self._deliveries = deliveries
+        self._writing = writing
+        self._tell = tell
+        self._changing = asyncio.Lock()
+        self._of_file: dict[str, EventStream] = {}
+        self._made: dict[str, EventStream] = {}
+        self._kept: dict[str, KeptStream] = {}
+        self.all: tuple[EventStream, ...] = ()
+        """Every stream, those of the file first; another object whenever one has changed."""
+
+    async def load(self, of_file: Sequence[EventStream]) -> None:
+        """Read what was kept; call once, before anybody is told.
+
+        Raises StoreUnavailable, SecretUnreadable, and StreamExists if the file declares one of
+        these too.
+        """
+        self._kept = {each.id: each for each in await self._store.load_streams()}
+        self._made = {id_: restored(each, self._vault) for id_, each in self._kept.items()}
+        self._check_distinct(of_file)
+        self._of_file = {each.id: each for each in of_file}
+        self.all = (*of_file, *self._made.values())
+
+    async def apply_file(self, streams: Sequence[EventStream]) -> None:
+        """From now on the file declares these; what was made through the API is left alone.
+
+        Raises StreamExists, DestinationInvalid or StoreUnavailable; then nothing has changed.
+        """
+        async with self._changing:
+            self._check_distinct(streams)
+            together = (*streams, *self._made.values())
+            await self._replace(together, lambda: self._store.sync_streams(together))
+            self._of_file = {each.id: each for each in streams}
+
+    async def create(self, stream: EventStream) -> None:
+        """Have ``stream`` told from now on; raises StreamRefused and what `change` raises."""
+        async with self._changing:
+            if stream.id in self._made or stream.id in self._of_file:
+                raise StreamExists(
+                    f"There is an event stream with the id {stream.id} already; choose another id."
+                )
+            if len(self._made) >= MOST_STREAMS:
+                raise TooManyStreams(
+                    f"There are {MOST_STREAMS:,} event streams, which is as many as there may be; "
+                    "delete one first."
+                )
+            await self._write(stream)
+
+    async def change(
+        self, stream_id: str, edit: Callable[[EventStream], EventStream]
+    ) -> EventStream:
+        """Put what ``edit`` makes of a stream in its place, and return that.
+
+        Raises UnknownStream, StreamManaged, DestinationInvalid, StoreUnavailable, what the vault
+        raises and what ``edit`` raises; then nothing has changed.
+        """
+        async with self._changing:
+            before = self._made_one(stream_id)
+            stream = edit(before)
+            if stream != before:
+                await self._write(stream)
+            return stream
+
+    async def enable(self, stream_id: str) -> EventStream:
+        """Have it told, and also delivered to if its destination had been given up.
+
+        A stream of the file can have been given up too. Raises as `change` does.
+        """
+        async with self._changing:
+            stream = self._of_file.get(stream_id)
+            if stream is None or not stream.enabled:
+                before = self._made_one(stream_id)
+                stream = replace(before, enabled=True)
+                if stream != before:
+                    await self._write(stream)
+            await self._deliveries.enable(stream_id)
+            return stream
+
+    async def delete(self, stream_id: str) -> None:
+        """Tell it nothing more, and drop what waits for it; raises as `change` does."""
+        async with self._changing:
+            self._made_one(stream_id)
+            made = {id_: each for id_, each in self._made.items() if id_ != stream_id}
+            await self._replace(
+                (*self._of_file.values(), *made.values()),
+                lambda: self._store.drop_stream(stream_id),
+            )
+            self._made = made
+            del self._kept[stream_id]
+
+    async def _write(self, stream: EventStream) -> None:
+        before = self._kept.get(stream.id)
+        now_ms = int(self._clock.wall() * 1000)
+        row = kept(stream, self._vault, now_ms=now_ms, before=before)
+        made = {**self._made, stream.id: stream}
+        await self._replace(
+            (*self._of_file.values(), *made.values()), lambda: self._store.save_stream(row)
+        )
+        self._made = made
+        self._kept[stream.id] = row
+
+    async def _replace(
+        self, streams: tuple[EventStream, ...], write: Callable[[], Awaitable[None]]
+    ) -> None:
+        """``streams`` instead of all that there are, once ``write`` has been done."""
+        await self._deliveries.apply(streams)
+        try:
+            # No commit may fall in between: it would tell streams as they are no more.
+            async with self._writing:
+                await write()
+                await self._tell(streams)
+        except BaseException:
+            await self._deliveries.apply(self.all)
+            raise
+        self.all = streams
+
+    def _made_one(self, stream_id: str) -> EventStream:
+        if declared := self._of_file.get(stream_id):
+            where = declared.managed_by or "the configuration file"
+            raise StreamManaged(
+                f"Event stream {stream_id} is declared in {where}; change it there, and have the "
+                "file read again."
+            )
+        try:
+            return self._made[stream_id]
+        except KeyError:
+            raise UnknownStream(stream_id) from None
+
+    def _check_distinct(self, of_file: Sequence[EventStream]) -> None:
+        for stream in of_file:
+            if stream.id in self._made:
+                raise StreamExists(
+                    f"{stream.managed_by or 'The file'} declares an event stream {stream.id!r}, "
+                    "which has been made through the API already; give it another id in the file."
+                )

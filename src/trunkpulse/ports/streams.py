@@ -1,0 +1,40 @@
+"""The event streams that were made through the API, as they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+__all__ = ["KeptStream", "StreamStore"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptStream:
+    """A stream at rest."""
+
+    id: str
+    definition: Mapping[str, object]
+    """What may be read by whoever has the database, as JSON."""
+    secrets: Mapping[str, str] = field(repr=False)
+    """What may not, each sealed by the vault."""
+    revision: int
+    """Counts its changes from 1."""
+    created_ms: int
+    changed_ms: int
+
+
+class StreamStore(Protocol):
+    """Where streams are kept that no file declares. Each call raises StoreUnavailable."""
+
+    async def load_streams(self) -> list[KeptStream]:
+        """All of them, the oldest first."""
+
+    async def save_stream(self, stream: KeptStream) -> None:
+        """Write it, in place of one with the same id; durable on return."""
+
+    async def drop_stream(self, stream_id: str) -> None:
+        """In one transaction: it is gone, with all that waits for it and all that it is owed.
+
+        Safe to repeat. Events stay, and so does what was delivered.
+        """

@@ -1,0 +1,85 @@
+"""The port ``StreamStore``: streams outlive the process, and go with all that is theirs."""
+
+from __future__ import annotations
+
+from contracts.stores import NOW_MS, Shelf, Store, commit_of
+from trunkpulse.ports import DeliveryReport, DeliveryResult, KeptStream
+
+pytest_plugins = ["contracts.store_fixtures"]
+
+
+def kept(stream_id: str, *, created_ms: int = NOW_MS, revision: int = 1) -> KeptStream:
+    return KeptStream(
+        id=stream_id,
+        definition={"name": "Größe", "destination": {"type": "webhook", "options": []}},
+        secrets={"url": "v1.sealed"},
+        revision=revision,
+        created_ms=created_ms,
+        changed_ms=created_ms + revision,
+    )
+
+
+async def test_at_first_there_are_none(store: Store) -> None:
+    assert await store.load_streams() == []
+
+
+async def test_streams_are_there_after_a_restart_the_oldest_first(shelf: Shelf) -> None:
+    store = await shelf.open()
+    old, new = kept("z-old", created_ms=NOW_MS - 1), kept("a-new")
+    await store.save_stream(new)
+    await store.save_stream(old)
+    again = await shelf.reopen()
+    assert await again.load_streams() == [old, new]
+
+
+async def test_a_stream_is_kept_in_place_of_what_it_was(shelf: Shelf) -> None:
+    store = await shelf.open()
+    await store.save_stream(kept("noc"))
+    await store.save_stream(kept("noc", revision=2))
+    again = await shelf.reopen()
+    assert await again.load_streams() == [kept("noc", revision=2)]
+
+
+async def test_a_stream_goes_with_what_waits_for_it_and_what_it_is_owed(shelf: Shelf) -> None:
+    store = await shelf.open()
+    await store.save_stream(kept("noc"))
+    await store.save_stream(kept("other"))
+    both = ("noc", "other")
+    await store.commit([commit_of("a", 1, tell=both, opened=both)])
+    await store.commit([commit_of("b", 1, tell=both, opened=both)])
+    await store.drop_stream("noc")
+    again = await shelf.reopen()
+    assert [each.id for each in await again.load_streams()] == ["other"]
+    assert await again.load_owed() == {("other", "a"), ("other", "b")}
+    assert await again.claim("noc", now_ms=NOW_MS, limit=9, lease_ms=1000) == []
+    others = await again.claim("other", now_ms=NOW_MS, limit=9, lease_ms=1000)
+    assert [each.trunk_id for each in others] == ["a", "b"]
+    assert len(await again.read()) == 2
+
+
+async def test_what_was_parked_for_a_stream_goes_too(store: Store) -> None:
+    await store.save_stream(kept("noc"))
+    await store.commit([commit_of("a", 1, tell=("noc",))])
+    (claimed,) = await store.claim("noc", now_ms=NOW_MS, limit=9, lease_ms=1000)
+    parked = DeliveryReport(
+        delivery_id=claimed.id, result=DeliveryResult.PARKED, at_ms=NOW_MS, due_ms=NOW_MS + 5
+    )
+    await store.settle([parked])
+    await store.drop_stream("noc")
+    assert await store.next_due_ms("noc") is None
+
+
+async def test_more_than_a_transaction_takes_is_dropped_as_well(store: Store) -> None:
+    trunks = [f"t-{number}" for number in range(1201)]
+    await store.commit([commit_of(each, 1, tell=("noc", "other")) for each in trunks])
+    await store.drop_stream("noc")
+    assert await store.next_due_ms("noc") is None
+    assert len(await store.claim("other", now_ms=NOW_MS, limit=2000, lease_ms=1000)) == 1201
+
+
+async def test_dropping_what_is_not_there_is_no_mistake(store: Store) -> None:
+    await store.drop_stream("nobody")
+    await store.save_stream(kept("noc"))
+    await store.drop_stream("noc")
+    await store.drop_stream("noc")
+    assert await store.load_streams() == []
