@@ -79,7 +79,9 @@ class AlertsAndTheirDestination(RuleBasedStateMachine):
 
     @rule(trunk=TRUNKS, minutes=st.integers(1, 30))
     def is_worked_on(self, trunk: str, minutes: int) -> None:
-        self.desk.silent_until[trunk] = self.desk.now_ms + minutes * 60_000
+        # What is planned is only ever prolonged unannounced: to end it sooner is to call it off.
+        until_ms = self.desk.now_ms + minutes * 60_000
+        self.desk.silent_until[trunk] = max(until_ms, self.desk.silent_until.get(trunk, 0))
 
     @precondition(lambda self: self.desk.silent_until)
     @rule()

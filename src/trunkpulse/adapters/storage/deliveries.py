@@ -19,7 +19,9 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
+    literal,
     select,
+    text,
     update,
 )
 
@@ -43,6 +45,9 @@ __all__ = ["DatabaseDeliveries"]
 _SELECT = select(deliveries, events.c.event_id, events.c.at_ms).join_from(
     deliveries, events, deliveries.c.position == events.c.position
 )
+# These two are the conditions of indexes, word for word: SQLite takes an index for nothing else.
+_LISTED = text("deliveries.attempts >= 0")
+_IN_TROUBLE = text("deliveries.result IN ('parked', 'dead')")
 _PENDING = deliveries.c.result.is_(None)
 _INSERT_AGAIN = INSERT_DELIVERY.values(replayed_ms=bindparam("replayed", type_=BigInteger))
 _HURRY = (
@@ -65,10 +70,13 @@ _RETRY = (
     # Parked, whatever it was: newer events of its trunk have passed it.
     .values(result=DeliveryResult.PARKED, times_parked=1, due_ms=AT_ONCE)
 )
-_COUNTED = (
-    (_PENDING, DeliveryState.PENDING),
-    (deliveries.c.result == DeliveryResult.PARKED, DeliveryState.PARKED),
-    (deliveries.c.result == DeliveryResult.DEAD, DeliveryState.DEAD),
+_COUNTS = (
+    select(deliveries.c.stream_id, literal(DeliveryState.PENDING.value), func.count())
+    .where(_PENDING)
+    .group_by(deliveries.c.stream_id),
+    select(deliveries.c.stream_id, deliveries.c.result, func.count())
+    .where(_IN_TROUBLE)
+    .group_by(deliveries.c.stream_id, deliveries.c.result),
 )
 # The oldest that is pending is the head of its trunk, and heads are found in an index of their own.
 _OLDEST = (
@@ -98,20 +106,20 @@ class DatabaseDeliveries(Database):
     ) -> list[RecordedDelivery]:
         """At most ``limit`` of a stream, newest first, with an id below ``before``."""
         query = _SELECT.where(deliveries.c.stream_id == stream_id)
-        newest_first: ColumnElement[Any] = deliveries.c.id.desc()
         if state is DeliveryState.PENDING:
             query = query.where(_PENDING)
-            # Among millions that are delivered, an index of the pending ones alone finds them;
-            # a database that is asked for this order would walk through all of them instead.
-            newest_first = (deliveries.c.id + 0).desc()
-        elif state is not None:
-            query = query.where(deliveries.c.result == state.value)
+        elif state in {DeliveryState.PARKED, DeliveryState.DEAD}:
+            query = query.where(_IN_TROUBLE, deliveries.c.result == state)
+        else:
+            query = query.where(_LISTED)
+        if state is DeliveryState.DELIVERED:
+            query = query.where(deliveries.c.result == state)
         if trunk_id is not None:
             query = query.where(deliveries.c.trunk_id == trunk_id)
         if before is not None:
             query = query.where(deliveries.c.id < before)
         async with self._reading() as connection:
-            rows = await connection.execute(query.order_by(newest_first).limit(limit))
+            rows = await connection.execute(query.order_by(deliveries.c.id.desc()).limit(limit))
             return [_recorded(row) for row in rows]
 
     @undisturbed
@@ -149,14 +157,9 @@ class DatabaseDeliveries(Database):
         """By stream id, counted in the indexes of what is pending or in trouble."""
         counts: dict[str, dict[str, int]] = {}
         async with self._reading() as connection:
-            for condition, state in _COUNTED:
-                grouped = (
-                    select(deliveries.c.stream_id, func.count())
-                    .where(condition)
-                    .group_by(deliveries.c.stream_id)
-                )
-                for stream_id, count in await connection.execute(grouped):
-                    counts.setdefault(stream_id, {})[state.value] = count
+            for grouped in _COUNTS:
+                for stream_id, state, count in await connection.execute(grouped):
+                    counts.setdefault(stream_id, {})[state] = count
             moments = select(_OLDEST.c.stream_id, events.c.at_ms).join_from(
                 _OLDEST, events, events.c.position == _OLDEST.c.position
             )

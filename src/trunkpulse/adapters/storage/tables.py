@@ -136,7 +136,16 @@ Index(
     postgresql_where=deliveries.c.result.is_(None),
 )
 
-Index("ix_deliveries_stream", deliveries.c.stream_id, deliveries.c.id)
+# For lists of all deliveries of a stream. Its condition always holds, and keeps it out of queries
+# that do not say so: those have smaller indexes, which SQLite would not prefer to it.
+_listed = deliveries.c.attempts >= 0
+Index(
+    "ix_deliveries_stream",
+    deliveries.c.stream_id,
+    deliveries.c.id,
+    sqlite_where=_listed,
+    postgresql_where=_listed,
+)
 _in_trouble = deliveries.c.result.in_(["parked", "dead"])
 Index(
     "ix_deliveries_trouble",

@@ -78,7 +78,14 @@ def upgrade() -> None:
     op.create_index("ix_delivery_attempts_delivery", "delivery_attempts", ["delivery_id"])
     op.create_index("ix_delivery_attempts_stream", "delivery_attempts", ["stream_id", "id"])
     op.add_column("deliveries", sa.Column("replayed_ms", sa.BigInteger()))
-    op.create_index("ix_deliveries_stream", "deliveries", ["stream_id", "id"])
+    listed = sa.text("attempts >= 0")
+    op.create_index(
+        "ix_deliveries_stream",
+        "deliveries",
+        ["stream_id", "id"],
+        sqlite_where=listed,
+        postgresql_where=listed,
+    )
     in_trouble = sa.text("result IN ('parked', 'dead')")
     op.create_index(
         "ix_deliveries_trouble",
