@@ -41,14 +41,16 @@ class Desk:
         labels: tuple[tuple[str, str], ...] = ACME,
         *,
         at_ms: int | None = None,
+        reason: Reason | None = None,
     ) -> None:
         """A trunk changes its state, and that is kept."""
         well = state is TrunkState.AVAILABLE
+        usual = Reason.KEEPALIVE_RESTORED if well else Reason.KEEPALIVE_FAILURE
         news = News(
             trunk_id=trunk_id,
             name=f"Trunk {trunk_id}",
             state=state,
-            reason=Reason.KEEPALIVE_RESTORED if well else Reason.KEEPALIVE_FAILURE,
+            reason=reason or usual,
             at_ms=self.now_ms if at_ms is None else at_ms,
             labels=labels,
         )

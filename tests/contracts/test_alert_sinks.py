@@ -260,7 +260,8 @@ async def test_a_password_that_is_wrong_may_be_put_right(servicenow: ServiceNow,
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b"{}", b'{"result": [{"sys_id": "../user"}]}']
+    "body",
+    [b"", b"<html>", b"[]", b"{}", b'{"result": [{"sys_id": "../user"}]}', b"[" * 16_000],
 )
 async def test_a_look_up_that_is_not_servicenows_makes_no_incident(
     receiver: Receiver, body: bytes
@@ -330,6 +331,29 @@ async def test_a_service_that_hangs_ends_with_the_deadline_and_holds_up_no_other
     assert len(receiver.requests) == 1
     await hanging.left.wait()
     await hanging.stop()
+    await sink.close()
+
+
+async def test_a_notification_that_succeeds_after_the_deadline_is_not_sent_again(
+    receiver: Receiver,
+) -> None:
+    let_through = asyncio.Event()
+
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await let_through.wait()
+        await saying(200)(reader, writer)
+
+    receiver.answer = late
+    sink = apprise_sink(f"json://127.0.0.1:{receiver.port}/?rto=30", timeout_seconds=0.5)
+    assert (await sink.tell(an_alert())).outcome is TRY_LATER
+    await receiver.came.wait()
+    let_through.set()
+    async with asyncio.timeout(30):
+        while (await sink.tell(an_alert())).outcome is not ACCEPTED:
+            pass
+    assert len(receiver.requests) == 1
+    assert (await sink.tell(an_alert(AlertKind.RESOLVE))).outcome is ACCEPTED
+    assert len(receiver.requests) == 2
     await sink.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from contracts.stores import NOW_MS, Store, commit_of, stream
@@ -183,6 +185,22 @@ async def test_what_is_said_is_cut_and_a_phrase_stands_for_no_response(store: St
     (said,) = await store.attempts(delivery.id)
     assert said.request == "x" * MAX_SAID_CHARACTERS
     assert said.response == "Connection refused"
+
+
+@pytest.mark.parametrize("result", [DeliveryResult.DELIVERED, DeliveryResult.RETRY])
+async def test_an_attempt_that_is_settled_twice_is_logged_once(
+    store: Store, result: DeliveryResult
+) -> None:
+    await record(store, "a", 1)
+    (delivery,) = await claim(store)
+    report = DeliveryReport(
+        delivery_id=delivery.id, stream_id="noc", result=result, at_ms=NOW_MS, due_ms=NOW_MS
+    )
+    await store.settle([report, report])
+    await store.settle([report])
+    assert len(await store.attempts(delivery.id)) == 1
+    await store.settle([replace(report, at_ms=NOW_MS + 1)])
+    assert len(await store.attempts(delivery.id)) == 2
 
 
 async def test_only_the_newest_attempts_of_a_stream_are_kept(store: Store) -> None:

@@ -268,6 +268,25 @@ async def test_what_is_put_down_of_a_delivery_holds_no_secret(
         assert far.token not in put_down
 
 
+@pytest.mark.parametrize("type_", ["webhook", "pagerduty"])
+async def test_a_token_in_the_url_is_struck_out_however_the_far_side_spells_it(type_: str) -> None:
+    receiver = Receiver()
+    await receiver.start()
+    receiver.answer = saying(
+        400, b"no /p?token=SEKRIT%2B123&pass+word; token SEKRIT+123 and SEKRIT%2B123, pass word"
+    )
+    url = f"http://127.0.0.1:{receiver.port}/p?token=SEKRIT%2B123&pass+word"
+    secret = SIGNING_KEY if type_ == "webhook" else ROUTING_KEY
+    sink = make_sink(stream_to(type_, url, secret), Outside())
+    answer = await sink.deliver(a_delivery())
+    await sink.close()
+    await receiver.stop()
+    put_down = f"{answer.request} {answer.response} {answer.detail}"
+    assert "***" in answer.response
+    assert "SEKRIT" not in put_down
+    assert "pass word" not in put_down
+
+
 async def test_closing_twice_is_safe(far: Far, sink: EventSink) -> None:
     await sink.deliver(a_delivery())
     await sink.close()

@@ -77,6 +77,32 @@ async def test_more_than_a_transaction_takes_is_dropped_as_well(store: Store) ->
     assert len(await store.claim("other", now_ms=NOW_MS, limit=2000, lease_ms=1000)) == 1201
 
 
+async def test_what_waits_for_a_stream_can_go_before_it_does(store: Store) -> None:
+    await store.save_stream(kept("noc"))
+    trunks = [f"t-{number}" for number in range(700)]
+    both = ("noc", "other")
+    await store.commit([commit_of(each, 1, tell=both, opened=both) for each in trunks])
+    (claimed,) = await store.claim("noc", now_ms=NOW_MS, limit=1, lease_ms=1000)
+    parked = DeliveryReport(
+        delivery_id=claimed.id, result=DeliveryResult.PARKED, at_ms=NOW_MS, due_ms=NOW_MS + 5
+    )
+    await store.settle([parked])
+    await store.drop_backlog("noc")
+    assert await store.next_due_ms("noc") is None
+    assert await store.attempts(claimed.id) == []
+    assert await store.load_streams() == [kept("noc")]
+    assert len(await store.load_owed()) == 2 * len(trunks)
+    assert len(await store.claim("other", now_ms=NOW_MS, limit=2000, lease_ms=1000)) == 700
+
+
+async def test_a_stream_that_stays_after_all_is_told_what_comes_then(store: Store) -> None:
+    await store.commit([commit_of("a", n, tell=("noc",)) for n in (1, 2)])
+    await store.drop_backlog("noc")
+    await store.commit([commit_of("a", 3, tell=("noc",))])
+    (claimed,) = await store.claim("noc", now_ms=NOW_MS, limit=9, lease_ms=1000)
+    assert claimed.event_id == "a-3"
+
+
 async def test_dropping_what_is_not_there_is_no_mistake(store: Store) -> None:
     await store.drop_stream("nobody")
     await store.save_stream(kept("noc"))

@@ -267,6 +267,10 @@ class FragileStore(MemoryStore):
         self._check()
         await super().save_stream(stream)
 
+    async def drop_backlog(self, stream_id: str) -> None:
+        self._check()
+        await super().drop_backlog(stream_id)
+
     async def drop_stream(self, stream_id: str) -> None:
         self._check()
         await super().drop_stream(stream_id)

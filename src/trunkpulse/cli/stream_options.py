@@ -70,7 +70,7 @@ def described(command: Callable[..., None]) -> Callable[..., None]:
             "url": to,
             "secret": _secret("--secret", secret),
             "previousSecret": _secret("--previous-secret", previous_secret),
-            "headers": dict(_pair("--header", each) for each in header or ()),
+            "headers": dict(_header(each) for each in header or ()),
         }
         members |= {key: value for key, value in said.items() if value}
         if given := {key: value for key, value in destination.items() if value not in (None, {})}:
@@ -142,7 +142,11 @@ def _stream_options(
     ] = None,
     header: Annotated[
         Texts,
-        typer.Option(metavar="NAME=VALUE", help="Sent with each delivery; may be given again."),
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Sent with each delivery; a secret as NAME=env:NAME or NAME=file:PATH; may be"
+            " given again.",
+        ),
     ] = None,
     option: Annotated[
         Texts,
@@ -182,6 +186,17 @@ def _secret(option: str, pointer: str | None) -> str | None:
         return Secrets(Path(), os.environ).resolve(pointer)
     except ValueError as problem:
         raise WrongUsage(f"{option} {problem}.") from None
+
+
+def _header(text: str) -> tuple[str, str]:
+    """One that begins like a pointer to a secret is looked up, as in the file."""
+    name, value = _pair("--header", text)
+    if not value.startswith(("env:", "file:")):
+        return name, value
+    try:
+        return name, Secrets(Path(), os.environ).resolve(value)
+    except ValueError as problem:
+        raise WrongUsage(f"--header {shown(name)} {problem}.") from None
 
 
 def _options(texts: Sequence[str]) -> dict[str, object]:

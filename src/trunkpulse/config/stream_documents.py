@@ -32,6 +32,8 @@ MOST_VALUES = 1000
 
 _TABLES = ("destination", "alerts")
 """Members that are objects, with members of fixed names."""
+_GUARDS = ("tls", "sasl_mechanism")
+"""Options that say how a secret is guarded on its way."""
 _DEPTH = 3
 """How deep a document goes: ``destination.headers.NAME``."""
 _CAPITAL = re.compile(r"[A-Z]")
@@ -78,7 +80,7 @@ def changed_stream(
     )
     elsewhere = _place(changed.destination) != _place(stream.destination)
     if elsewhere and changed.destination.type == stream.destination.type:
-        _check_given_again(stream.destination, given)
+        _check_given_again(stream.destination, changed.destination, given)
     return changed
 
 
@@ -231,24 +233,31 @@ def _merged(target: Json, patch: Json, depth: int = _DEPTH) -> dict[str, object]
     return merged
 
 
-def _place(destination: Destination) -> tuple[str, str]:
-    """Whom a secret of this destination was meant for."""
+def _place(destination: Destination) -> tuple[object, ...]:
+    """Whom a secret of this destination was meant for, and how it was to get there."""
     parts = urlsplit(destination.url)
-    return parts.scheme, parts.netloc.lower()
+    options = dict(destination.options)
+    return parts.scheme, parts.netloc.lower(), *map(options.get, _GUARDS)
 
 
-def _check_given_again(before: Destination, given: Json) -> None:
+def _check_given_again(before: Destination, after: Destination, given: Json) -> None:
+    """What is still there after a move has to have come with it, each header by its name."""
+    headers = given.get("headers")
+    named = headers if isinstance(headers, Mapping) else {}
+    kept_headers = {name for name, _ in before.headers if name not in named} & {
+        name for name, _ in after.headers
+    }
     problems = [
         (
             f"destination.{name}",
-            f"destination.{name} must be given again, or null: the events are to go elsewhere.",
+            f"destination.{name} must be given again, or null: where events go, or how, changes.",
         )
         for name, held in (
-            ("secret", before.secret),
-            ("previousSecret", before.previous_secret),
-            ("headers", before.headers),
+            ("secret", before.secret and "secret" not in given),
+            ("previousSecret", before.previous_secret and "previousSecret" not in given),
+            *((f"headers.{name}", True) for name in sorted(kept_headers)),
         )
-        if held and name not in given
+        if held
     ]
     if problems:
         raise DocumentRefused(problems)

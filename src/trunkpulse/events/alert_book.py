@@ -13,11 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from trunkpulse.events.alert_group import BY_HAND, TROUBLES
 from trunkpulse.events.alerting import Alerting, News, Silence
 from trunkpulse.events.maintenance import Maintenance
 from trunkpulse.model import AlertSettings, EventStream, Reason, Trunk, TrunkState, TrunkStatus
 from trunkpulse.ports import (
     Alert,
+    AlertMember,
     AlertStore,
     Clock,
     Delivery,
@@ -75,7 +77,9 @@ class AlertBook:
         for start in range(0, len(members), RESTORED_PER_TURN):
             self.alerting.restore((), members[start : start + RESTORED_PER_TURN])
             await asyncio.sleep(0)
-        self.alerting.resume(self.now_ms())
+        now_ms = self.now_ms()
+        self.alerting.resume(now_ms)
+        self.alerting.silences_changed(now_ms)  # maintenance may have been called off meanwhile
 
     async def save(self) -> None:
         """Keep what has changed; raises StoreUnavailable, and what was to be kept still is."""
@@ -107,7 +111,7 @@ class AlertBook:
         return delivery.id in self._learnt or delivery.id in self._kept
 
     def learn(self, delivery: Delivery) -> bool:
-        """Take in a trunk's change; False if it is one for the worse and the trunk is well now."""
+        """Take in a trunk's change; False if it may not be how the trunk is now: then sweep."""
         event = json.loads(delivery.body)
         now_ms = self.now_ms()
         news = News(
@@ -118,40 +122,46 @@ class AlertBook:
             at_ms=event["timestamp"],
             labels=self._labels(event["entityId"]),
         )
-        self.alerting.learn(news, now_ms, self._silence(now_ms) or _no_silence)
+        is_configured = self._grounds.trunk(news.trunk_id) is not None
+        is_latest = not is_configured or self.alerting.learn(
+            news, now_ms, self._silence(now_ms) or _no_silence
+        )
         report = DeliveryReport(
             delivery_id=delivery.id,
             stream_id=self._stream_id,
             result=DeliveryResult.DELIVERED,
             at_ms=now_ms,
-            detail="taken into an alert",
+            detail="taken into an alert" if is_configured else "its trunk is not configured",
             attempt=delivery.attempts + 1,
         )
         self._learnt[delivery.id] = report
-        is_well = self._grounds.status(news.trunk_id).state is TrunkState.AVAILABLE
-        return news.state is TrunkState.AVAILABLE or not is_well
+        return is_latest and (news.state not in TROUBLES or not self._is_over(news.trunk_id))
 
     def note(self, report: DeliveryReport) -> None:
         """An event that no alert is made of was sent by itself."""
         self._learnt[report.delivery_id] = report
 
     async def sweep(self) -> None:
-        """Let go of trunks that are no longer configured, or whose recovery never reached us."""
+        """Let go of trunks that are not configured or disabled; see the others as they are."""
         for number, seen in enumerate(self.alerting.members()):
             if number % PER_TURN == 0:
                 await asyncio.sleep(0)
             status = self._grounds.status(seen.trunk_id)
-            if self._grounds.trunk(seen.trunk_id) is None:
+            if self._grounds.trunk(seen.trunk_id) is None or status.reason in BY_HAND:
                 self.alerting.leave(seen.trunk_id, self.now_ms())
-            elif status.state is TrunkState.AVAILABLE and seen.state is not TrunkState.AVAILABLE:
+            elif self._differs(status, seen):
+                now_ms = self.now_ms()
+                is_well = status.state is TrunkState.AVAILABLE
+                usual = Reason.KEEPALIVE_RESTORED if is_well else Reason.KEEPALIVE_FAILURE
+                since_ms = now_ms if status.since_ms is None else status.since_ms
                 news = News(
                     trunk_id=seen.trunk_id,
                     name=seen.name,
                     state=status.state,
-                    reason=status.reason or Reason.KEEPALIVE_RESTORED,
-                    at_ms=self.now_ms() if status.since_ms is None else status.since_ms,
+                    reason=status.reason or usual,
+                    at_ms=max(since_ms, seen.since_ms),  # what the board says goes, whatever came
                 )
-                self.alerting.learn(news, self.now_ms())
+                self.alerting.learn(news, now_ms, self._silence(now_ms) or _no_silence)
 
     def due(self, most: int) -> list[Alert]:
         """What is to be told now; each is to be answered for."""
@@ -159,6 +169,17 @@ class AlertBook:
         return self.alerting.due(now_ms, most, self._silence(now_ms))
 
     # --- what it goes by ----------------------------------------------------------------------
+
+    def _is_over(self, trunk_id: str) -> bool:
+        status = self._grounds.status(trunk_id)
+        return status.state is TrunkState.AVAILABLE or status.reason in BY_HAND
+
+    @staticmethod
+    def _differs(status: TrunkStatus, seen: AlertMember) -> bool:
+        """True if the trunk is well and is taken for not well, or the reverse."""
+        if seen.state is TrunkState.AVAILABLE:
+            return status.state in TROUBLES
+        return status.state is TrunkState.AVAILABLE
 
     def _labels(self, trunk_id: str) -> tuple[tuple[str, str], ...]:
         carrier, region = self._carrier_and_region(trunk_id)

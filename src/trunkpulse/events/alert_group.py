@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import chain, islice
 
-from trunkpulse.model import TrunkState
+from trunkpulse.model import Reason, TrunkState
 from trunkpulse.ports import AlertKind, AlertMember, AlertRecord, MemberRecord
 
-__all__ = ["TROUBLE", "AlertGroup", "Member", "Standing"]
+__all__ = ["BY_HAND", "TROUBLE", "TROUBLES", "AlertGroup", "Member", "Standing"]
+
+TROUBLES = (TrunkState.DOWN, TrunkState.DEGRADED)
+"""States that an alert begins with, unless somebody brought them about."""
+BY_HAND = (Reason.ADMIN_DISABLED, Reason.ADMIN_ENABLED)
+"""Somebody disabled the trunk, or just enabled it, or turned its keepalives off: no trouble."""
 
 
 class Standing(IntEnum):
@@ -70,6 +75,8 @@ class AlertGroup:
         """Something happened that the destination has not been told."""
         self.planned_ms: int | None = None
         """When it is looked at again; not kept."""
+        self.refused = False
+        """The destination refused the trigger, and has not been asked again; not kept."""
         self.failures = 0
         """How often in a row it did not take what it was told."""
         self.members: dict[str, Member] = {}

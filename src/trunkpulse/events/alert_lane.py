@@ -96,6 +96,8 @@ class AlertDelivery:
         self._answers: list[DeliveryReport] = []
         """To alerts, as far as nobody has judged them."""
         self._unswept = True
+        self._caught_up = False
+        """What waited when the lane began is taken in: not before is anything told."""
         self._drain_deadline: float | None = None
         """Moment of the loop's time; None while the lane takes in and tells."""
         self._ending: asyncio.Timeout | None = None
@@ -197,6 +199,7 @@ class AlertDelivery:
         await self._book.save()
         await self._settle()
         self._note_store_regained()
+        self._caught_up |= not claimed
         self._alerts_stirred.set()
         return bool(claimed)
 
@@ -238,11 +241,11 @@ class AlertDelivery:
                 await self._without_store(problem)
                 continue
             has_room = len(self._in_flight) < TOLD_AT_ONCE
-            due_ms = self._book.alerting.next_ms() if has_room else None
+            due_ms = self._book.alerting.next_ms() if has_room and self._caught_up else None
             await _stirred_within(self._alerts_stirred, self._seconds_until(due_ms))
 
     async def _tell_due(self, tasks: asyncio.TaskGroup) -> None:
-        if self._drain_deadline is not None:
+        if self._drain_deadline is not None or not self._caught_up:
             return
         alerts = self._book.due(TOLD_AT_ONCE - len(self._in_flight))
         if not alerts:

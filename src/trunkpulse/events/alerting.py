@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from trunkpulse.events.alert_changes import Unsaved
-from trunkpulse.events.alert_group import TROUBLE, AlertGroup, Member, Standing
+from trunkpulse.events.alert_group import BY_HAND, TROUBLE, TROUBLES, AlertGroup, Member, Standing
 from trunkpulse.events.alert_text import alert_of
 from trunkpulse.events.flapping import Flapping
 from trunkpulse.model import AlertSettings, Reason, TrunkState
@@ -48,8 +48,6 @@ __all__ = ["Alerting", "News", "Silence"]
 
 Silence = Callable[[str], int | None]
 """Until when the trunk of this id is under maintenance, after now; None if it is not."""
-
-_TROUBLES = (TrunkState.DOWN, TrunkState.DEGRADED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,22 +126,27 @@ class Alerting:
         """The trunks of all alerts."""
         return [member.seen for group in self._groups.values() for member in group.members.values()]
 
-    def learn(self, news: News, now_ms: int, silence: Silence = _never) -> None:
-        """A trunk has changed."""
+    def learn(self, news: News, now_ms: int, silence: Silence = _never) -> bool:
+        """A trunk has changed. False, and nothing comes of it, if later news of it is known."""
         trunk_id = news.trunk_id
-        in_trouble = news.state in _TROUBLES
+        in_trouble = news.state in TROUBLES
         group = self._group_of.get(trunk_id)
         known = None if group is None else group.members[trunk_id]
         if known is not None:
             seen = known.seen
+            if news.at_ms < seen.since_ms:
+                return False  # it is replayed
             if (seen.state, seen.reason, seen.since_ms) == (news.state, news.reason, news.at_ms):
-                return
+                return True
             if news.state is TrunkState.UNKNOWN and seen.state is TrunkState.AVAILABLE:
-                return  # somebody disabled and enabled it: no trouble yet
+                return True  # no trouble yet
+        if news.reason in BY_HAND:
+            self.leave(trunk_id, now_ms)
+            return True
         flaps = self._flapping.count(trunk_id, news.at_ms)
         if group is None or known is None:
             if not in_trouble:
-                return
+                return True
             group = self._group_for(news, now_ms)
             member = Member(_seen(news, flapping=flaps), silence(trunk_id))
             self._group_of[trunk_id] = group
@@ -159,9 +162,10 @@ class Alerting:
         self._stand(group, member)
         self._check_later(member)
         self._go_on(group, now_ms, visible=visible)
+        return True
 
     def leave(self, trunk_id: str, now_ms: int) -> None:
-        """A trunk is no longer configured: whatever was the matter with it is over."""
+        """A trunk is no longer configured, or not watched: what was the matter with it is over."""
         group = self._group_of.get(trunk_id)
         if group is not None:
             self._drop(group, trunk_id)
@@ -232,7 +236,8 @@ class Alerting:
         if alert.kind is AlertKind.RESOLVE:
             self._end(group, now_ms)
             return
-        if alert.kind is AlertKind.UPDATE:
+        group.refused = alert.kind is AlertKind.TRIGGER
+        if not group.refused:
             group.told_ms = now_ms
         self._go_on_anew(group, now_ms)
 
@@ -279,10 +284,8 @@ class Alerting:
         if group.asked_ms is None and not group.members:
             self._forget(group)
             return
-        is_idle = group.telling is None and group.due_ms is None
-        was_refused = group.asked_ms is not None and group.told_ms is None and is_idle
-        if was_refused and not group.in_trouble:
-            self._end(group, now_ms)
+        if group.refused and not group.in_trouble:
+            self._end(group, now_ms)  # nobody was told, so nobody is, though it was to be tried
             return
         group.has_news |= visible
         due_ms = self._due_of(group, now_ms, at_once=at_once)
@@ -318,7 +321,7 @@ class Alerting:
             kind = AlertKind.TRIGGER
         else:
             kind = AlertKind.UPDATE if group.in_trouble else AlertKind.RESOLVE
-        group.telling, group.due_ms, group.has_news = kind, None, False
+        group.telling, group.due_ms, group.has_news, group.refused = kind, None, False, False
         self._telling[group.alert_id] = group
         self._unsaved.group(group.key)
         return alert_of(group, kind, stream_id=self._stream_id, now_ms=now_ms)

@@ -6,6 +6,7 @@ change. Which of them go on is worked out once, and holds until the next one beg
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from trunkpulse.model import MaintenanceWindow
@@ -28,6 +29,7 @@ class Maintenance:
         """``changed`` hears that other windows are planned than before."""
         self._store = store
         self._changed = changed
+        self._changing = asyncio.Lock()
         self._declared: tuple[MaintenanceWindow, ...] = ()
         self._made: dict[str, MaintenanceWindow] = {}
         self._windows: tuple[MaintenanceWindow, ...] = ()
@@ -49,31 +51,35 @@ class Maintenance:
 
     async def add(self, window: MaintenanceWindow, now_ms: int) -> None:
         """Plan ``window``; raises MaintenanceRefused, and StoreUnavailable."""
-        if any(each.id == window.id for each in self._windows):
-            raise MaintenanceRefused(
-                f"There is a maintenance window with the id {window.id} already; choose another."
-            )
-        if len(self._made) >= MOST_WINDOWS:
-            raise MaintenanceRefused(
-                f"There are {MOST_WINDOWS} maintenance windows already; remove those that are over."
-            )
-        await self._store.save_window(window, now_ms)
-        self._made[window.id] = window
-        self._combine()
+        async with self._changing:
+            if any(each.id == window.id for each in self._windows):
+                raise MaintenanceRefused(
+                    f"There is a maintenance window with the id {window.id} already; "
+                    "choose another."
+                )
+            if len(self._made) >= MOST_WINDOWS:
+                raise MaintenanceRefused(
+                    f"There are {MOST_WINDOWS} maintenance windows already; "
+                    "remove those that are over."
+                )
+            await self._store.save_window(window, now_ms)
+            self._made[window.id] = window
+            self._combine()
 
     async def remove(self, window_id: str) -> None:
         """Call it off; raises KeyError if there is none, MaintenanceRefused, StoreUnavailable."""
-        if window_id not in self._made:
-            for window in self._declared:
-                if window.id == window_id:
-                    raise MaintenanceRefused(
-                        f"Maintenance window {window_id} is declared in {window.managed_by}; "
-                        "take it out there instead."
-                    )
-            raise KeyError(window_id)
-        await self._store.remove_window(window_id)
-        self._made.pop(window_id, None)
-        self._combine()
+        async with self._changing:
+            if window_id not in self._made:
+                for window in self._declared:
+                    if window.id == window_id:
+                        raise MaintenanceRefused(
+                            f"Maintenance window {window_id} is declared in {window.managed_by}; "
+                            "take it out there instead."
+                        )
+                raise KeyError(window_id)
+            await self._store.remove_window(window_id)
+            del self._made[window_id]
+            self._combine()
 
     @property
     def windows(self) -> Sequence[MaintenanceWindow]:

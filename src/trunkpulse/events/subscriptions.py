@@ -6,6 +6,9 @@ changes with the file alone. All others are in the database, their secrets seale
 A change is all or nothing: a destination that can never work is refused before anything is
 written, what cannot be written is not applied, and no event falls in between, since commits wait
 meanwhile. A stream that changes takes along what waits for it and what it is owed.
+
+What waits for a stream that goes may be much. Nearly all of it is dropped before commits have to
+wait, and does not come back if the database fails then and the stream stays.
 """
 
 from __future__ import annotations
@@ -193,8 +196,11 @@ class Subscriptions:
         self, streams: tuple[EventStream, ...], write: Callable[[], Awaitable[None]]
     ) -> None:
         """``streams`` instead of all that there are, once ``write`` has been done."""
+        gone = {each.id for each in self.all}.difference(each.id for each in streams)
         await self._deliveries.apply(streams)
         try:
+            for stream_id in gone:
+                await self._store.drop_backlog(stream_id)
             # No commit may fall in between: it would tell streams as they are no more.
             async with self._writing:
                 await write()

@@ -3,7 +3,7 @@
 It goes straight through the sink and not through the outbox, so it also reaches the destination of
 a stream that is paused, disabled or far behind. It is a change of a trunk that does not exist, and
 says so in ``metadata.test``. A destination that opens something for a trunk that is down gets the
-recovery too, so that nothing stays open.
+recovery too, so that nothing stays open; if it does not take that, the answer says so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from uuid import UUID
 
@@ -64,16 +64,22 @@ async def try_destination(
     now_ms = round(clock.wall() * 1000)
     place = {"instance_id": instance_id, "region": region}
     down = _delivery(stream, event_id, now_ms, TrunkState.DOWN, **place)
+    opened = False
     try:
         async with asyncio.timeout(TRIAL_SECONDS):
             answer = await sink.deliver(down)
             if answer.outcome is DeliveryOutcome.ACCEPTED and isinstance(sink, AlertSink):
+                opened = True
                 other_id = str(UUID(int=rng.getrandbits(128), version=4))
                 back = TrunkState.AVAILABLE
-                await sink.deliver(_delivery(stream, other_id, now_ms, back, **place))
+                end = await sink.deliver(_delivery(stream, other_id, now_ms, back, **place))
+                if end.outcome is not DeliveryOutcome.ACCEPTED:
+                    answer = replace(end, detail=_left_open(end.detail))
     except TimeoutError:
         detail = f"no answer within {TRIAL_SECONDS:g} seconds"
-        answer = SinkAnswer(outcome=DeliveryOutcome.TRY_LATER, detail=detail)
+        answer = SinkAnswer(
+            outcome=DeliveryOutcome.TRY_LATER, detail=_left_open(detail) if opened else detail
+        )
     finally:
         await sink.close()
     duration_ms = round((clock.monotonic() - started) * 1000)
@@ -85,6 +91,10 @@ def marked_as_test(change: StateChange) -> str:
     event = json.loads(encode(change))
     event["metadata"]["test"] = True
     return _encoder.encode(event)
+
+
+def _left_open(detail: str) -> str:
+    return f"the alert was opened, its end was not taken: {detail}"
 
 
 def _delivery(

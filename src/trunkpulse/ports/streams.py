@@ -33,8 +33,15 @@ class StreamStore(Protocol):
     async def save_stream(self, stream: KeptStream) -> None:
         """Write it, in place of one with the same id; durable on return."""
 
+    async def drop_backlog(self, stream_id: str) -> None:
+        """Drop what waits for a stream that is about to go, so that little is left to drop with it.
+
+        In transactions so small that commits get their turn in between. Of each trunk the newest
+        goes first: whatever happens, nothing is left waiting behind what is no more.
+        """
+
     async def drop_stream(self, stream_id: str) -> None:
-        """In one transaction: it is gone, with all that waits for it and all that it is owed.
+        """It is gone, with all that waits for it and all that it is owed; the row goes last.
 
         Safe to repeat. Events stay, and so does what was delivered.
         """

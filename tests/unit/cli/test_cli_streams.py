@@ -50,6 +50,16 @@ async def test_a_stream_is_made_with_all_that_options_can_say() -> None:
     assert (made.directions, made.states, made.reason_codes) == (("both",), ("DOWN",), ("*",))
 
 
+async def test_a_header_that_holds_a_secret_is_looked_up(tmp_path: Path) -> None:
+    file = tmp_path / "team"
+    file.write_text("noc\n")
+    async with service() as there:
+        made = await make(
+            there, "--header", "Authorization=env:HOOK_SECRET", "--header", f"X-Team=file:{file}"
+        )
+    assert made.destination.headers == (("Authorization", SECRET), ("X-Team", "noc"))
+
+
 async def test_the_options_of_a_destination_are_numbers_switches_and_texts() -> None:
     async with service() as there:
         await there.said(
@@ -158,6 +168,7 @@ async def test_a_stream_is_paused_resumed_disabled_enabled_and_deleted() -> None
         (["create", "x", *HOOK, "--secret", "whsec_abc"], 2, '--secret must be written "env:NAME"'),
         (["create", "x", *HOOK, "--secret", "env:NOT_SET"], 2, "NOT_SET, which is not set"),
         (["create", "x", *HOOK, "--header", "X-A"], 2, "--header must be NAME=VALUE"),
+        (["create", "x", *HOOK, "--header", "X-A=env:NOT_SET"], 2, "NOT_SET, which is not set"),
         (["create", "x", "--document", "nowhere.json"], 2, "check --document"),
         (["create", "x", "--type", "pigeon"], 2, "destination.type"),
         (["create", "x"], 2, "destination is missing"),

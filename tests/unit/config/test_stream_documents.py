@@ -242,10 +242,53 @@ def test_what_was_entrusted_to_one_place_is_not_taken_to_another(held: dict[str,
         with pytest.raises(DocumentRefused) as caught:
             patched(stream, {"destination": {"url": url}})
         assert [member for member, _ in caught.value.problems] == [
-            f"destination.{name}" for name in held
+            "destination.headers.X-A" if name == "headers" else f"destination.{name}"
+            for name in held
         ]
     given = {"url": "https://evil.example.com/", **dict.fromkeys(held)}
     assert patched(stream, {"destination": given}).destination.secret is None
+
+
+HOOK_WITH_TOKENS = {**HOOK, "headers": {"X-A": "t0ken", "X-B": "t1ken"}}
+
+
+@pytest.mark.parametrize(
+    ("headers", "missing"),
+    [
+        ({}, ["X-A", "X-B"]),
+        ({"X-C": "new"}, ["X-A", "X-B"]),
+        ({"X-A": "new"}, ["X-B"]),
+        ({"X-A": None}, ["X-B"]),
+        ({"X-A": "new", "X-B": None}, []),
+        (None, []),
+    ],
+)
+def test_each_header_that_goes_elsewhere_has_to_be_named(
+    headers: dict[str, str | None] | None, missing: list[str]
+) -> None:
+    stream = made({"id": "s", "destination": HOOK_WITH_TOKENS})
+    patch = {"destination": {"url": "https://evil.example.com/", "headers": headers}}
+    if missing:
+        with pytest.raises(DocumentRefused) as caught:
+            patched(stream, patch)
+        found = [member for member, _ in caught.value.problems]
+        assert found == [f"destination.headers.{name}" for name in missing]
+    else:
+        after = dict(patched(stream, patch).destination.headers)
+        assert {"t0ken", "t1ken"}.isdisjoint(after.values())
+
+
+@pytest.mark.parametrize("less", [{"tls": False}, {"tls": None}, {"saslMechanism": "PLAIN"}])
+def test_a_password_is_not_kept_when_its_guard_is_taken_away(less: dict[str, Any]) -> None:
+    guarded = {"tls": True, "username": "u", "secret": "p", "saslMechanism": "SCRAM-SHA-512"}
+    stream = made({"id": "s", "destination": {**KAFKA, **guarded}})
+    with pytest.raises(DocumentRefused) as caught:
+        patched(stream, {"destination": less})
+    assert [member for member, _ in caught.value.problems] == ["destination.secret"]
+    given = patched(stream, {"destination": {**less, "secret": "new"}})
+    assert given.destination.secret == "new"
+    other_topic = patched(stream, {"destination": {"topic": "other"}})
+    assert other_topic.destination.secret == "p"
 
 
 def test_a_destination_of_another_type_is_a_new_one() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alert_desk import ACME, START_MS, Desk
-from trunkpulse.model import AlertSettings, TrunkState
+from trunkpulse.model import AlertSettings, Reason, TrunkState
 from trunkpulse.ports import MAX_ALERT_MEMBERS, AlertKind, AlertSeverity
 
 TRIGGER, UPDATE, RESOLVE = AlertKind.TRIGGER, AlertKind.UPDATE, AlertKind.RESOLVE
@@ -294,3 +294,64 @@ def test_a_refused_trigger_is_tried_once_more_by_the_next_life() -> None:
     desk.pass_time(0)
     assert desk.kinds == [TRIGGER]
     assert desk.told[0].alert_id == first.alert_id
+
+
+def test_a_refused_trigger_is_not_tried_again_once_all_are_back() -> None:
+    desk = Desk()
+    desk.down("a")
+    desk.now_ms += 15_000
+    (first,) = desk.due()
+    desk.alerting.refused(first, desk.now_ms)
+    desk.down("b")
+    desk.pass_time(10)
+    desk.up("a", "b")
+    desk.pass_time(3600)
+    assert not desk.told
+    assert not desk.groups
+
+
+def test_an_old_recovery_that_is_replayed_does_not_end_the_alert() -> None:
+    desk = Desk()
+    desk.down("a")
+    desk.pass_time(15)
+    desk.change("a", TrunkState.AVAILABLE, at_ms=START_MS - 3_600_000)
+    desk.change("a", TrunkState.DOWN, at_ms=START_MS - 1_800_000, reason=Reason.ADMIN_DISABLED)
+    desk.pass_time(3600)
+    assert desk.kinds == [TRIGGER]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (TrunkState.DOWN, Reason.ADMIN_DISABLED),
+        (TrunkState.UNKNOWN, Reason.ADMIN_ENABLED),  # its keepalives are turned off
+    ],
+)
+def test_a_trunk_that_is_taken_out_of_service_leaves_its_alert(
+    state: TrunkState, reason: Reason
+) -> None:
+    desk = Desk()
+    desk.down("a", "b")
+    desk.pass_time(15)
+    desk.change("a", state, reason=reason)
+    desk.pass_time(60)
+    assert [member.trunk_id for member in desk.told[-1].members] == ["b"]
+    desk.up("b")
+    desk.pass_time(0)
+    assert desk.kinds == [TRIGGER, UPDATE, RESOLVE]
+    desk.change("a", state, reason=reason)
+    desk.pass_time(3600)
+    assert not desk.groups
+
+
+def test_a_trunk_that_fails_after_it_was_enabled_again_is_told() -> None:
+    desk = Desk()
+    desk.down("a")
+    desk.pass_time(15)
+    desk.change("a", TrunkState.DOWN, reason=Reason.ADMIN_DISABLED)
+    desk.pass_time(60)
+    desk.change("a", TrunkState.UNKNOWN, reason=Reason.ADMIN_ENABLED)
+    desk.pass_time(60)
+    desk.down("a")
+    desk.pass_time(15)
+    assert desk.kinds == [TRIGGER, RESOLVE, TRIGGER]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
@@ -159,3 +160,33 @@ async def test_there_are_only_so_many_windows(monkeypatch: pytest.MonkeyPatch) -
     await planned.add(once(0, 1), 1)
     with pytest.raises(MaintenanceRefused, match="remove those that are over"):
         await planned.add(MaintenanceWindow(id="x", name="x", starts_ms=0, ends_ms=1), 1)
+
+
+class SlowStore(MemoryStore):
+    """Lets everybody else go on before it does what it is asked."""
+
+    async def save_window(self, window: MaintenanceWindow, now_ms: int) -> None:
+        await asyncio.sleep(0)
+        await super().save_window(window, now_ms)
+
+    async def remove_window(self, window_id: str) -> None:
+        await asyncio.sleep(0)
+        await super().remove_window(window_id)
+
+
+async def test_of_two_that_plan_the_same_window_at_once_one_is_refused() -> None:
+    planned = Maintenance(SlowStore(), lambda: None)
+    outcomes = await asyncio.gather(
+        planned.add(once(0, 1), 1), planned.add(once(0, 2), 1), return_exceptions=True
+    )
+    assert [type(each) for each in outcomes] == [type(None), MaintenanceRefused]
+    assert list(planned.windows) == [once(0, 1)]
+
+
+async def test_of_two_that_call_a_window_off_at_once_one_is_told_that_there_is_none() -> None:
+    planned = Maintenance(SlowStore(), lambda: None)
+    await planned.add(once(0, 1), 1)
+    outcomes = await asyncio.gather(
+        planned.remove("w"), planned.remove("w"), return_exceptions=True
+    )
+    assert [type(each) for each in outcomes] == [type(None), KeyError]

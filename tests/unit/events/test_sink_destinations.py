@@ -122,6 +122,21 @@ def test_a_stream_of_the_api_may_not_choose_where_apprise_connects_to(urls: str)
     assert "hush" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?template=http://127.0.0.1/hush",
+        "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?TEMPLATE=/etc/hush",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#a?template=/etc/hush",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#a/?+x=hush",
+    ],
+)
+def test_a_stream_of_the_api_may_not_have_apprise_read_files_or_urls(url: str) -> None:
+    with pytest.raises(DestinationInvalid, match="parameters") as refusal:
+        make_sink(a_stream("", url, type_="apprise"), Outside())
+    assert "hush" not in str(refusal.value)
+
+
 def test_a_stream_of_the_api_may_use_services_with_an_address_of_their_own() -> None:
     for scheme in FIXED_SERVICES:
         make_sink(a_stream("", f"{scheme}://token", type_="apprise"), Outside())

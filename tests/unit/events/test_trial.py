@@ -9,10 +9,10 @@ from random import Random
 
 import pytest
 
-from delivery_bench import BUSY, OK, Receiver, always, never
+from delivery_bench import BUSY, GONE, OK, Receiver, always, never
 from trunkpulse.events.trial import TRIAL_SECONDS, Trial, try_destination
 from trunkpulse.model import Destination, EventStream
-from trunkpulse.ports import Alert, Delivery, DestinationInvalid, SinkAnswer
+from trunkpulse.ports import Alert, Delivery, DeliveryOutcome, DestinationInvalid, SinkAnswer
 from virtual_time import VirtualClock, run_virtual
 
 STREAM = EventStream(
@@ -79,6 +79,38 @@ def test_nothing_stays_open_at_a_destination_that_opens_something(answer: SinkAn
         states = [json.loads(each.body)["state"] for each in receiver.received]
         assert states == (["DOWN", "AVAILABLE"] if answer is OK else ["DOWN"])
         assert trial.answer == answer
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("taken", [BUSY, GONE])
+def test_an_end_that_is_not_taken_is_told(taken: SinkAnswer) -> None:
+    async def main() -> None:
+        answers = iter([OK, taken])
+
+        async def answer(_delivery: Delivery) -> SinkAnswer:
+            return next(answers)
+
+        trial = await tried(AlertReceiver(answer))
+        assert trial.answer.outcome is taken.outcome
+        assert trial.answer.detail == (
+            f"the alert was opened, its end was not taken: {taken.detail}"
+        )
+
+    run_virtual(main)
+
+
+def test_an_end_that_is_not_answered_in_time_is_told() -> None:
+    async def main() -> None:
+        async def answer(delivery: Delivery) -> SinkAnswer:
+            down = json.loads(delivery.body)["state"] == "DOWN"
+            return OK if down else await never(delivery)
+
+        trial = await tried(AlertReceiver(answer))
+        assert trial.answer.outcome is DeliveryOutcome.TRY_LATER
+        assert trial.answer.detail == (
+            "the alert was opened, its end was not taken: no answer within 25 seconds"
+        )
 
     run_virtual(main)
 

@@ -238,6 +238,10 @@ class SwitchedStore(MemoryStore):
         self._reach()
         await super().save_stream(stream)
 
+    async def drop_backlog(self, stream_id: str) -> None:
+        self._reach()
+        await super().drop_backlog(stream_id)
+
     async def drop_stream(self, stream_id: str) -> None:
         self._reach()
         await super().drop_stream(stream_id)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 
+from trunkpulse.adapters.http.api.paging import Catalogue
+from trunkpulse.adapters.http.api.streams import list_streams
+from trunkpulse.events.delivery import DeliveryProgress
 from unit.http.api_world import FILE, running
 
 STREAMS = "/api/v2/events/streams"
@@ -68,6 +73,21 @@ async def test_a_stream_that_is_made_is_told_of_the_next_change() -> None:
         taken = await world.store.claim("pagers", now_ms=now_ms, limit=9, lease_ms=1)
         assert [each.trunk_id for each in taken] == ["carrier-a"]
         assert await world.store.claim("others", now_ms=now_ms, limit=9, lease_ms=1) == []
+
+
+async def test_the_progress_of_all_streams_is_gathered_once_for_a_page_of_them() -> None:
+    async with running() as world:
+        gathered: list[str] = []
+
+        def progress() -> Mapping[str, DeliveryProgress]:
+            gathered.append("progress")
+            return world.progress
+
+        context = replace(world.context, deliveries=progress)
+        streams = Catalogue(lambda: context.subscriptions.all)
+        page = await list_streams(context, streams)
+    assert len(page.entities) == 2
+    assert gathered == ["progress"]
 
 
 async def test_the_options_of_a_destination_are_shown_by_the_names_that_set_them() -> None:

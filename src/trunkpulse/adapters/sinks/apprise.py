@@ -3,8 +3,8 @@
 The secret of the destination is one Apprise URL a line, since each holds a token or a password.
 Apprise blocks while it sends, so each of its services has a thread, one at a time and only while
 it sends: a service that hangs holds up its own notifications and nothing else. What it is told
-within the deadline counts; a thread that comes too late is left to end by itself, and until then
-its service takes nothing new.
+within the deadline counts at once; a thread that comes too late is left to end by itself, and
+until then its service takes nothing new. What it got through after all is not told again.
 
 If one of several services fails the others are not told again: which have been told is remembered
 for a while, though not over a restart.
@@ -12,7 +12,8 @@ for a while, though not over a restart.
 Apprise dials by itself, so the check of addresses that other destinations go through does not
 reach it, and it goes by the proxies that the environment names. That is why a stream that was
 made through the API may use only services whose address Apprise itself knows, and not those that
-take a host name; the configuration file may use all. https://github.com/caronc/apprise/wiki
+take a host name, and no parameters after a ``?``: ``template=`` has Apprise read a file of this
+machine or fetch a URL. The configuration file may use all. https://github.com/caronc/apprise/wiki
 """
 
 from __future__ import annotations
@@ -100,13 +101,8 @@ class AppriseSink:
             self._told.popitem(last=False)
         waiting = [service for service in self._services if service.number not in told]
         problems = await asyncio.gather(
-            *(service.notify(alert, self._timeout_seconds) for service in waiting)
+            *(service.notify(alert, told, self._timeout_seconds) for service in waiting)
         )
-        told |= {
-            service.number
-            for service, problem in zip(waiting, problems, strict=True)
-            if problem is None
-        }
         asked = f"Apprise, {_kind(alert)}: {alert.title}"[:SHOWN_CHARACTERS]
         failed = [problem for problem in problems if problem is not None]
         if failed:
@@ -134,14 +130,26 @@ class _Service:
         self._notifier: Any = None
         """Made at first use, in the thread: Apprise takes a while to load."""
 
-    async def notify(self, alert: Alert, timeout_seconds: float) -> str | None:
-        """What went wrong, as a phrase; None if it was told."""
+    async def notify(self, alert: Alert, told: set[int], timeout_seconds: float) -> str | None:
+        """What went wrong, as a phrase; None if it was told.
+
+        It puts itself among ``told``, be it after the deadline.
+        """
         loop = asyncio.get_running_loop()
+
+        def settle(problem: str | None) -> None:
+            if problem is None:
+                told.add(self.number)
+            self._is_free.release()
+
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._is_free.acquire()
+                if self.number in told:  # by the thread that was waited for
+                    self._is_free.release()
+                    return None
                 ended: asyncio.Future[str | None] = loop.create_future()
-                _start_thread(loop, lambda: self._send(alert), ended, self._is_free.release)
+                _start_thread(loop, lambda: self._send(alert), ended, settle)
                 return await ended
         except TimeoutError:
             return f"service {self.number} did not take it within {timeout_seconds:g} seconds"
@@ -168,12 +176,15 @@ def _start_thread(
     loop: asyncio.AbstractEventLoop,
     work: Callable[[], str | None],
     ended: asyncio.Future[str | None],
-    release: Callable[[], None],
+    settle: Callable[[str | None], None],
 ) -> None:
-    """Run ``work`` in a thread that the end of the process does not wait for."""
+    """Run ``work`` in a thread that the end of the process does not wait for.
 
-    def settle(said: str | None) -> None:
-        release()
+    ``settle`` is told how it ended whether or not anybody waits for that any more.
+    """
+
+    def end(said: str | None) -> None:
+        settle(said)
         if not ended.done():
             ended.set_result(said)
 
@@ -183,7 +194,7 @@ def _start_thread(
             said = work()
         finally:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, said)
+                loop.call_soon_threadsafe(end, said)
 
     threading.Thread(target=run, name="notify by apprise", daemon=True).start()
 
@@ -220,4 +231,10 @@ def _check_fixed(url: str, where: str) -> None:
         raise DestinationInvalid(
             f"{where} uses a service of Apprise that may lead anywhere, which only a stream in "
             f"the configuration file may; use one of: {', '.join(sorted(FIXED_SERVICES))}."
+        )
+    if "?" in url:
+        raise DestinationInvalid(
+            f"{where} has an Apprise URL with parameters, which may have Apprise read a file or "
+            "fetch a URL, and only a stream in the configuration file may do that; leave out the ? "
+            "and what follows it."
         )

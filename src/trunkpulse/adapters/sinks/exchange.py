@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from urllib.parse import unquote, unquote_plus
 
 import httpx2
 
@@ -36,6 +37,7 @@ __all__ = [
     "NoReply",
     "Reply",
     "http_url",
+    "query_secrets",
     "retry_after_seconds",
 ]
 
@@ -213,6 +215,13 @@ def _strikable(secrets: Collection[str | None]) -> Sequence[str]:
     """What to look for in a text, the longest first: "Bearer abc…" may be repeated in parts."""
     words = {word for secret in secrets if secret for word in (secret, *secret.split())}
     return sorted((word for word in words if len(word) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def query_secrets(url: httpx2.URL) -> tuple[str, ...]:
+    """What of a URL may be a token, as it is sent and as the far side may repeat it."""
+    query = url.query.decode("ascii", "replace")
+    words = [part.partition("=")[2] or part for part in query.split("&")]
+    return (query, *words, *map(unquote, words), *map(unquote_plus, words))
 
 
 def http_url(stream: EventStream, example: str) -> httpx2.URL:

@@ -22,7 +22,7 @@ from http import HTTPStatus
 
 from trunkpulse.adapters.outbound import Outside
 from trunkpulse.adapters.sinks.alerting import alert_of, bounded_key, group_text
-from trunkpulse.adapters.sinks.exchange import HttpExchange, NoReply, http_url
+from trunkpulse.adapters.sinks.exchange import HttpExchange, NoReply, http_url, query_secrets
 from trunkpulse.model import EventStream
 from trunkpulse.ports import (
     Alert,
@@ -71,7 +71,7 @@ class PagerDutySink:
             outside.transport(trusted=stream.managed_by is not None),
             timeout_seconds=timeout_seconds,
             wall=wall,
-            secrets=(self._key, self._previous_key),
+            secrets=(self._key, self._previous_key, *query_secrets(self._url)),
         )
 
     async def deliver(self, delivery: Delivery) -> SinkAnswer:

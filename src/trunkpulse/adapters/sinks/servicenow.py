@@ -216,7 +216,10 @@ def _description(alert: Alert) -> str:
 
 def _sys_id(body: str) -> str | None:
     """Of the first record of a list; raises ValueError if it is none."""
-    document = json.loads(body)
+    try:
+        document = json.loads(body)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
     records = document.get("result") if isinstance(document, dict) else None
     if not isinstance(records, list):
         raise ValueError("there is no result")  # noqa: TRY004 - as json.loads says it

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from standardwebhooks import Webhook
 
 from trunkpulse.adapters.outbound import Outside
-from trunkpulse.adapters.sinks.exchange import HttpExchange, NoReply, http_url
+from trunkpulse.adapters.sinks.exchange import HttpExchange, NoReply, http_url, query_secrets
 from trunkpulse.model import EventStream
 from trunkpulse.ports import Delivery, DeliveryOutcome, DestinationInvalid, SinkAnswer
 
@@ -57,6 +57,7 @@ class WebhookSink:
                 *_spellings(destination.secret),
                 *_spellings(destination.previous_secret),
                 *self._headers.values(),
+                *query_secrets(self._url),
             ),
         )
 

@@ -184,6 +184,10 @@ class MemoryStore(MemoryOutbox, MemoryStreams, MemoryStreamHealth, MemoryAlerts,
         for stream_id in self._alerts.keys() - known:
             self._forget_alerts(stream_id)
 
+    async def drop_backlog(self, stream_id: str) -> None:
+        """Forget what waits for it."""
+        self._drop_waiting(lambda each: each == stream_id)
+
     async def drop_stream(self, stream_id: str) -> None:
         """Forget it with all that waits for it and all that it is owed."""
         await super().drop_stream(stream_id)

@@ -39,6 +39,8 @@ class _Kept:
     settled_ms: int | None = None
     replayed_ms: int | None = None
     detail: str = ""
+    last_said: tuple[int, int] | None = None
+    """The attempt that was logged last, and when it ended."""
 
 
 class MemoryOutbox:
@@ -86,7 +88,9 @@ class MemoryOutbox:
             kept = self._kept.get(report.delivery_id)
             if kept is None:
                 continue
-            self._said[kept.delivery.stream_id].append((report.delivery_id, _attempt(report)))
+            if kept.last_said != (report.attempt, report.at_ms):  # else it is settled again
+                kept.last_said = report.attempt, report.at_ms
+                self._said[kept.delivery.stream_id].append((report.delivery_id, _attempt(report)))
             delivered = report.result is DeliveryResult.DELIVERED
             if report.delivery_id not in self._waiting or not (delivered or kept.claimed):
                 continue

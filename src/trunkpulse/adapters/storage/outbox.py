@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     or_,
@@ -134,6 +135,7 @@ NEXT_UP = (
     .values(due_ms=AT_ONCE)
 )
 
+_logged = delivery_attempts.alias("logged")
 _LOG_ATTEMPT = insert(delivery_attempts).from_select(
     [
         "delivery_id",
@@ -145,7 +147,8 @@ _LOG_ATTEMPT = insert(delivery_attempts).from_select(
         "request",
         "response",
     ],
-    # A delivery whose stream is gone meanwhile is gone too.
+    # A delivery whose stream is gone meanwhile is gone too. What is settled again, because nobody
+    # heard that it had been, is logged already.
     select(
         deliveries.c.id,
         deliveries.c.stream_id,
@@ -155,7 +158,14 @@ _LOG_ATTEMPT = insert(delivery_attempts).from_select(
         bindparam("outcome", type_=Text),
         bindparam("asked", type_=Text),
         bindparam("answered", type_=Text),
-    ).where(deliveries.c.id == bindparam("settled_id")),
+    ).where(
+        deliveries.c.id == bindparam("settled_id"),
+        ~exists().where(
+            _logged.c.delivery_id == bindparam("settled_id"),
+            _logged.c.attempt == bindparam("number", type_=Integer),
+            _logged.c.at_ms == bindparam("at", type_=BigInteger),
+        ),
+    ),
 )
 _too_old = (
     select(delivery_attempts.c.id)

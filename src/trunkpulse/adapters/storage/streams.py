@@ -7,7 +7,9 @@ between, the stream is still there to be dropped again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, select
 
@@ -31,8 +33,10 @@ from trunkpulse.ports import KeptStream
 
 __all__ = ["DatabaseStreams"]
 
-# Each has a small index of its own, which both at once would not use.
+# Each has a small index of its own, which both at once would not use. What is pending goes from
+# the end of that index on, the followers of a trunk before its head.
 _WAITING = (deliveries.c.result.is_(None), deliveries.c.due_ms.is_not(None))
+_NEWEST_FIRST = (deliveries.c.trunk_id.desc(), deliveries.c.id.desc())
 _BELONGINGS = (alert_members, alert_groups, stream_health, delivery_attempts, owed_recoveries)
 
 
@@ -52,17 +56,26 @@ class DatabaseStreams(Database):
         """Write it, in place of one with the same id."""
         await self._at_once(partial(_save, stream))
 
+    async def drop_backlog(self, stream_id: str) -> None:
+        """Drop what waits for it, some of it at a time."""
+        pending, due = _WAITING
+        while await self._drop_some(stream_id, pending, *_NEWEST_FIRST) == BATCH_ROWS:
+            pass
+        while await self._drop_some(stream_id, due) == BATCH_ROWS:
+            pass
+
     async def drop_stream(self, stream_id: str) -> None:
         """Drop it with all that waits for it and all that it is owed."""
-        for waiting in _WAITING:
-            while await self._drop_some(stream_id, waiting) == BATCH_ROWS:
-                pass
+        await self.drop_backlog(stream_id)
         await self._drop_rest(stream_id)
 
     @in_turn
-    async def _drop_some(self, stream_id: str, waiting: ColumnElement[bool]) -> int:
+    async def _drop_some(
+        self, stream_id: str, waiting: ColumnElement[bool], *order: ColumnElement[Any]
+    ) -> int:
         # The last transaction is durable, and so are these with it.
-        return await self._at_once(partial(_drop_deliveries, stream_id, waiting), lasting=False)
+        drop = partial(_drop_deliveries, stream_id, waiting, order)
+        return await self._at_once(drop, lasting=False)
 
     @in_turn
     async def _drop_rest(self, stream_id: str) -> None:
@@ -81,13 +94,17 @@ def _save(stream: KeptStream, connection: Connection) -> None:
     connection.execute(insert_or_update(connection, event_streams), [row])
 
 
-def _drop_deliveries(stream_id: str, waiting: ColumnElement[bool], connection: Connection) -> int:
-    some = (
-        select(deliveries.c.id)
-        .where(waiting, deliveries.c.stream_id == stream_id)
-        .limit(BATCH_ROWS)
-    )
-    return connection.execute(delete(deliveries).where(deliveries.c.id.in_(some))).rowcount
+def _drop_deliveries(
+    stream_id: str,
+    waiting: ColumnElement[bool],
+    order: Sequence[ColumnElement[Any]],
+    connection: Connection,
+) -> int:
+    query = select(deliveries.c.id).where(waiting, deliveries.c.stream_id == stream_id)
+    some = list(connection.execute(query.order_by(*order).limit(BATCH_ROWS)).scalars())
+    connection.execute(delete(delivery_attempts).where(delivery_attempts.c.delivery_id.in_(some)))
+    connection.execute(delete(deliveries).where(deliveries.c.id.in_(some)))
+    return len(some)
 
 
 def _drop(stream_id: str, connection: Connection) -> None:

@@ -78,7 +78,9 @@ async def list_streams(
 ) -> Entities[StreamOut]:
     """The event streams, by id."""
     page, next_cursor = streams.page(cursor, limit)
-    entities = [_shown(context, stream) for stream in page]
+    # Each gathers all streams, which would be too much to do for each of them.
+    progress, health = context.deliveries(), context.stream_health()
+    entities = [stream_out(each, progress.get(each.id), health.get(each.id)) for each in page]
     return Entities(entities=entities, next_cursor=next_cursor)
 
 
