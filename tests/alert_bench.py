@@ -38,6 +38,9 @@ class Pager:
     def __init__(self) -> None:
         self.alerts: list[Alert] = []
         self.events: list[Delivery] = []
+        self.takes_events = asyncio.Event()
+        """While it is not set, nobody answers to an event by itself."""
+        self.takes_events.set()
         self.answer: Callable[[Alert], Awaitable[SinkAnswer]] = self._take
         self.came = asyncio.Event()
         self.closed = False
@@ -51,6 +54,7 @@ class Pager:
         return await self.answer(alert)
 
     async def deliver(self, delivery: Delivery) -> SinkAnswer:
+        await self.takes_events.wait()
         self.events.append(delivery)
         return TAKEN
 

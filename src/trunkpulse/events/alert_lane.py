@@ -9,7 +9,7 @@ an event that is taken in twice changes nothing; so between the outbox and the a
 An alert is told until it is taken, under the same id, over restarts: so none is lost there either.
 
 What is not about a trunk's state (a prober that isolates itself, a stream that is disabled) has
-no group to wait for, and is sent by itself.
+no group to wait for, and is sent by itself, while others are taken in.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ log = structlog.get_logger(__name__)
 
 CLAIMED_AT_ONCE = 500
 TOLD_AT_ONCE = 8
+SENT_AT_ONCE = 8
+"""Events by themselves; what is claimed beyond them has its turn when its lease has run out."""
 
 
 class AlertingSink(EventSink, AlertSink, Protocol):
@@ -93,6 +95,9 @@ class AlertDelivery:
         self._alerts_stirred = asyncio.Event()
         self._drained = asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
+        """Alerts that are being told."""
+        self._sending: dict[int, asyncio.Task[None]] = {}
+        """By delivery id, events that are being sent by themselves."""
         self._answers: list[DeliveryReport] = []
         """To alerts, as far as nobody has judged them."""
         self._unswept = True
@@ -116,7 +121,7 @@ class AlertDelivery:
             retried=self._counts[DeliveryResult.RETRY],
             parked=self._counts[DeliveryResult.PARKED],
             dead=self._counts[DeliveryResult.DEAD],
-            in_flight=len(self._in_flight),
+            in_flight=len(self._in_flight) + len(self._sending),
             last_error=self._last_error,
         )
 
@@ -155,7 +160,7 @@ class AlertDelivery:
             async with asyncio.timeout_at(self._drain_deadline) as self._ending:
                 if await self._restored():
                     async with asyncio.TaskGroup() as tasks:
-                        tasks.create_task(self._take_in_until_drained())
+                        tasks.create_task(self._take_in_until_drained(tasks))
                         tasks.create_task(self._tell_until_drained(tasks))
         except TimeoutError:
             if self._ending is None or not self._ending.expired():
@@ -166,16 +171,16 @@ class AlertDelivery:
 
     # --- events -------------------------------------------------------------------------------
 
-    async def _take_in_until_drained(self) -> None:
+    async def _take_in_until_drained(self, tasks: asyncio.TaskGroup) -> None:
         while self._drain_deadline is None:
             self._events_stirred.clear()
             try:
-                if not await self._take_in():
+                if not await self._take_in(tasks):
                     await self._rest()
             except StoreUnavailable as problem:
                 await self._without_store(problem)
 
-    async def _take_in(self) -> bool:
+    async def _take_in(self, tasks: asyncio.TaskGroup) -> bool:
         """Learn what is due and keep it; False if there was nothing."""
         claimed = await self._outbox.claim(
             self._stream_id,
@@ -194,8 +199,8 @@ class AlertDelivery:
             if event_type_of(delivery.body) == EVENT_TYPE:
                 # What is replayed is long over: nobody shall be woken by it.
                 self._unswept |= not self._book.learn(delivery)
-            else:
-                await self._send(delivery)
+            elif delivery.id not in self._sending and len(self._sending) < SENT_AT_ONCE:
+                self._sending[delivery.id] = tasks.create_task(self._send(delivery))
         await self._book.save()
         await self._settle()
         self._note_store_regained()
@@ -214,6 +219,8 @@ class AlertDelivery:
         report = self._schedule.report(delivery, answer, now_ms=now_ms, rng=self._rng)
         self._book.note(report)
         self._count(report)
+        del self._sending[delivery.id]
+        self._events_stirred.set()
 
     async def _settle(self) -> None:
         reports = self._book.to_settle

@@ -3,123 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import replace
-from random import Random
 
 import pytest
 
-from alert_bench import LATER, TAKEN, Pager, Surroundings, alerting_stream, told_commit
+from alert_bench import LATER, TAKEN
+from alert_lane_bench import AVAILABLE, DOWN, RESOLVE, TRIGGER, UPDATE, Bench
 from delivery_bench import cancelled
-from trunkpulse.adapters.storage.memory import MemoryStore
-from trunkpulse.events.alert_lane import AlertDelivery
 from trunkpulse.events.prober_envelope import encode_prober
 from trunkpulse.model import (
-    AlertSettings,
     IsolationEvidence,
     IsolationRule,
-    MaintenanceWindow,
     ProberEvent,
     ProberState,
-    Reason,
-    TrunkState,
-    TrunkStatus,
 )
 from trunkpulse.ports import (
     Alert,
-    AlertCommit,
-    AlertKind,
     DeliveryOutcome,
-    DeliveryReport,
     DeliveryResult,
-    ReplayChoice,
     SinkAnswer,
-    StoreUnavailable,
 )
-from virtual_time import VirtualClock, run_virtual
-
-DOWN, AVAILABLE = TrunkState.DOWN, TrunkState.AVAILABLE
-TRIGGER, UPDATE, RESOLVE = AlertKind.TRIGGER, AlertKind.UPDATE, AlertKind.RESOLVE
-
-
-class Store(MemoryStore):
-    """A database that can go away."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.away = False
-
-    async def save_alerts(self, stream_id: str, commit: AlertCommit) -> None:
-        self._check()
-        await super().save_alerts(stream_id, commit)
-
-    async def settle(self, reports: Sequence[DeliveryReport]) -> None:
-        self._check()
-        await super().settle(reports)
-
-    def _check(self) -> None:
-        if self.away:
-            raise StoreUnavailable("the database does not answer")
-
-
-class Bench:
-    """A store, a pager and lanes that come and go, on the virtual loop that is running."""
-
-    def __init__(self, settings: AlertSettings | None = None) -> None:
-        self.clock = VirtualClock()
-        self.store = Store()
-        self.pager = Pager()
-        self.surroundings = Surroundings(self.store)
-        self.surroundings.add("a", "b", "c")
-        self.stream = alerting_stream(settings)
-        self.judged: list[DeliveryReport] = []
-        self._sequences: defaultdict[str, int] = defaultdict(int)
-        self._lanes = 0
-
-    async def change(self, state: TrunkState, *trunk_ids: str) -> None:
-        """These trunks change together."""
-        commits = []
-        for trunk_id in trunk_ids:
-            self._sequences[trunk_id] += 1
-            at_ms = round(self.clock.wall() * 1000)
-            commits.append(told_commit(trunk_id, self._sequences[trunk_id], state, at_ms))
-        assert not await self.store.commit(commits)
-
-    def lane(self) -> AlertDelivery:
-        async def judge(reports: Sequence[DeliveryReport]) -> None:
-            self.judged += reports
-
-        self._lanes += 1
-        return AlertDelivery(
-            self.stream,
-            self.pager,
-            grounds=self.surroundings.grounds,
-            outbox=self.store,
-            clock=self.clock,
-            rng=Random(self._lanes),
-            judge=judge,
-        )
-
-    async def run_for(self, seconds: float) -> AlertDelivery:
-        """A lane lives so long, and is then drained."""
-        lane = self.lane()
-        task = asyncio.create_task(lane.run())
-        await self.clock.advance(seconds)
-        lane.drain(5)
-        await task
-        return lane
-
-    async def crash_after(self, seconds: float) -> None:
-        """A lane lives so long, and its process is gone."""
-        task = asyncio.create_task(self.lane().run())
-        await self.clock.advance(seconds)
-        await cancelled(task)
-        await self.store.release()
-
-    @property
-    def kinds(self) -> list[AlertKind]:
-        return [alert.kind for alert in self.pager.alerts]
+from virtual_time import run_virtual
 
 
 def test_what_fails_together_is_one_alert_from_start_to_end() -> None:
@@ -333,241 +237,22 @@ def test_what_the_destination_pinned_is_given_back_after_a_restart() -> None:
     run_virtual(main)
 
 
-def test_an_old_event_that_is_replayed_wakes_nobody() -> None:
-    async def main() -> None:
-        bench = Bench()
-        bench.surroundings.board.publish("a", TrunkStatus(AVAILABLE, None, 1))
-        lane = bench.lane()
-        task = asyncio.create_task(lane.run())
-        await bench.clock.advance(1)
-        await bench.change(DOWN, "a")
-        lane.wake()
-        await bench.clock.advance(600)
-        assert not bench.pager.alerts
-        await cancelled(task)
-
-    run_virtual(main)
-
-
-def test_an_old_recovery_that_is_replayed_leaves_the_alert_open() -> None:
-    async def main() -> None:
-        bench = Bench()
-        task = asyncio.create_task(bench.lane().run())
-        await bench.change(DOWN, "a")
-        await bench.clock.advance(60)
-        await bench.change(AVAILABLE, "a")
-        await bench.clock.advance(3600)
-        before_ms = round(bench.clock.wall() * 1000)
-        await bench.change(DOWN, "a")
-        bench.surroundings.board.publish("a", TrunkStatus(DOWN, None, before_ms))
-        await bench.clock.advance(60)
-        replayed = ReplayChoice(trunk_id="a", to_ms=before_ms)
-        await bench.store.replay("noc", replayed, now_ms=before_ms + 60_000)
-        assert await bench.store.next_due_ms("noc") is not None
-        await bench.clock.advance(3600)
-        assert bench.kinds == [TRIGGER, RESOLVE, TRIGGER]
-        await bench.change(AVAILABLE, "a")
-        await bench.clock.advance(60)
-        assert bench.kinds == [TRIGGER, RESOLVE, TRIGGER, RESOLVE]
-        await cancelled(task)
-
-    run_virtual(main)
-
-
-def test_a_recovery_by_a_clock_that_was_set_back_ends_the_alert() -> None:
-    async def main() -> None:
-        bench = Bench()
-        task = asyncio.create_task(bench.lane().run())
-        await bench.clock.advance(3600)
-        await bench.change(DOWN, "a")
-        await bench.clock.advance(60)
-        early_ms = round(bench.clock.wall() * 1000) - 600_000
-        bench.surroundings.board.publish("a", TrunkStatus(AVAILABLE, None, early_ms))
-        assert not await bench.store.commit([told_commit("a", 2, AVAILABLE, early_ms)])
-        await bench.clock.advance(60)
-        assert bench.kinds == [TRIGGER, RESOLVE]
-        await cancelled(task)
-
-    run_virtual(main)
-
-
-def test_trouble_that_no_event_told_keeps_the_alert_open() -> None:
-    async def main() -> None:
-        bench = Bench()
-        lane = bench.lane()
-        task = asyncio.create_task(lane.run())
-        await bench.change(DOWN, "a", "b")
-        await bench.clock.advance(60)
-        await bench.change(AVAILABLE, "a")
-        await bench.clock.advance(60)
-        bench.surroundings.board.publish("a", TrunkStatus(DOWN, None, None))
-        lane.trunks_changed()
-        await bench.clock.advance(1)
-        await bench.change(AVAILABLE, "b")
-        await bench.clock.advance(600)
-        assert RESOLVE not in bench.kinds
-        assert bench.pager.alerts[-1].total_down == 1
-        await cancelled(task)
-
-    run_virtual(main)
-
-
-def test_an_event_of_a_trunk_that_is_not_configured_wakes_nobody() -> None:
-    async def main() -> None:
-        bench = Bench()
-        lane = bench.lane()
-        task = asyncio.create_task(lane.run())
-        await bench.clock.advance(1)
-        await bench.change(DOWN, "gone")
-        lane.wake()
-        await bench.clock.advance(600)
-        await cancelled(task)
-        assert not bench.pager.alerts
-        assert await bench.store.next_due_ms("noc") is None
-
-    run_virtual(main)
-
-
-def test_an_alert_of_a_trunk_that_is_disabled_ends_though_no_event_told() -> None:
-    async def main() -> None:
-        bench = Bench()
-        await bench.change(DOWN, "a")
-        await bench.run_for(60)
-        disabled = TrunkStatus(DOWN, Reason.ADMIN_DISABLED, round(bench.clock.wall() * 1000))
-        bench.surroundings.board.publish("a", disabled)
-        await bench.run_for(1)
-        assert bench.kinds == [TRIGGER, RESOLVE]
-
-    run_virtual(main)
-
-
-def test_what_was_over_before_a_lane_went_on_is_not_told() -> None:
-    async def main() -> None:
-        bench = Bench()
-        await bench.change(DOWN, "a")
-        await bench.run_for(5)  # less than the first news waits
-        await bench.change(AVAILABLE, "a")
-        await bench.clock.advance(3600)
-        await bench.run_for(60)
-        assert not bench.pager.alerts
-
-    run_virtual(main)
-
-
-def test_nothing_is_told_before_all_trunks_are_known() -> None:
-    async def main() -> None:
-        bench = Bench()
-        bench.surroundings.ready = False
-        await bench.change(DOWN, "a")
-        lane = bench.lane()
-        task = asyncio.create_task(lane.run())
-        await bench.clock.advance(600)
-        assert not bench.pager.alerts
-        bench.surroundings.ready = True
-        lane.trunks_changed()
-        await bench.clock.advance(16)
-        assert bench.kinds == [TRIGGER]
-        await cancelled(task)
-
-    run_virtual(main)
-
-
-def test_a_trunk_that_is_taken_out_of_the_configuration_ends_its_alert() -> None:
-    async def main() -> None:
-        bench = Bench()
-        lane = bench.lane()
-        task = asyncio.create_task(lane.run())
-        await bench.change(DOWN, "a")
-        lane.wake()
-        await bench.clock.advance(60)
-        del bench.surroundings.trunks["a"]
-        lane.trunks_changed()
-        await bench.clock.advance(1)
-        assert bench.kinds == [TRIGGER, RESOLVE]
-        await cancelled(task)
-
-    run_virtual(main)
-
-
-def test_a_recovery_that_no_event_told_ends_the_alert_all_the_same() -> None:
-    async def main() -> None:
-        bench = Bench()
-        await bench.change(DOWN, "a")
-        await bench.run_for(60)
-        bench.surroundings.board.publish("a", TrunkStatus(AVAILABLE, None, None))
-        await bench.run_for(1)
-        assert bench.kinds == [TRIGGER, RESOLVE]
-
-    run_virtual(main)
-
-
-def test_maintenance_silences_and_what_outlasts_it_is_told() -> None:
-    async def main() -> None:
-        bench = Bench()
-        now_ms = round(bench.clock.wall() * 1000)
-        window = MaintenanceWindow(
-            id="w", name="w", starts_ms=now_ms, ends_ms=now_ms + 3_600_000, carriers=("acme",)
-        )
-        await bench.surroundings.maintenance.add(window, now_ms)
-        await bench.change(DOWN, "a", "b")
-        await bench.crash_after(1800)
-        await bench.change(AVAILABLE, "b")
-        await bench.run_for(1799)
-        assert not bench.pager.alerts
-        await bench.run_for(2)
-        (alert,) = bench.pager.alerts
-        assert [member.trunk_id for member in alert.members] == ["a"]
-
-    run_virtual(main)
-
-
-def test_maintenance_that_is_called_off_is_told_of_at_once() -> None:
-    async def main() -> None:
-        bench = Bench()
-        now_ms = round(bench.clock.wall() * 1000)
-        window = MaintenanceWindow(id="w", name="w", starts_ms=now_ms, ends_ms=now_ms + 10**9)
-        await bench.surroundings.maintenance.add(window, now_ms)
-        lane = bench.lane()
-        task = asyncio.create_task(lane.run())
-        await bench.change(DOWN, "a")
-        lane.wake()
-        await bench.clock.advance(60)
-        await bench.surroundings.maintenance.remove("w")
-        lane.maintenance_changed()
-        await bench.clock.advance(0.1)
-        assert bench.kinds == [TRIGGER]
-        await cancelled(task)
-
-    run_virtual(main)
-
-
-def test_maintenance_that_was_called_off_while_no_lane_ran_is_told_of_at_once() -> None:
-    async def main() -> None:
-        bench = Bench()
-        now_ms = round(bench.clock.wall() * 1000)
-        window = MaintenanceWindow(id="w", name="w", starts_ms=now_ms, ends_ms=now_ms + 10**9)
-        await bench.surroundings.maintenance.add(window, now_ms)
-        await bench.change(DOWN, "a")
-        await bench.run_for(60)
-        await bench.surroundings.maintenance.remove("w")
-        await bench.run_for(1)
-        assert bench.kinds == [TRIGGER]
-
-    run_virtual(main)
+def isolated(number: int) -> ProberEvent:
+    return ProberEvent(
+        event_id=f"p-{number}",
+        instance_id=f"edge-{number}",
+        region="us-east",
+        sequence=1,
+        at_ms=1,
+        state=ProberState.ISOLATED,
+        evidence=IsolationEvidence(rule=IsolationRule.LINK, since_ms=1, problem="no link"),
+    )
 
 
 def test_an_event_that_is_not_about_a_trunk_is_sent_by_itself() -> None:
     async def main() -> None:
         bench = Bench()
-        event = ProberEvent(
-            event_id="p-1",
-            instance_id="edge-1",
-            region="us-east",
-            sequence=1,
-            at_ms=1,
-            state=ProberState.ISOLATED,
-            evidence=IsolationEvidence(rule=IsolationRule.LINK, since_ms=1, problem="no link"),
-        )
+        event = isolated(1)
         await bench.store.record_prober(event, ["noc"])
         bench.store.away = True
         task = asyncio.create_task(bench.lane().run())
@@ -623,3 +308,31 @@ async def taken(_alert: Alert) -> SinkAnswer:
 
 async def never_taken(_alert: Alert) -> SinkAnswer:
     return LATER
+
+
+def test_a_trunk_is_told_of_in_time_however_slowly_other_events_are_taken() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.pager.takes_events.clear()
+        for number in range(20):
+            await bench.store.record_prober(isolated(number), ["noc"])
+        await bench.change(DOWN, "a")
+        task = asyncio.create_task(bench.lane().run())
+        await bench.clock.advance(16)
+        assert bench.kinds == [TRIGGER]
+        await cancelled(task)
+
+    run_virtual(main)
+
+
+def test_events_that_are_sent_by_themselves_all_arrive_and_are_settled() -> None:
+    async def main() -> None:
+        bench = Bench()
+        for number in range(20):
+            await bench.store.record_prober(isolated(number), ["noc"])
+        await bench.run_for(300)
+        sent = [delivery.event_id for delivery in bench.pager.events]
+        assert sorted(sent) == sorted(f"p-{number}" for number in range(20))
+        assert await bench.store.next_due_ms("noc") is None
+
+    run_virtual(main)
