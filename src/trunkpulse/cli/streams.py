@@ -176,6 +176,8 @@ def _clear(document: dict[str, object], member: str) -> None:
 def _status(stream: Document) -> Cell:
     if not stream.flag("enabled"):
         return paint("disabled", "dim")
+    if stream.text_or_none("withheld") is not None:
+        return paint("withheld", "bold red")
     trouble = stream.document_or_none("trouble")
     if trouble is not None and trouble.number_or_none("disabledSince") is not None:
         return paint("given up", "bold red")
@@ -235,6 +237,8 @@ def _facts(stream: Document) -> Iterator[tuple[str, str]]:
         yield "deliveries", f"{counted}; {waiting} under way"
         if said := delivery.text_or_none("lastError"):
             yield "last error", said
+    if withheld := stream.text_or_none("withheld"):
+        yield "withheld", withheld
     if trouble := stream.document_or_none("trouble"):
         yield "trouble", _trouble(trouble)
 

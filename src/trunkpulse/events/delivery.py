@@ -119,6 +119,10 @@ class Deliveries:
         for stream_id, sink in sinks.items():
             self._start(enabled[stream_id], sink)
 
+    async def check(self, stream: EventStream) -> None:
+        """Raises what ``sink_for`` raises for a destination that it cannot serve."""
+        await self._sink_for(stream).close()
+
     async def enable(self, stream_id: str) -> bool:
         """Send again what waits for a stream that was given up; False if it was not.
 

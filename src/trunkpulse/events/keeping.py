@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from trunkpulse.model import EventStream
 from trunkpulse.ports import KeptStream, SecretUnreadable, Vault
 
-__all__ = ["kept", "resealed", "restored"]
+__all__ = ["kept", "resealed", "restored", "withheld"]
 
 _OPEN = ("type", "options")
 """What may be read of a destination."""
@@ -58,6 +58,18 @@ def restored(stream: KeptStream, vault: Vault) -> EventStream:
     }
     if _HEADERS in opened:
         opened[_HEADERS] = json.loads(str(opened[_HEADERS]))
+    return _read(stream, opened)
+
+
+def withheld(stream: KeptStream) -> EventStream:
+    """What may be read of it without the vault, paused: it is told, and what it is told waits.
+
+    Raises SecretUnreadable if not even that can be read.
+    """
+    return replace(_read(stream, {"url": ""}), paused=True)
+
+
+def _read(stream: KeptStream, opened: Mapping[str, object]) -> EventStream:
     destination = stream.definition.get("destination")
     parts = dict(destination) if isinstance(destination, Mapping) else {}
     try:

@@ -7,6 +7,11 @@ A change is all or nothing: a destination that can never work is refused before 
 written, what cannot be written is not applied, and no event falls in between, since commits wait
 meanwhile. A stream that changes takes along what waits for it and what it is owed.
 
+A stream that cannot be delivered to as this process was started (its secrets cannot be opened, or
+what speaks to its destination is not installed) must not keep trunks from being probed. It is
+*withheld*: told like the others, while what it is told waits, and not changed, so that nothing is
+written over what the right key would open again.
+
 What waits for a stream that goes may be much. Nearly all of it is dropped before commits have to
 wait, and does not come back if the database fails then and the stream stays.
 """
@@ -18,19 +23,32 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from trunkpulse.events.keeping import kept, restored
+import structlog
+
+from trunkpulse.events.keeping import kept, restored, withheld
 from trunkpulse.model import EventStream
-from trunkpulse.ports import Clock, KeptStream, Outbox, StreamStore, Vault
+from trunkpulse.ports import (
+    Clock,
+    DestinationInvalid,
+    KeptStream,
+    Outbox,
+    SecretUnreadable,
+    StreamStore,
+    Vault,
+)
 
 __all__ = [
     "MOST_STREAMS",
     "StreamExists",
     "StreamManaged",
     "StreamRefused",
+    "StreamWithheld",
     "Subscriptions",
     "TooManyStreams",
     "UnknownStream",
 ]
+
+log = structlog.get_logger(__name__)
 
 MOST_STREAMS = 1000
 """Made through the API; each has a task and a look into the database of its own."""
@@ -41,6 +59,7 @@ class StreamRefused(Exception):
 
     ├── StreamExists      its id is taken
     ├── StreamManaged     it is the file that says what becomes of it
+    ├── StreamWithheld    it cannot be delivered to as things are
     └── TooManyStreams    there are ``MOST_STREAMS`` already
     """
 
@@ -51,6 +70,10 @@ class StreamExists(StreamRefused):
 
 class StreamManaged(StreamRefused):
     """The stream is declared in the file, and changes with it alone."""
+
+
+class StreamWithheld(StreamRefused):
+    """It may be deleted, and goes on after a start that can deliver to it."""
 
 
 class TooManyStreams(StreamRefused):
@@ -73,6 +96,9 @@ class Lanes(Protocol):
 
     async def enable(self, stream_id: str) -> bool:
         """Send again what waits for a stream that was given up; False if it was not."""
+
+    async def check(self, stream: EventStream) -> None:
+        """Raises DestinationInvalid if its destination can never work."""
 
 
 class Subscriptions:
@@ -99,17 +125,19 @@ class Subscriptions:
         self._of_file: dict[str, EventStream] = {}
         self._made: dict[str, EventStream] = {}
         self._kept: dict[str, KeptStream] = {}
+        self.withheld: dict[str, str] = {}
+        """By id, why nothing can be delivered to a stream: a sentence for a person."""
         self.all: tuple[EventStream, ...] = ()
         """Every stream, those of the file first; another object whenever one has changed."""
 
     async def load(self, of_file: Sequence[EventStream]) -> None:
         """Read what was kept; call once, before anybody is told.
 
-        Raises StoreUnavailable, SecretUnreadable, and StreamExists if the file declares one of
-        these too.
+        Raises StoreUnavailable, StreamExists if the file declares one of these too, and
+        SecretUnreadable for one that another version wrote.
         """
         self._kept = {each.id: each for each in await self._store.load_streams()}
-        self._made = {id_: restored(each, self._vault) for id_, each in self._kept.items()}
+        self._made = {id_: await self._restored(each) for id_, each in self._kept.items()}
         self._check_distinct(of_file)
         self._of_file = {each.id: each for each in of_file}
         self.all = (*of_file, *self._made.values())
@@ -148,7 +176,7 @@ class Subscriptions:
         raises and what ``edit`` raises; then nothing has changed.
         """
         async with self._changing:
-            before = self._made_one(stream_id)
+            before = self._changeable_one(stream_id)
             stream = edit(before)
             if stream != before:
                 await self._write(stream)
@@ -162,7 +190,7 @@ class Subscriptions:
         async with self._changing:
             stream = self._of_file.get(stream_id)
             if stream is None or not stream.enabled:
-                before = self._made_one(stream_id)
+                before = self._changeable_one(stream_id)
                 stream = replace(before, enabled=True)
                 if stream != before:
                     await self._write(stream)
@@ -180,6 +208,7 @@ class Subscriptions:
             )
             self._made = made
             del self._kept[stream_id]
+            self.withheld.pop(stream_id, None)
 
     async def _write(self, stream: EventStream) -> None:
         before = self._kept.get(stream.id)
@@ -209,6 +238,30 @@ class Subscriptions:
             await self._deliveries.apply(self.all)
             raise
         self.all = streams
+
+    async def _restored(self, row: KeptStream) -> EventStream:
+        try:
+            stream = restored(row, self._vault)
+            if stream.enabled:
+                await self._deliveries.check(stream)
+        except (SecretUnreadable, DestinationInvalid) as problem:
+            stream = withheld(row)
+            self.withheld[row.id] = str(problem)
+            log.error(
+                "stream.withheld",
+                stream=row.id,
+                problem=str(problem),
+                done="what it is told waits until a start that can deliver it",
+            )
+        return stream
+
+    def _changeable_one(self, stream_id: str) -> EventStream:
+        stream = self._made_one(stream_id)
+        if problem := self.withheld.get(stream_id):
+            raise StreamWithheld(
+                f"Event stream {stream_id} is withheld and can only be deleted: {problem}"
+            )
+        return stream
 
     def _made_one(self, stream_id: str) -> EventStream:
         if declared := self._of_file.get(stream_id):

@@ -260,13 +260,17 @@ class Lanes:
     async def apply(self, streams: Iterable[EventStream]) -> None:
         together = {stream.id: stream for stream in streams}
         for stream in together.values():
-            if stream.destination.url in self.impossible:
-                raise DestinationInvalid(f"The destination of {stream.id} is impossible.")
+            if stream.enabled:
+                await self.check(stream)
         self.streams = together
 
     async def enable(self, stream_id: str) -> bool:
         self.enabled.append(stream_id)
         return True
+
+    async def check(self, stream: EventStream) -> None:
+        if stream.destination.url in self.impossible:
+            raise DestinationInvalid(f"The destination of {stream.id} is impossible.")
 
 
 @dataclass

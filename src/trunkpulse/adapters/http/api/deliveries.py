@@ -122,6 +122,8 @@ async def test_stream(context: Context, streams: Streams, stream_id: StreamId) -
     not in the log of events.
     """
     stream = _known(streams.get(stream_id), stream_id)
+    if problem := context.subscriptions.withheld.get(stream_id):
+        raise Problem(HTTPStatus.CONFLICT, f"Event stream {stream_id} is withheld: {problem}")
     if stream_id in context.trials:
         raise Problem(
             HTTPStatus.CONFLICT,

@@ -80,10 +80,16 @@ class StreamOut(Out):
     managed_by: str | None = Field(description="The file that declares it; read-only here then.")
     delivery: DeliveryOut | None = Field(description="Null while nothing is delivered to it.")
     trouble: TroubleOut | None = Field(description="Null while the destination takes events.")
+    withheld: str | None = Field(
+        description="Why nothing can be delivered since this start; what it takes waits."
+    )
 
 
 def stream_out(
-    stream: EventStream, progress: DeliveryProgress | None, health: StreamHealth | None
+    stream: EventStream,
+    progress: DeliveryProgress | None,
+    health: StreamHealth | None,
+    withheld: str | None,
 ) -> StreamOut:
     """``stream``, what its delivery has done, and what is wrong with its destination."""
     return StreamOut(
@@ -118,6 +124,7 @@ def stream_out(
             disabled_since=health.disabled_ms,
             detail=health.detail,
         ),
+        withheld=withheld,
     )
 
 

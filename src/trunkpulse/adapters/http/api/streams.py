@@ -80,7 +80,11 @@ async def list_streams(
     page, next_cursor = streams.page(cursor, limit)
     # Each gathers all streams, which would be too much to do for each of them.
     progress, health = context.deliveries(), context.stream_health()
-    entities = [stream_out(each, progress.get(each.id), health.get(each.id)) for each in page]
+    withheld = context.subscriptions.withheld
+    entities = [
+        stream_out(each, progress.get(each.id), health.get(each.id), withheld.get(each.id))
+        for each in page
+    ]
     return Entities(entities=entities, next_cursor=next_cursor)
 
 
@@ -177,7 +181,8 @@ async def _applied(stream_id: str, change: Awaitable[ResultT]) -> ResultT:
 
 def _shown(context: ApiContext, stream: EventStream) -> StreamOut:
     progress, health = context.deliveries(), context.stream_health()
-    return stream_out(stream, progress.get(stream.id), health.get(stream.id))
+    withheld = context.subscriptions.withheld.get(stream.id)
+    return stream_out(stream, progress.get(stream.id), health.get(stream.id), withheld)
 
 
 def _is_trunk(context: ApiContext, trunk_id: str) -> bool:
