@@ -94,7 +94,8 @@ def test_a_key_that_is_missing_is_named() -> None:
         a_vault(OTHER).open(sealed, ABOUT)
     assert str(caught.value) == (
         f"The secret of {ABOUT} was sealed with the key {sealed.split('.')[1]}, which is not among "
-        "the keys of this process; restore that key from your copy, or make anew what the secret is of."
+        "the keys of this process; restore that key from your copy, or make anew what the "
+        "secret is of."
     )
 
 

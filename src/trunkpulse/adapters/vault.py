@@ -87,7 +87,8 @@ class AesGcmVault:
         if key is None:
             raise SecretUnreadable(
                 f"The secret of {about} was sealed with the key {key_id}, which is not among the "
-                "keys of this process; restore that key from your copy, or make anew what the secret is of."
+                "keys of this process; restore that key from your copy, or make anew what the "
+                "secret is of."
             )
         return key
 
