@@ -176,6 +176,7 @@ async def test_streams_show_their_counters_and_never_their_secrets() -> None:
                 "lastError": "answered 500",
             },
             "trouble": None,
+            "withheld": None,
         }
         one = await http.get(f"{EVENTS}/streams/noc")
         assert one.json() == noc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -95,13 +96,21 @@ def _split(record: str) -> tuple[int, str, str]:
 async def serving(server: NameServer, host: str = "127.0.0.1") -> AsyncIterator[int]:
     """``server`` on one port of UDP and TCP."""
     loop = asyncio.get_running_loop()
-    streams = await asyncio.start_server(server.stream, host, 0)
-    async with streams:
+    while True:
+        streams = await asyncio.start_server(server.stream, host, 0)
         port: int = streams.sockets[0].getsockname()[1]
-        server.transport, _ = await loop.create_datagram_endpoint(
-            lambda: server, local_addr=(host, port)
-        )
         try:
-            yield port
-        finally:
-            server.transport.close()
+            server.transport, _ = await loop.create_datagram_endpoint(
+                lambda: server, local_addr=(host, port)
+            )
+            break
+        except OSError as error:
+            streams.close()
+            if error.errno != errno.EADDRINUSE:
+                raise  # else: free over TCP, and somebody has it over UDP
+    try:
+        yield port
+    finally:
+        server.transport.close()
+        streams.close()
+        await streams.wait_closed()
