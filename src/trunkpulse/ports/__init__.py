@@ -5,6 +5,7 @@ from __future__ import annotations
 from trunkpulse.ports.alerts import (
     MAX_ALERT_MEMBERS,
     Alert,
+    AlertAttempt,
     AlertCommit,
     AlertKind,
     AlertMember,
@@ -14,6 +15,7 @@ from trunkpulse.ports.alerts import (
     AlertStore,
     MemberRecord,
 )
+from trunkpulse.ports.audit import AuditEntry, AuditLog
 from trunkpulse.ports.clock import Clock, MachineClock
 from trunkpulse.ports.deliveries import (
     ATTEMPTS_KEPT,
@@ -29,6 +31,7 @@ from trunkpulse.ports.deliveries import (
     StreamHealth,
     StreamWatch,
 )
+from trunkpulse.ports.documents import Document, DocumentChanged, DocumentKind, DocumentStore
 from trunkpulse.ports.events import (
     Delivery,
     DeliveryOutcome,
@@ -78,6 +81,7 @@ __all__ = [
     "MAX_SAID_CHARACTERS",
     "Address",
     "Alert",
+    "AlertAttempt",
     "AlertCommit",
     "AlertKind",
     "AlertMember",
@@ -85,6 +89,8 @@ __all__ = [
     "AlertSeverity",
     "AlertSink",
     "AlertStore",
+    "AuditEntry",
+    "AuditLog",
     "Certificate",
     "Clock",
     "Delivery",
@@ -94,6 +100,10 @@ __all__ = [
     "DeliveryResult",
     "DeliveryState",
     "DestinationInvalid",
+    "Document",
+    "DocumentChanged",
+    "DocumentKind",
+    "DocumentStore",
     "EventLog",
     "EventSink",
     "FoundEvents",

@@ -80,14 +80,15 @@ async def test_a_database_of_an_older_version_is_taken_the_steps_that_it_lacks(
         for table in reversed(metadata.sorted_tables):
             if table.name not in OF_THE_FIRST_VERSION:
                 connection.execute(f"DROP TABLE {table.name}")
-        for index in ("ix_deliveries_stream", "ix_deliveries_trouble"):
+        for index in ("ix_deliveries_stream", "ix_deliveries_trouble", "ix_deliveries_alerts"):
             connection.execute(f"DROP INDEX {index}")
-        connection.execute("ALTER TABLE deliveries DROP COLUMN replayed_ms")
+        for column in ("replayed_ms", "alert_kind"):
+            connection.execute(f"ALTER TABLE deliveries DROP COLUMN {column}")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     connection.close()
     with capture_logs() as logs:
         store = await open_sqlite(file)
-    assert [entry["revision"] for entry in logs] == ["0002", "0003"]
+    assert [entry["revision"] for entry in logs] == ["0002", "0003", "0004", "0005"]
     async with store._writing() as connection_of_store:
         assert await connection_of_store.run_sync(differences) == []
     await store.close()

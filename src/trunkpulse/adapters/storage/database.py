@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Self
 
+from trunkpulse.adapters.storage.alert_attempts import DatabaseAlertAttempts
 from trunkpulse.adapters.storage.alerts import DatabaseAlerts
+from trunkpulse.adapters.storage.audit import DatabaseAudit
 from trunkpulse.adapters.storage.deliveries import DatabaseDeliveries
+from trunkpulse.adapters.storage.documents import DatabaseDocuments
 from trunkpulse.adapters.storage.eventlog import DatabaseEventLog
 from trunkpulse.adapters.storage.health import DatabaseHealth
 from trunkpulse.adapters.storage.maintenance import DatabaseMaintenance
@@ -31,8 +34,11 @@ class DatabaseStore(
     DatabaseStreamHealth,
     DatabaseStreams,
     DatabaseAlerts,
+    DatabaseAlertAttempts,
     DatabaseMaintenance,
     DatabaseMeasures,
+    DatabaseDocuments,
+    DatabaseAudit,
 ):
     """HealthStore, ProberLog, EventLog and Outbox in one database, so that they commit together.
 

@@ -7,9 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
+from trunkpulse.adapters.storage.memory_alert_attempts import MemoryAlertAttempts
 from trunkpulse.adapters.storage.memory_alerts import MemoryAlerts
+from trunkpulse.adapters.storage.memory_audit import MemoryAudit
+from trunkpulse.adapters.storage.memory_documents import MemoryDocuments
 from trunkpulse.adapters.storage.memory_measures import MemoryMeasures
-from trunkpulse.adapters.storage.memory_outbox import MemoryOutbox
 from trunkpulse.adapters.storage.memory_search import searched
 from trunkpulse.adapters.storage.memory_stream_health import MemoryStreamHealth
 from trunkpulse.adapters.storage.memory_streams import MemoryStreams
@@ -32,7 +34,15 @@ __all__ = ["MemoryStore"]
 _position = attrgetter("position")
 
 
-class MemoryStore(MemoryOutbox, MemoryStreams, MemoryStreamHealth, MemoryAlerts, MemoryMeasures):
+class MemoryStore(
+    MemoryAlertAttempts,
+    MemoryStreams,
+    MemoryStreamHealth,
+    MemoryAlerts,
+    MemoryMeasures,
+    MemoryDocuments,
+    MemoryAudit,
+):
     """What a database keeps, in plain dictionaries; gone with the process.
 
     No call ever waits, so each is one atomic step of the event loop.

@@ -35,9 +35,11 @@ __all__ = [
     "REVISION",
     "alert_groups",
     "alert_members",
+    "audit_entries",
     "counters",
     "deliveries",
     "delivery_attempts",
+    "documents",
     "event_streams",
     "events",
     "maintenance_windows",
@@ -51,7 +53,7 @@ __all__ = [
 
 metadata = MetaData()
 
-REVISION = "0003"
+REVISION = "0005"
 """The migration that leads to these tables: the newest one."""
 
 # SQLite counts rows by itself only in a column declared INTEGER.
@@ -114,6 +116,7 @@ deliveries = Table(
     Column("settled_ms", BigInteger),
     Column("detail", Text, nullable=False),
     Column("replayed_ms", BigInteger),  # when somebody asked for it; null: it came of the event
+    Column("alert_kind", Text),  # what of an alert it tells; null: it is of the event itself
     # An id is never used twice: a late report must not settle another delivery.
     sqlite_autoincrement=True,
 )
@@ -154,6 +157,17 @@ Index(
     deliveries.c.id,
     sqlite_where=_in_trouble,
     postgresql_where=_in_trouble,
+)
+
+# What is told of an alert is neither pending nor due, whatever became of it.
+_of_alerts = deliveries.c.alert_kind.is_not(None)
+Index(
+    "ix_deliveries_alerts",
+    deliveries.c.stream_id,
+    deliveries.c.trunk_id,
+    deliveries.c.id,
+    sqlite_where=_of_alerts,
+    postgresql_where=_of_alerts,
 )
 
 measured_targets = Table(
@@ -237,6 +251,8 @@ alert_groups = Table(
     Column("told_ms", BigInteger),  # when it last took what we told
     Column("due_ms", BigInteger),  # when there is something to tell
     Column("pinned", JSON, nullable=False),  # what it answered to the trigger
+    # Of the last event that went into it; 0: none is known.
+    Column("position", BigInteger, nullable=False, server_default="0"),
 )
 alert_members = Table(
     "alert_members",
@@ -261,4 +277,35 @@ maintenance_windows = Table(
     Column("revision", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("changed_ms", BigInteger, nullable=False),
+)
+
+# Whatever administrators make of which there are many kinds; see ``ports.documents``.
+documents = Table(
+    "documents",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("definition", JSON, nullable=False),
+    Column("secrets", JSON, nullable=False),  # {field: what the vault made of it}
+    Column("revision", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger),
+)
+Index(
+    "ix_documents_expires",
+    documents.c.expires_ms,
+    sqlite_where=documents.c.expires_ms.is_not(None),
+    postgresql_where=documents.c.expires_ms.is_not(None),
+)
+
+# What was done and refused, each entry chained to the one before.
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("digest", Text, nullable=False),
 )

@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request
 
+from trunkpulse.access import Permission
+from trunkpulse.adapters.http.api.admission import requires
 from trunkpulse.adapters.http.api.context import ApiContext, Context
 from trunkpulse.adapters.http.api.models import Entities, Out
 from trunkpulse.adapters.http.api.paging import Cursor, Limit, position_of
@@ -65,7 +67,7 @@ async def _findings(request: Request) -> Findings:
     return findings
 
 
-@router.get("")
+@router.get("", dependencies=[requires(Permission.TRUNK_VIEW)])
 async def list_advice(
     context: Context,
     findings: Annotated[Findings, Depends(_findings)],

@@ -22,6 +22,7 @@ from trunkpulse.adapters.http.api import (
     streams,
     trunks,
 )
+from trunkpulse.adapters.http.api.admission import only_if_declared
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.guard import Guard
 from trunkpulse.adapters.http.api.models import ProblemOut
@@ -93,9 +94,11 @@ def create_api(context: ApiContext) -> FastAPI:
         routing,
         advice,
     ):
-        app.include_router(resource.router, dependencies=[Depends(known_parameters_only)])
+        app.include_router(
+            resource.router, dependencies=[only_if_declared(), Depends(known_parameters_only)]
+        )
     for resource in (health, pages):  # balancers and scrapers add parameters of their own
-        app.include_router(resource.router)
+        app.include_router(resource.router, dependencies=[only_if_declared()])
     app.add_middleware(Guard, listen_host=context.listen_host)
     app.add_middleware(InTurn, turns=context.turns)  # the last one is the first to be met
     return app

@@ -12,6 +12,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from trunkpulse.adapters.http.api.admission import public
 from trunkpulse.adapters.http.api.context import Context
 from trunkpulse.adapters.http.api.feed import FEED_ENDED, FeedEnd
 from trunkpulse.events.catalogue import CATALOGUE, RULES, EventSchema
@@ -142,6 +143,7 @@ def asyncapi_document(*, version: str, host: str) -> Document:
 
 @router.get(
     "/asyncapi.json",
+    dependencies=[public()],
     response_class=Response,
     responses={200: {"description": "An AsyncAPI document.", "content": {MEDIA_TYPE: {}}}},
 )

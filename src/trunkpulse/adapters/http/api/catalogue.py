@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 from starlette.responses import Response
 
+from trunkpulse.adapters.http.api.admission import public
 from trunkpulse.adapters.http.api.models import Entities, Out
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.adapters.http.api.wording import enumerated, shortened
@@ -42,7 +43,7 @@ class CatalogueOut(Entities[EventTypeOut]):
     rules: str = Field(description="How events may change, for a person.")
 
 
-@router.get("")
+@router.get("", dependencies=[public()])
 async def list_event_types() -> CatalogueOut:
     """Every type of event, where its JSON Schema is, and how both may change."""
     return CatalogueOut(
@@ -63,6 +64,7 @@ async def list_event_types() -> CatalogueOut:
 
 @router.get(
     "/{event_type}",
+    dependencies=[public()],
     response_class=Response,
     responses={
         200: {"description": "A JSON Schema (2020-12).", "content": {"application/schema+json": {}}}

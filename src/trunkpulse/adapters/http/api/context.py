@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from trunkpulse.adapters.http.api.admission import Gate, OpenGate
 from trunkpulse.adapters.http.api.feed import EventFeed
 from trunkpulse.adapters.http.api.paging import Catalogue
 from trunkpulse.adapters.http.api.trunk_index import TrunkIndex
@@ -79,6 +80,8 @@ class ApiContext:
     """What the configuration in force makes one reconsider."""
     refused: Callable[[], Sequence[str]] = tuple
     """Why the newest configuration was not taken; empty: it is in force."""
+    gate: Gate = field(default_factory=OpenGate)
+    """Finds out who asks."""
     last_heard: LastHeard = field(default_factory=LastHeard)
     """When which address last sent us an OPTIONS."""
     trials: set[str] = field(default_factory=set)

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from trunkpulse.access import Permission
+from trunkpulse.adapters.http.api.admission import requires
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Streams
 from trunkpulse.adapters.http.api.models import Entities, Out
 from trunkpulse.adapters.http.api.paging import (
@@ -113,7 +115,7 @@ class ReplayOut(Out):
     next_cursor: str | None = Field(description="Where to go on; null if that was all.")
 
 
-@router.post("/test")
+@router.post("/test", dependencies=[requires(Permission.STREAM_EDIT)])
 async def test_stream(context: Context, streams: Streams, stream_id: StreamId) -> TrialOut:
     """Send a test event straight to the destination, and say what it answered.
 
@@ -154,7 +156,7 @@ async def test_stream(context: Context, streams: Streams, stream_id: StreamId) -
     )
 
 
-@router.get("/deliveries")
+@router.get("/deliveries", dependencies=[requires(Permission.STREAM_READ)])
 async def list_deliveries(
     context: Context,
     streams: Streams,
@@ -180,7 +182,7 @@ async def list_deliveries(
     )
 
 
-@router.get("/deliveries/{delivery_id}")
+@router.get("/deliveries/{delivery_id}", dependencies=[requires(Permission.STREAM_READ)])
 async def get_delivery(
     context: Context, streams: Streams, stream_id: StreamId, delivery_id: DeliveryId
 ) -> DeliveryDetailOut:
@@ -201,7 +203,7 @@ async def get_delivery(
     return DeliveryDetailOut.model_validate({**_line(delivery), "said": said})
 
 
-@router.post("/deliveries/{delivery_id}/retry")
+@router.post("/deliveries/{delivery_id}/retry", dependencies=[requires(Permission.STREAM_EDIT)])
 async def retry_delivery(
     context: Context, streams: Streams, stream_id: StreamId, delivery_id: DeliveryId
 ) -> DeliveryLineOut:
@@ -221,7 +223,7 @@ async def retry_delivery(
     return DeliveryLineOut.model_validate(_line(due))
 
 
-@router.post("/replay")
+@router.post("/replay", dependencies=[requires(Permission.STREAM_EDIT)])
 async def replay(
     context: Context, streams: Streams, stream_id: StreamId, asked: ReplayIn
 ) -> ReplayOut:

@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
+from trunkpulse.access import Permission
+from trunkpulse.adapters.http.api.admission import requires
 from trunkpulse.adapters.http.api.context import ApiContext, Context
 from trunkpulse.adapters.http.api.event_search import EventSearch, Search
 from trunkpulse.adapters.http.api.feed import LiveEvents
@@ -38,7 +40,7 @@ After = Annotated[
 ]
 
 
-@router.get("", response_model=Entities[EventOut])
+@router.get("", dependencies=[requires(Permission.STREAM_READ)], response_model=Entities[EventOut])
 async def list_events(
     search: Search,
     *,
@@ -73,6 +75,7 @@ async def list_events(
 
 @router.get(
     "/live",
+    dependencies=[requires(Permission.STREAM_READ)],
     response_class=Response,
     responses={200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}},
 )

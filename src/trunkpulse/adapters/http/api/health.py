@@ -8,6 +8,8 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
+from trunkpulse.access import Permission
+from trunkpulse.adapters.http.api.admission import public, requires
 from trunkpulse.adapters.http.api.context import Context
 from trunkpulse.adapters.http.api.models import Entities, Out
 from trunkpulse.adapters.http.api.problems import Problem
@@ -50,13 +52,13 @@ class InstanceOut(Out):
     targets: int
 
 
-@router.get("/healthz")
+@router.get("/healthz", dependencies=[public()])
 async def healthz() -> StatusOut:
     """The process is alive and its event loop turns."""
     return StatusOut(status="alive")
 
 
-@router.get("/readyz")
+@router.get("/readyz", dependencies=[public()])
 async def readyz(context: Context) -> ReadyOut:
     """This instance may be given traffic; 503 says why not."""
     problems = list(context.readiness_problems())
@@ -71,6 +73,7 @@ async def readyz(context: Context) -> ReadyOut:
 
 @router.get(
     "/metrics",
+    dependencies=[public()],
     response_class=Response,
     responses={200: {"description": "Prometheus text format.", "content": {"text/plain": {}}}},
 )
@@ -80,7 +83,7 @@ async def metrics(context: Context) -> Response:
     return Response(text, headers={"content-type": CONTENT_TYPE})
 
 
-@router.get("/api/v2/instances")
+@router.get("/api/v2/instances", dependencies=[requires(Permission.TRUNK_VIEW)])
 async def list_instances(context: Context) -> Entities[InstanceOut]:
     """The instances that share this configuration: this one."""
     evidence = context.pipeline.doubts.evidence

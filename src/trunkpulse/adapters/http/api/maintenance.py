@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
+from trunkpulse.access import Permission
+from trunkpulse.adapters.http.api.admission import requires
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Windows
 from trunkpulse.adapters.http.api.models import Entities, Moment, Out
 from trunkpulse.adapters.http.api.paging import Cursor, Limit
@@ -97,7 +99,7 @@ class WindowOut(Out):
     managed_by: str | None = Field(description="The file that declares it; null: the API.")
 
 
-@router.get("")
+@router.get("", dependencies=[requires(Permission.TRUNK_VIEW)])
 async def list_maintenance(
     context: Context, windows: Windows, *, limit: Limit = 100, cursor: Cursor = None
 ) -> Entities[WindowOut]:
@@ -108,7 +110,7 @@ async def list_maintenance(
     return Entities(entities=entities, next_cursor=next_cursor)
 
 
-@router.post("", status_code=HTTPStatus.CREATED)
+@router.post("", dependencies=[requires(Permission.TRUNK_EDIT)], status_code=HTTPStatus.CREATED)
 async def create_maintenance(context: Context, given: WindowIn, response: Response) -> WindowOut:
     """Plan maintenance: alerts on these trunks are silent then."""
     window = _window(context, given)
@@ -120,7 +122,7 @@ async def create_maintenance(context: Context, given: WindowIn, response: Respon
     return _shown(window, context.now_ms())
 
 
-@router.get("/{window_id}")
+@router.get("/{window_id}", dependencies=[requires(Permission.TRUNK_VIEW)])
 async def get_maintenance(context: Context, windows: Windows, window_id: WindowId) -> WindowOut:
     """One maintenance window."""
     window = windows.get(window_id)
@@ -129,7 +131,11 @@ async def get_maintenance(context: Context, windows: Windows, window_id: WindowI
     return _shown(window, context.now_ms())
 
 
-@router.delete("/{window_id}", status_code=HTTPStatus.NO_CONTENT)
+@router.delete(
+    "/{window_id}",
+    dependencies=[requires(Permission.TRUNK_EDIT)],
+    status_code=HTTPStatus.NO_CONTENT,
+)
 async def delete_maintenance(context: Context, window_id: WindowId) -> Response:
     """Call it off, or end it: what is down by now is told."""
     try:

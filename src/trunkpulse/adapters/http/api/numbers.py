@@ -9,6 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from trunkpulse.access import Permission
+from trunkpulse.adapters.http.api.admission import requires
 from trunkpulse.adapters.http.api.context import Context
 from trunkpulse.adapters.http.api.models import Entities, MinuteOut
 from trunkpulse.adapters.http.api.paging import Cursor, Limit, page_response
@@ -29,7 +31,11 @@ LATEST_MS = 2**53 - 1
 Key = tuple[int, str, str]
 
 
-@router.get("/{trunk_id}/numbers", response_model=Entities[MinuteOut])
+@router.get(
+    "/{trunk_id}/numbers",
+    dependencies=[requires(Permission.TRUNK_VIEW)],
+    response_model=Entities[MinuteOut],
+)
 async def trunk_numbers(
     context: Context,
     trunk_id: Annotated[str, Path(description="A trunk's id.")],

@@ -16,6 +16,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
+from trunkpulse.adapters.http.api.admission import public
 from trunkpulse.adapters.http.api.wording import enumerated
 
 __all__ = ["render_page", "router"]
@@ -52,8 +53,8 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode("
 PAGE_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'"
 
 
-@router.get("/")
-@router.get("/docs")
+@router.get("/", dependencies=[public()])
+@router.get("/docs", dependencies=[public()])
 async def documentation(request: Request) -> HTMLResponse:
     """The page, for a person."""
     document = request.app.openapi()

@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from trunkpulse.access import Permission
+from trunkpulse.adapters.http.api.admission import requires
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Routes
 from trunkpulse.adapters.http.api.models import Entities, Out
 from trunkpulse.adapters.http.api.paging import Cursor, Limit
@@ -114,7 +116,7 @@ class RouteOut(Out):
     managed_by: str | None
 
 
-@router.post("/decide")
+@router.post("/decide", dependencies=[requires(Permission.ROUTE_VIEW)])
 async def decide(context: Context, call: CallIn) -> DecisionOut:
     """Choose a route and order its trunks by their states of this moment."""
     try:
@@ -126,7 +128,7 @@ async def decide(context: Context, call: CallIn) -> DecisionOut:
     return _decision_out(context, decision)
 
 
-@router.get("/routes")
+@router.get("/routes", dependencies=[requires(Permission.ROUTE_VIEW)])
 async def list_routes(
     routes: Routes, *, limit: Limit = 100, cursor: Cursor = None
 ) -> Entities[RouteOut]:
@@ -135,7 +137,7 @@ async def list_routes(
     return Entities(entities=[_route_out(route) for route in page], next_cursor=next_cursor)
 
 
-@router.get("/routes/{route_id}")
+@router.get("/routes/{route_id}", dependencies=[requires(Permission.ROUTE_VIEW)])
 async def get_route(
     routes: Routes, route_id: Annotated[str, Path(description="A route's id.")]
 ) -> RouteOut:

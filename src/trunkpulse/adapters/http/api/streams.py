@@ -17,6 +17,8 @@ from fastapi import APIRouter, Body, Path
 from pydantic import Field, WithJsonSchema
 from starlette.responses import Response
 
+from trunkpulse.access import Permission
+from trunkpulse.adapters.http.api.admission import requires
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Streams
 from trunkpulse.adapters.http.api.models import Entities
 from trunkpulse.adapters.http.api.paging import Cursor, Limit
@@ -72,7 +74,7 @@ StreamPatch = Annotated[
 ]
 
 
-@router.get("")
+@router.get("", dependencies=[requires(Permission.STREAM_READ)])
 async def list_streams(
     context: Context, streams: Streams, *, limit: Limit = 100, cursor: Cursor = None
 ) -> Entities[StreamOut]:
@@ -88,7 +90,7 @@ async def list_streams(
     return Entities(entities=entities, next_cursor=next_cursor)
 
 
-@router.post("", status_code=HTTPStatus.CREATED)
+@router.post("", dependencies=[requires(Permission.STREAM_EDIT)], status_code=HTTPStatus.CREATED)
 async def create_stream(context: Context, document: NewStream, response: Response) -> StreamOut:
     """Make an event stream; it is told of what happens from now on."""
     try:
@@ -100,7 +102,7 @@ async def create_stream(context: Context, document: NewStream, response: Respons
     return _shown(context, stream)
 
 
-@router.get("/{stream_id}")
+@router.get("/{stream_id}", dependencies=[requires(Permission.STREAM_READ)])
 async def get_stream(context: Context, streams: Streams, stream_id: StreamId) -> StreamOut:
     """One event stream with its delivery counters."""
     stream = streams.get(stream_id)
@@ -109,7 +111,7 @@ async def get_stream(context: Context, streams: Streams, stream_id: StreamId) ->
     return _shown(context, stream)
 
 
-@router.patch("/{stream_id}")
+@router.patch("/{stream_id}", dependencies=[requires(Permission.STREAM_EDIT)])
 async def change_stream(context: Context, stream_id: StreamId, document: StreamPatch) -> StreamOut:
     """Change an event stream by a JSON Merge Patch; what waits for it, and is owed to it, stays."""
     is_trunk = partial(_is_trunk, context)
@@ -120,32 +122,36 @@ async def change_stream(context: Context, stream_id: StreamId, document: StreamP
     )
 
 
-@router.delete("/{stream_id}", status_code=HTTPStatus.NO_CONTENT)
+@router.delete(
+    "/{stream_id}",
+    dependencies=[requires(Permission.STREAM_EDIT)],
+    status_code=HTTPStatus.NO_CONTENT,
+)
 async def delete_stream(context: Context, stream_id: StreamId) -> Response:
     """Delete an event stream with all that waits for it."""
     await _applied(stream_id, context.subscriptions.delete(stream_id))
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-@router.post("/{stream_id}/pause")
+@router.post("/{stream_id}/pause", dependencies=[requires(Permission.STREAM_EDIT)])
 async def pause_stream(context: Context, stream_id: StreamId) -> StreamOut:
     """Deliver nothing more for now; what happens meanwhile is kept for it. Safe to repeat."""
     return await _changed(context, stream_id, lambda stream: replace(stream, paused=True))
 
 
-@router.post("/{stream_id}/resume")
+@router.post("/{stream_id}/resume", dependencies=[requires(Permission.STREAM_EDIT)])
 async def resume_stream(context: Context, stream_id: StreamId) -> StreamOut:
     """Deliver again, first of all what has been kept. Safe to repeat."""
     return await _changed(context, stream_id, lambda stream: replace(stream, paused=False))
 
 
-@router.post("/{stream_id}/disable")
+@router.post("/{stream_id}/disable", dependencies=[requires(Permission.STREAM_EDIT)])
 async def disable_stream(context: Context, stream_id: StreamId) -> StreamOut:
     """Tell it nothing new; the recoveries that it is owed wait for it. Safe to repeat."""
     return await _changed(context, stream_id, lambda stream: replace(stream, enabled=False))
 
 
-@router.post("/{stream_id}/enable")
+@router.post("/{stream_id}/enable", dependencies=[requires(Permission.STREAM_EDIT)])
 async def enable_stream(context: Context, stream_id: StreamId) -> StreamOut:
     """Tell it again of what happens from now on, or send what waits for it. Safe to repeat.
 

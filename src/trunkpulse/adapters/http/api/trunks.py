@@ -9,6 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from trunkpulse.access import Permission
+from trunkpulse.adapters.http.api.admission import requires
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Index
 from trunkpulse.adapters.http.api.events import newest_first
 from trunkpulse.adapters.http.api.models import (
@@ -41,7 +43,7 @@ TrunkId = Annotated[str, Path(description="A trunk's id.")]
 Label = Annotated[str | None, Query(max_length=256, description="Exactly this label.")]
 
 
-@router.get("", response_model=Entities[TrunkOut])
+@router.get("", dependencies=[requires(Permission.TRUNK_VIEW)], response_model=Entities[TrunkOut])
 async def list_trunks(
     context: Context,
     index: Index,
@@ -75,20 +77,20 @@ async def list_trunks(
     return page_response(bodies, cursor_of(page[-1].trunk.id) if more else None)
 
 
-@router.get("/{trunk_id}")
+@router.get("/{trunk_id}", dependencies=[requires(Permission.TRUNK_VIEW)])
 async def get_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
     """One trunk."""
     return trunk_out(context, record_of(context, trunk_id))
 
 
-@router.post("/{trunk_id}/disable")
+@router.post("/{trunk_id}/disable", dependencies=[requires(Permission.TRUNK_EDIT)])
 async def disable_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
     """Take a trunk out of service, at once; safe to repeat. Answers once it is recorded."""
     record_of(context, trunk_id)
     return await _administer(context, trunk_id, enabled=False)
 
 
-@router.post("/{trunk_id}/enable")
+@router.post("/{trunk_id}/enable", dependencies=[requires(Permission.TRUNK_EDIT)])
 async def enable_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
     """Put a trunk back in service; safe to repeat. Answers once it is recorded."""
     trunk = record_of(context, trunk_id).trunk
@@ -101,7 +103,11 @@ async def enable_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
     return await _administer(context, trunk_id, enabled=True)
 
 
-@router.post("/{trunk_id}/probe", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/{trunk_id}/probe",
+    dependencies=[requires(Permission.TRUNK_EDIT)],
+    status_code=HTTPStatus.ACCEPTED,
+)
 async def probe_trunk(context: Context, trunk_id: TrunkId) -> ProbeOut:
     """Probe all targets of a trunk now; the verdicts follow the ordinary rules."""
     record = record_of(context, trunk_id)
@@ -118,7 +124,11 @@ async def probe_trunk(context: Context, trunk_id: TrunkId) -> ProbeOut:
     return ProbeOut(targets=context.roster.probe_now(trunk_id))
 
 
-@router.get("/{trunk_id}/history", response_model=Entities[EventOut])
+@router.get(
+    "/{trunk_id}/history",
+    dependencies=[requires(Permission.TRUNK_VIEW)],
+    response_model=Entities[EventOut],
+)
 async def trunk_history(
     context: Context, trunk_id: TrunkId, *, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
@@ -128,7 +138,7 @@ async def trunk_history(
     return await newest_first(context, before=before, limit=limit, trunk_id=trunk_id)
 
 
-@router.get("/{trunk_id}/explain")
+@router.get("/{trunk_id}/explain", dependencies=[requires(Permission.TRUNK_VIEW)])
 async def explain_trunk(context: Context, trunk_id: TrunkId) -> ExplainOut:
     """Why a trunk is in its state, and what happens next."""
     return explain_out(context, record_of(context, trunk_id))
