@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from interop.peers.ports import free_port
 from trunkpulse.app import Running, running
 from trunkpulse.config import load_config
 from trunkpulse.model import StateChange, TrunkState
@@ -121,9 +121,6 @@ async def carrier(tls: ssl.SSLContext | None = None) -> AsyncIterator[Carrier]:
         server.close()
 
 
-def closed_port(kind: socket.SocketKind) -> int:
+def closed_port() -> int:
     """A port of 127.0.0.1 on which nobody listens."""
-    with closing(socket.socket(socket.AF_INET, kind)) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+    return free_port("127.0.0.1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from pathlib import Path
 
@@ -61,7 +60,7 @@ async def test_a_tls_connection_that_closes_as_it_is_used_again_is_no_outage(
 
 async def test_a_refused_tcp_connection_takes_the_trunk_down(tmp_path: Path) -> None:
     """OpenSIPS 3257: a gateway whose port refused connections stayed active."""
-    port = closed_port(socket.SOCK_STREAM)
+    port = closed_port()
     trunk = f'[[trunks]]\nid = "a"\ntargets = ["sip:127.0.0.1:{port};transport=tcp"]\n'
     async with service(tmp_path, trunk) as watched:
         await watched.until("a", TrunkState.DOWN)

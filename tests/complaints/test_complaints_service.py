@@ -61,7 +61,7 @@ class Phone:
 
 async def test_only_one_node_probes_a_database(tmp_path: Path) -> None:
     """OpenSIPS 2400 and 3470, Kamailio PR 2985: a passive node probed as well, and wrote."""
-    trunks = trunk("a", closed_port(socket.SOCK_DGRAM))
+    trunks = trunk("a", closed_port())
     async with service(tmp_path, trunks) as watched:
         with pytest.raises(CannotStart, match="Another trunkpulse runs on"):
             async with service(tmp_path, trunks):
@@ -76,7 +76,7 @@ async def test_an_alert_needs_no_program_of_ones_own(tmp_path: Path) -> None:
     receiver = Receiver()
     await receiver.start()
     try:
-        setup = trunk("a", closed_port(socket.SOCK_DGRAM)) + stream(receiver.url)
+        setup = trunk("a", closed_port()) + stream(receiver.url)
         async with service(tmp_path, setup):
             await receiver.came.wait()
         event = json.loads(receiver.requests[0].body)
@@ -89,7 +89,7 @@ async def test_an_alert_needs_no_program_of_ones_own(tmp_path: Path) -> None:
 
 async def test_a_draining_node_answers_503(tmp_path: Path) -> None:
     """LiveKit SIP 764: a node that was going away still answered 200, and was sent calls."""
-    port = closed_port(socket.SOCK_DGRAM)
+    port = closed_port()
     receiver = Receiver()
     await receiver.start()
     asked_to_leave, may_end = asyncio.Event(), asyncio.Event()
@@ -102,7 +102,7 @@ async def test_a_draining_node_answers_503(tmp_path: Path) -> None:
     setup = f'[sip]\nlisten = ["udp:127.0.0.1:{port}"]\n' + stream(receiver.url)
 
     async def serve_until_told() -> None:
-        async with service(tmp_path, setup + trunk("a", closed_port(socket.SOCK_DGRAM))):
+        async with service(tmp_path, setup + trunk("a", closed_port())):
             await receiver.came.wait()
             await asked_to_leave.wait()
 
@@ -123,7 +123,7 @@ async def test_a_draining_node_answers_503(tmp_path: Path) -> None:
 
 async def test_a_disabled_trunk_stays_in_the_metrics(tmp_path: Path) -> None:
     """Kamailio 4906: a target that was disabled vanished, and so did the alert on it."""
-    off, down = (closed_port(socket.SOCK_DGRAM) for _ in range(2))
+    off, down = (closed_port() for _ in range(2))
     async with service(
         tmp_path, trunk("off", off, "enabled = false") + trunk("down", down)
     ) as watched:
@@ -141,7 +141,7 @@ async def test_a_disabled_trunk_stays_in_the_metrics(tmp_path: Path) -> None:
 
 async def test_a_carrier_heard_but_silent_is_told_so(tmp_path: Path) -> None:
     """ivozprovider 582: some carriers answer only who they have sent something themselves."""
-    port = closed_port(socket.SOCK_DGRAM)
+    port = closed_port()
     phone = Phone()
     with closing(phone.socket):
         setup = f'[sip]\nlisten = ["udp:127.0.0.1:{port}"]\n' + trunk(

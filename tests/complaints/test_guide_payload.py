@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 from pathlib import Path
 
@@ -74,7 +73,7 @@ async def test_a_script_of_the_guide_reads_what_is_really_delivered(tmp_path: Pa
     try:
         setup = (
             f'[[trunks]]\nid = "carrier-a"\nname = "Primary-PSTN-Trunk"\n'
-            f'targets = ["sip:127.0.0.1:{closed_port(socket.SOCK_DGRAM)}"]\n'
+            f'targets = ["sip:127.0.0.1:{closed_port()}"]\n'
             '[[event_streams]]\nid = "noc"\n[event_streams.destination]\n'
             f'type = "webhook"\nurl = "{receiver.url}"\n'
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
@@ -12,6 +11,7 @@ import pytest
 import uvloop
 
 from contracts.far_side import Ear, Far, request
+from interop.peers.ports import free_port
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.streams import StreamTransport
 from trunkpulse.model import TransportProtocol
@@ -66,5 +66,5 @@ async def ours(plan: TransportPlan = TCP) -> AsyncIterator[Ours]:
 
 
 def closed_port() -> Far:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return Far(server.getsockname())
+    """Where nobody listens, nor will unless the test does."""
+    return Far(("127.0.0.1", free_port("127.0.0.1")))

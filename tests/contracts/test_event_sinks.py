@@ -16,6 +16,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from http_receiver import Answer, Receiver, gibberish, hang_up, saying, silence
+from interop.peers.ports import free_port
 from trunkpulse import __version__
 from trunkpulse.adapters.outbound import Outside
 from trunkpulse.adapters.sinks import make_sink
@@ -229,10 +230,8 @@ async def test_silence_ends_with_the_deadline_and_the_connection_with_it(
 
 
 async def test_a_refused_connection_is_told_in_the_systems_words() -> None:
-    receiver = Receiver()
-    await receiver.start()
-    await receiver.stop()
-    sink = WebhookSink(a_stream(receiver.url), Outside())
+    url = f"http://127.0.0.1:{free_port('127.0.0.1')}/hook"
+    sink = WebhookSink(a_stream(url), Outside())
     answer = await sink.deliver(a_delivery())
     assert (answer.outcome, answer.detail) == (DeliveryOutcome.TRY_LATER, "Connection refused")
     await sink.close()

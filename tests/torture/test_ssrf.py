@@ -109,16 +109,18 @@ def a_delivery() -> Delivery:
 async def a_world(folder: Path, names: NameServer) -> AsyncIterator[World]:
     trap, dialler, allowed = Receiver(), Dialler(), list[IpNetwork]()
     await trap.start()
-    async with serving(names) as port:
-        outside = way_out(
-            folder,
-            dialler,
-            name_server_port=port,
-            hosts="127.0.0.1 in-the-hosts-file\n",
-            allow=lambda: tuple(allowed),
-        )
-        yield World(trap, names, outside, dialler, allowed)
-    await trap.stop()
+    try:
+        async with serving(names) as port:
+            outside = way_out(
+                folder,
+                dialler,
+                name_server_port=port,
+                hosts="127.0.0.1 in-the-hosts-file\n",
+                allow=lambda: tuple(allowed),
+            )
+            yield World(trap, names, outside, dialler, allowed)
+    finally:
+        await trap.stop()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from interop.peers.ports import free_port
 from torture.peers import world
 from torture.service import FAST, Installation, sentences
 from torture.watch import Watch
@@ -29,9 +30,9 @@ def taken() -> Iterator[int]:
         socket.socket() as tcp,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
     ):
-        tcp.bind(("127.0.0.1", 0))
+        port = free_port("127.0.0.1")
+        tcp.bind(("127.0.0.1", port))
         tcp.listen()
-        port: int = tcp.getsockname()[1]
         udp.bind(("127.0.0.1", port))
         yield port
 

@@ -27,9 +27,9 @@ class Service:
 
 
 @asynccontextmanager
-async def service() -> AsyncIterator[Service]:
+async def service(port: int = 0) -> AsyncIterator[Service]:
     async with (
         running() as world,
-        serve_http(world.app, "127.0.0.1", 0, stopping=world.feed.close) as (host, port),
+        serve_http(world.app, "127.0.0.1", port, stopping=world.feed.close) as (host, bound),
     ):
-        yield Service(world, f"http://{host}:{port}")
+        yield Service(world, f"http://{host}:{bound}")

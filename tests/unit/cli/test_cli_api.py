@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
+from interop.peers.ports import free_port
 from trunkpulse.adapters.http.server import serve_http
 from trunkpulse.model import FailureKind, IsolationEvidence, IsolationRule
 from trunkpulse.probing.doubts import Trusting
@@ -267,7 +268,8 @@ async def test_following_shows_changes_as_they_happen_until_ctrl_c() -> None:
 
 
 async def test_following_outlives_a_service_that_goes_away() -> None:
-    async with service() as there:
+    # A port that nobody else is given meanwhile, who would be asked for events.
+    async with service(free_port("127.0.0.1")) as there:
         await there.world.flap("carrier-b", 1)
         arguments = ("events", "tail", "-f", "-n", "1", "--url", there.url)
         child_block = process(*arguments)

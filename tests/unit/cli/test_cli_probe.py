@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from interop.peers.ports import free_port
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.responder import OptionsResponder, ResponderSettings
 from trunkpulse.config import load_config
@@ -83,8 +84,7 @@ async def test_a_silent_endpoint_is_not_healthy_and_no_settings_are_recommended(
 
 
 async def test_a_closed_port_is_told_from_silence() -> None:
-    with silent_socket() as uri:
-        pass
+    uri = f"sip:127.0.0.1:{free_port('127.0.0.1')}"
     outcome = await command("probe", uri, "--count", "1", "--timeout", "5")
     assert outcome.code == 1
     assert "Not healthy: the port is closed." in outcome.out

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from certificates import Authority, Issued, self_signed
+from interop.peers.ports import free_port
 from trunkpulse.config import load_config
 from trunkpulse.ports import Address
 from unit.cli.command_line import Outcome, command
@@ -57,9 +58,7 @@ async def test_a_far_side_that_closes_after_each_answer_is_healthy_and_told() ->
 
 
 async def test_a_closed_port_is_refused_over_tcp_too() -> None:
-    async with stream_peer() as port:
-        pass
-    outcome = await probed(port, transport="tcp")
+    outcome = await probed(free_port("127.0.0.1"), transport="tcp")
     assert outcome.code == 1
     assert "Not healthy: the port is closed." in outcome.out
     assert "whether it wants UDP or TLS instead of TCP" in outcome.out

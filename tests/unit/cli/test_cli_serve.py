@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from interop.peers.ports import free_port
 from unit.cli.command_line import command, process
 
 CONFIG = """
@@ -20,11 +21,8 @@ targets = ["sip:127.0.0.1:9"]
 
 
 async def test_a_service_serves_until_sigterm_and_is_found_by_its_file(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     file = tmp_path / "trunkpulse.toml"
-    file.write_text(CONFIG.format(port=port))
+    file.write_text(CONFIG.format(port=free_port("127.0.0.1")))
     async with process("serve", "-c", str(file), "--data", str(tmp_path)) as child:
         assert child.stderr is not None
         while b"event=ready" not in (line := await child.stderr.readline()):

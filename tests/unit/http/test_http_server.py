@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from interop.peers.ports import free_port
 from trunkpulse.adapters.http.server import ListenFailed, serve_http
 from unit.http.api_world import running
 
@@ -46,7 +47,8 @@ async def test_an_address_of_another_machine_is_one_plain_sentence(host: str) ->
 
 async def test_the_port_is_free_again_at_the_end() -> None:
     async with running() as world:
-        async with serve_http(world.app, "127.0.0.1", 0) as (_, port):
+        port = free_port("127.0.0.1")
+        async with serve_http(world.app, "127.0.0.1", port):
             pass
         async with serve_http(world.app, "127.0.0.1", port) as again:
             assert again == ("127.0.0.1", port)
@@ -128,18 +130,19 @@ async def test_a_request_that_never_ends_does_not_hold_up_the_end() -> None:
 
 async def test_serving_ends_with_the_block_that_is_cancelled() -> None:
     closed = asyncio.Event()
-    up: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    up = asyncio.Event()
+    port = free_port("127.0.0.1")  # which nobody else is given once it is closed
 
     async def serve() -> None:
         async with (
             running() as world,
-            serve_http(world.app, "127.0.0.1", 0, stopping=closed.set) as (_, port),
+            serve_http(world.app, "127.0.0.1", port, stopping=closed.set),
         ):
-            up.set_result(port)
+            up.set()
             await asyncio.Event().wait()
 
     serving = asyncio.create_task(serve())
-    port = await up
+    await up.wait()
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving

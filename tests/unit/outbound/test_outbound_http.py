@@ -15,6 +15,7 @@ import pytest
 
 from certificates import Authority, Issued
 from http_receiver import Receiver, gibberish, hang_up, silence
+from interop.peers.ports import free_port
 from outbound_world import Dialler, networks, way_out
 from trunkpulse.adapters.outbound import Forbidden, HostUnknown, Outside
 from trunkpulse.adapters.outbound.http import MOST_TRIED
@@ -185,11 +186,9 @@ async def test_a_name_server_that_is_silent_is_given_up(tmp_path: Path, dialler:
 async def test_a_refused_connection_keeps_the_systems_words(
     tmp_path: Path, dialler: Dialler
 ) -> None:
-    receiver = Receiver()
-    await receiver.start()
-    await receiver.stop()
+    url = f"http://127.0.0.1:{free_port('127.0.0.1')}/hook"
     with pytest.raises(httpx2.ConnectError) as caught:
-        await status_of(way_out(tmp_path, dialler).transport(trusted=True), receiver.url)
+        await status_of(way_out(tmp_path, dialler).transport(trusted=True), url)
     causes: list[BaseException] = [caught.value]
     while (cause := causes[-1].__cause__) is not None:
         causes.append(cause)
