@@ -12,6 +12,9 @@ all that belongs to them. They are no garbage, so it is done differently here:
 * What is old and in use adds up: attempts remembered, changes that wait for the database. Once
   more than ``KEPT_OBJECTS`` have survived a look at the oldest generation, they are frozen too.
   So no look takes more than some 10 ms, however long the process has been running.
+* To look at a list is to look at all that is in it. So where there is one for each of many moments,
+  with all targets in them together, the lists are made at the start and never replaced
+  (``probing.schedule``).
 
 A circle that is frozen while it is in use and let go later is not found. These are the few requests
 and connections of one moment, and only where the state of thousands of trunks keeps changing.

@@ -69,10 +69,15 @@ class Turns:
         await number
         self._since = self._clock()
 
-    async def give_way(self) -> None:
-        """Between two steps of long work: wait for another turn if this one has lasted enough."""
-        if self._clock() - self._since >= TURN_SECONDS:
-            await self.take()
+    async def give_way(self) -> bool:
+        """Between two steps of long work: wait for another turn if this one has lasted enough.
+
+        True if others may have worked meanwhile.
+        """
+        if self._clock() - self._since < TURN_SECONDS:
+            return False
+        await self.take()
+        return True
 
     def _call_next(self) -> None:
         loop = asyncio.get_running_loop()

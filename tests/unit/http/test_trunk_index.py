@@ -26,7 +26,9 @@ wanted = st.builds(
     carrier=st.none() | st.sampled_from(["acme", "umbrella", "nobody"]),
     region=st.none() | st.sampled_from([REGION, "eu", "nowhere"]),
     direction=st.none() | st.sampled_from(list(Direction)),
-    part=st.none() | st.sampled_from(["1", "t-", "strasse", "ü", "z", "1\n", "nothing like it"]),
+    part=st.none()
+    | st.sampled_from(["1", "t-", "strasse", "ü", "z", "1\n", "nothing like it"])
+    | st.integers(0, 40).map(lambda number: f"t-{number}"),
 )
 trunks = st.builds(
     Trunk,
@@ -133,6 +135,48 @@ async def test_a_trunk_that_stays_is_on_some_page_while_all_others_come_and_go()
                 shop.put(trunk, TrunkState.UNKNOWN)
     assert seen == sorted(set(seen))
     assert {trunk.id for trunk in staying} <= set(seen)
+
+
+async def test_a_search_misses_no_trunk_that_stays_while_shelves_come_and_go_under_it() -> None:
+    shop, rng = Shop(), random.Random(4)
+    everything = many(300)
+    staying, passing = everything[::3], [each for each in everything if each not in everything[::3]]
+    for trunk in staying:
+        shop.put(trunk, TrunkState.AVAILABLE)
+    assert await shop.listed(Wanted(part="t-")) == sorted(shop.records)
+    always = Turns(clock=iter(range(10**9)).__next__)  # every shelf has taken long enough
+    search = shop.index.page(Wanted(part="t-"), after=None, limit=1000, turns=always)
+    asked = asyncio.create_task(search)
+    while not asked.done():
+        for trunk in rng.sample(passing, 8):
+            if trunk.id in shop.records:
+                shop.remove(trunk.id)
+            else:
+                shop.put(trunk, TrunkState.UNKNOWN)
+        await shop.index.page(Wanted(), after=None, limit=1, turns=shop.turns)  # who asks mends
+        await asyncio.sleep(0)
+    page, more = await asked
+    found = [record.trunk.id for record in page]
+    assert (found, more) == (sorted(set(found)), False)
+    assert {trunk.id for trunk in staying} <= set(found)
+
+
+async def test_who_is_renamed_during_the_first_search_is_found_by_the_new_name() -> None:
+    shop = Shop()
+    for trunk in many(300):
+        shop.put(trunk, TrunkState.AVAILABLE)
+    assert await shop.listed(Wanted()) == sorted(shop.records)
+    always = Turns(clock=iter(range(10**9)).__next__)  # every step has lasted long enough
+    search = shop.index.page(Wanted(part="renamed"), after=None, limit=10, turns=always)
+    asked = asyncio.create_task(search)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not asked.done()
+    for trunk_id in ("t-0", "t-99"):  # the first of all and the last
+        trunk = shop.records[trunk_id].trunk
+        shop.put(replace(trunk, name="Renamed"), TrunkState.AVAILABLE)
+    page, more = await asked
+    assert ([each.trunk.id for each in page], more) == (["t-0", "t-99"], False)
 
 
 async def test_a_trunk_is_found_by_its_new_state_at_once() -> None:

@@ -13,8 +13,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import accumulate
 from zlib import crc32
 
+from trunkpulse.adapters.http.api.substring import holds
 from trunkpulse.model import Direction, TrunkState
 from trunkpulse.recorder import TrunkRecord
 
@@ -133,15 +135,19 @@ class Shelf:
 
     def put_text_together(self, names: Iterable[str]) -> None:
         """Make ids and names searchable; ``names`` are those of the shelf's trunks, in order."""
-        lines: list[bytes] = []
-        ends = array("I")
-        end = 0
-        for trunk_id, name in zip(self.ids, names, strict=True):
-            line = f"{trunk_id}\n{name}\n".casefold().encode()
-            end += len(line)
-            lines.append(line)
-            ends.append(end)
-        self._text, self._ends = b"".join(lines), ends
+        lines = [
+            f"{trunk_id}\n{name}\n".casefold().encode()
+            for trunk_id, name in zip(self.ids, names, strict=True)
+        ]
+        self._text, self._ends = b"".join(lines), array("I", accumulate(map(len, lines)))
+
+    def has_codes(self, codes: Iterable[tuple[Column, int]]) -> bool:
+        """False if no trunk here can have all of these."""
+        return all(code in self._columns[column] for column, code in codes)
+
+    def reads(self, part: bytes) -> bool:
+        """False if no trunk here has this in its text; needs ``put_text_together`` before."""
+        return holds(self._text, part)
 
     def candidates(
         self, codes: Sequence[tuple[Column, int]], part: bytes | None, start: int

@@ -1,7 +1,7 @@
 """Whether a text holds a part: asked of a thousand texts for one search, most of which do not.
 
-The C library looks at every tenth byte or so where Python looks at every second one. GNU libc,
-musl and macOS have the function (memmem(3)); elsewhere it is Python's own.
+The C library (memmem(3) of GNU) takes a quarter of the time that Python takes, because it steps
+through the text by nearly the length of the part. Where there is no such function it is Python's.
 """
 
 from __future__ import annotations
