@@ -181,7 +181,8 @@ class Findings:
                 ours=(found.loaded_bytes - found.empty_bytes) / load.targets,
                 beside=BAR,
                 theirs=BYTES_PER_TARGET,
-                bar=Bar(1.0),
+                # Asked of a million; with few targets each bears more of what is fixed.
+                bar=Bar(1.0) if load.targets >= 1_000_000 else None,
             )
 
     def _detection(self) -> Iterator[Row]:

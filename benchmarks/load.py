@@ -58,6 +58,17 @@ class Measurement:
     def cpu_microseconds_per_probe(self) -> float:
         return self.cpu_seconds / max(self.sent, 1) * 1e6
 
+    def and_again(self, other: Measurement) -> Measurement:
+        """Both together, of the C floor, which is measured before and after what it stands beside.
+
+        A machine may be faster in one minute than in the next.
+        """
+        return Measurement(
+            sent=self.sent + other.sent,
+            answered=self.answered + other.answered,
+            cpu_seconds=self.cpu_seconds + other.cpu_seconds,
+        )
+
 
 QUICK = (Load(1_000, 1.0, 5.0), Load(10_000, 1.0, 8.0), Load(100_000, 10.0, 10.0))
 FULL = (

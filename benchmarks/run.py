@@ -68,23 +68,35 @@ class Step:
 class Plan:
     """The steps of one run; each puts what it found into ``findings``."""
 
-    def __init__(self, folder: Path, *, quick: bool, profile: str | None) -> None:
+    def __init__(
+        self, folder: Path, *, quick: bool, profile: str | None, targets: int | None = None
+    ) -> None:
+        """``targets``: only the loads of so many, and nothing but probing."""
         self.findings = Findings()
         self._folder = folder
         self._quick = quick
         self._profile = profile
+        self._targets = targets
         self._cores = Cores.of_this_machine()
         self._programs: dict[str, Path] = {}
 
     def steps(self) -> Iterator[Step]:
         """All of them, in order."""
         for load in QUICK if self._quick else FULL:
+            if self._targets not in (None, load.targets):
+                continue
             warm = 1.1 * load.interval_seconds + load.targets / 7_000
             yield self._probing(load, FLOOR, load.seconds + 1, self._floor)
             yield self._probing(load, TRUNKPULSE, 2 + warm + load.seconds, self._trunkpulse)
+            if not self._quick:
+                yield self._probing(load, FLOOR, load.seconds + 1, self._floor)
             if load.targets <= KAMAILIO_MOST_TARGETS[self._quick]:
                 seconds = 3 + 2.5 * load.interval_seconds + load.seconds
                 yield self._probing(load, KAMAILIO, seconds, self._kamailio)
+        if self._targets is None:
+            yield from self._other_steps()
+
+    def _other_steps(self) -> Iterator[Step]:
         for trunks in SERVED_TRUNKS[self._quick]:
             name, seconds = f"serve, {trunks:,} trunks", 8 + trunks / 2_500
             yield Step(name, seconds, partial(self._serve, trunks))
@@ -95,8 +107,11 @@ class Plan:
             yield Step("isolation", 120, self._isolation)
 
     @contextmanager
-    def detecting(self) -> Iterator[Callable[[], None]]:
+    def detecting(self) -> Iterator[Callable[[], None] | None]:
         """Measure detection beside the block; the function that is given waits for its end."""
+        if self._targets is not None:
+            yield None
+            return
         command = python("benchmarks.detection")
         began = time.monotonic()
         with running(command, core=self._cores.answering) as process:
@@ -125,7 +140,8 @@ class Plan:
         def measure() -> None:
             with responder(self._program("responder"), self._cores) as far_side:
                 found = run(load, far_side.port)
-            self.findings.probing[load, name] = found
+            before = self.findings.probing.get((load, name))
+            self.findings.probing[load, name] = found if before is None else before.and_again(found)
             if name == TRUNKPULSE and found.lost:
                 self.findings.laid[load] = (
                     f" The answering side overflowed {far_side.overflowed:,} times."
@@ -179,10 +195,13 @@ def measure(plan: Plan, progress: Console) -> None:
     steps = list(plan.steps())
     began = time.monotonic()
     with plan.detecting() as finish_detecting:
-        steps.append(Step("detection, in the background until now", 0, finish_detecting))
+        if finish_detecting is not None:
+            steps.append(Step("detection, in the background until now", 0, finish_detecting))
         for number, step in enumerate(steps):
             passed = time.monotonic() - began
-            left = max(sum(each.seconds for each in steps[number:]), DETECTION_SECONDS - passed)
+            left = sum(each.seconds for each in steps[number:])
+            if finish_detecting is not None:
+                left = max(left, DETECTION_SECONDS - passed)
             progress.print(f"{passed:4.0f} s  {step.name} (about {left:.0f} s left)")
             try:
                 step.run()
@@ -206,18 +225,28 @@ def below_the_table(plan: Plan, facts: dict[str, str | int | float]) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller loads, three minutes")
+    parser.add_argument(
+        "--targets", metavar="N", type=int, help="only the probing of N targets, and nothing else"
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures there too")
     parser.add_argument("--picture", metavar="FILE", type=Path, help="write the table there as SVG")
     parser.add_argument("--page", metavar="FILE", type=Path, help="and into this Markdown page")
     parser.add_argument("--profile", metavar="FILE", help="write cProfile's of the last engine run")
     options = parser.parse_args(words)
+    if options.page and not options.page.is_file():
+        parser.error(f"there is no page {options.page} to put the table into")
+    if options.targets not in {
+        None,
+        *(load.targets for load in (QUICK if options.quick else FULL)),
+    }:
+        parser.error(f"--targets {options.targets} is no size that is measured")
     end_on_sigterm()
     only_warnings()
     progress = Console(stderr=True, highlight=False)
     facts = facts_of_this_machine()
     profile = str(Path(options.profile).absolute()) if options.profile else None
     with TemporaryDirectory(prefix="trunkpulse-") as folder:
-        plan = Plan(Path(folder), quick=options.quick, profile=profile)
+        plan = Plan(Path(folder), quick=options.quick, profile=profile, targets=options.targets)
         try:
             measure(plan, progress)
         except KeyboardInterrupt:

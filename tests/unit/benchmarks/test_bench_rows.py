@@ -111,9 +111,15 @@ def test_a_cost_that_grows_with_the_targets_is_not_flat() -> None:
 
 
 def test_memory_is_what_came_on_top_of_the_empty_process() -> None:
-    row = next(row for row in findings().rows() if row.group == "Memory a target")
-    assert row.ours == pytest.approx(800)
-    assert row.verdict is Verdict.MET
+    few, million = (row for row in findings().rows() if row.group == "Memory a target")
+    assert few.ours == pytest.approx(800)
+    assert few.verdict is Verdict.NO_BAR
+    assert million.verdict is Verdict.MET
+
+
+def test_a_floor_measured_twice_is_that_of_both_times() -> None:
+    quick, slow = (Measurement(sent=100, answered=100, cpu_seconds=each) for each in (1.0, 2.0))
+    assert quick.and_again(slow) == Measurement(sent=200, answered=200, cpu_seconds=3.0)
 
 
 def test_detection_is_the_worst_of_all_and_says_what_was_missed() -> None:
