@@ -25,6 +25,7 @@ from trunkpulse.ports import Address, Certificate, MessageTransport
 from trunkpulse.probing.attempt import Attempt, Place, Seen, Written, written_as
 from trunkpulse.probing.numbers import Numbers
 from trunkpulse.probing.pacing import Pace
+from trunkpulse.probing.runs import NOTHING, packed, unpacked
 from trunkpulse.probing.schedule import NEVER
 from trunkpulse.sip.request import SharedOptions, request_uri_bytes
 from trunkpulse.sip.transaction import T1_SECONDS, NonInviteClientTransaction
@@ -88,10 +89,10 @@ class Rarities:
 
     __slots__ = (
         "address",
-        "attempts",
         "failure",
         "locating",
         "request_uri",
+        "runs",
         "share",
         "unresolved",
     )
@@ -103,7 +104,8 @@ class Rarities:
         self.unresolved = NOT_LOOKED_UP
         self.locating = False
         self.failure: FailureKind | None = None
-        self.attempts: tuple[Attempt, ...] = ()
+        self.runs = NOTHING
+        """Of attempts, packed."""
 
 
 class ProbeTarget:
@@ -245,11 +247,11 @@ class ProbeTarget:
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """The last few runs of like attempts, kept from the first that was not plain sailing."""
-        return () if self.rarities is None else self.rarities.attempts
+        return () if self.rarities is None else unpacked(self.rarities.runs)
 
     @attempts.setter
     def attempts(self, attempts: tuple[Attempt, ...]) -> None:
-        self._rare().attempts = attempts
+        self._rare().runs = packed(attempts)
 
     # --- what follows ------------------------------------------------------------------------
 
@@ -296,7 +298,8 @@ class ProbeTarget:
 
     def remember(self, attempt: Attempt) -> None:
         """Keep ``attempt`` for whoever asks why; of plain sailing only since when it lasts."""
-        if attempt.success and not self.attempts:
+        rarities = self.rarities
+        if attempt.success and (rarities is None or not rarities.runs):
             if self.numbers.plain_since(self.index) is None:
                 self.numbers.sails_plainly(self.index, attempt.at)
             return
@@ -311,7 +314,7 @@ class ProbeTarget:
             else:
                 runs.append(last)
         rarities = self._rare()
-        rarities.attempts = (*runs, attempt)[-REMEMBERED_RUNS:]
+        rarities.runs = packed((*runs, attempt)[-REMEMBERED_RUNS:])
         if attempt.failure is not None:
             rarities.failure = attempt.failure
 
@@ -351,7 +354,7 @@ class ProbeTarget:
         if rarities is not None:
             rarities.failure = None
             if self.quiet_until is None:
-                rarities.attempts = ()  # otherwise what the far side asked for still holds
+                rarities.runs = NOTHING  # otherwise what the far side asked for still holds
 
     @property
     def quiet_until(self) -> float | None:
