@@ -16,6 +16,7 @@ from trunkpulse.model import (
     TrunkState,
 )
 from trunkpulse.ports import (
+    AlertAttempt,
     AlertCommit,
     AlertKind,
     DeliveryReport,
@@ -33,6 +34,8 @@ class Store(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.away = False
+        self.log_away = False
+        """Only what is for people to look into."""
 
     async def save_alerts(self, stream_id: str, commit: AlertCommit) -> None:
         self._check()
@@ -41,6 +44,11 @@ class Store(MemoryStore):
     async def settle(self, reports: Sequence[DeliveryReport]) -> None:
         self._check()
         await super().settle(reports)
+
+    async def note_attempts(self, attempts: Sequence[AlertAttempt]) -> None:
+        if self.away or self.log_away:
+            raise StoreUnavailable("the database does not answer")
+        await super().note_attempts(attempts)
 
     def _check(self) -> None:
         if self.away:

@@ -32,6 +32,7 @@ TOLD = replace(
     told_ms=NOW_MS + 2,
     due_ms=NOW_MS + 3,
     pinned={"ticket": "INC7"},
+    position=41,
 )
 
 
@@ -110,6 +111,7 @@ async def test_the_alerts_of_a_stream_that_is_gone_go_too(store: Store) -> None:
         await store.save_alerts(stream_id, AlertCommit(alerts=(ACME,), members=(member("a"),)))
     await store.sync_streams([stream("noc"), stream("third")])
     await store.drop_stream("third")
+    await store.drop_remains("third")
     assert await store.load_alerts("chat") == ([], [])
     assert await store.load_alerts("third") == ([], [])
     assert await store.load_alerts("noc") == ([ACME], [member("a")])

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
 from contracts.stores import NOW_MS, Shelf, Store, commit_of
-from trunkpulse.ports import DeliveryReport, DeliveryResult, KeptStream
+from trunkpulse.adapters.storage import streams
+from trunkpulse.adapters.storage.engine import BATCH_ROWS
+from trunkpulse.model import Reason, TrunkState
+from trunkpulse.ports import (
+    AlertCommit,
+    AlertMember,
+    AlertRecord,
+    DeliveryReport,
+    DeliveryResult,
+    KeptStream,
+    MemberRecord,
+)
 
 pytest_plugins = ["contracts.store_fixtures"]
+
+
+MEMBER = AlertMember(
+    trunk_id="a", name="A", state=TrunkState.DOWN, reason=Reason.NETWORK_ERROR, since_ms=NOW_MS
+)
 
 
 def kept(stream_id: str, *, created_ms: int = NOW_MS, revision: int = 1) -> KeptStream:
@@ -48,6 +69,7 @@ async def test_a_stream_goes_with_what_waits_for_it_and_what_it_is_owed(shelf: S
     await store.commit([commit_of("a", 1, tell=both, opened=both)])
     await store.commit([commit_of("b", 1, tell=both, opened=both)])
     await store.drop_stream("noc")
+    await store.drop_remains("noc")
     again = await shelf.reopen()
     assert [each.id for each in await again.load_streams()] == ["other"]
     assert await again.load_owed() == {("other", "a"), ("other", "b")}
@@ -55,6 +77,39 @@ async def test_a_stream_goes_with_what_waits_for_it_and_what_it_is_owed(shelf: S
     others = await again.claim("other", now_ms=NOW_MS, limit=9, lease_ms=1000)
     assert [each.trunk_id for each in others] == ["a", "b"]
     assert len(await again.read()) == 2
+
+
+async def test_what_is_left_of_a_stream_that_is_gone_goes_however_much_it_is(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    largest = 0
+
+    def counted(*args: Any) -> int:
+        nonlocal largest
+        dropped = drop_rows(*args)
+        largest = max(largest, dropped)
+        return dropped
+
+    drop_rows = streams._drop_rows
+    monkeypatch.setattr(streams, "_drop_rows", counted)
+    trunks = [f"t-{number}" for number in range(1201)]
+    both = ("noc", "other")
+    await store.commit([commit_of(each, 1, tell=both, opened=both) for each in trunks])
+    groups = [AlertRecord(key=key, labels=(), alert_id=key, opened_ms=1) for key in "xy"]
+    members = [
+        MemberRecord(key=key, member=replace(MEMBER, trunk_id=each))
+        for key in "xy"
+        for each in trunks
+    ]
+    for each in both:
+        await store.save_alerts(each, AlertCommit(alerts=tuple(groups), members=tuple(members)))
+    await store.drop_stream("noc")
+    await store.drop_remains("noc")
+    assert await store.load_alerts("noc") == ([], [])
+    assert await store.load_owed() == {("other", each) for each in trunks}
+    left = await store.load_alerts("other")
+    assert [len(each) for each in left] == [2, 2 * 1201]
+    assert largest <= BATCH_ROWS
 
 
 async def test_what_was_parked_for_a_stream_goes_too(store: Store) -> None:

@@ -77,7 +77,8 @@ def deliveries(
         ),
     ] = None,
     trunk: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only events of this trunk.")
+        str | None,
+        typer.Option(metavar="ID", help="Only events of this trunk; alert:ID for an alert."),
     ] = None,
     limit: Annotated[
         int, typer.Option("-n", "--limit", min=1, max=_PAGE, help="How many, newest first.")
@@ -105,7 +106,7 @@ def delivery(api: Api, stream_id: StreamId, delivery_id: DeliveryId) -> None:
         print_json(found.members)
         return
     print_line(paint(found.text("eventId"), "bold"), "  ", _state(found.text("state")))
-    print_line(f"of         {found.text('entityId')}")
+    print_line(f"of         {_of(found)}")
     print_line(f"recorded   {clock_time(found.number('recorded'))}")
     if (asked_ms := found.number_or_none("replayed")) is not None:
         print_line(f"replayed   {clock_time(asked_ms)}")
@@ -192,10 +193,16 @@ def _state(state: str) -> Cell:
     return paint(state, _STYLES.get(state, ""))
 
 
+def _of(each: Document) -> str:
+    """A trunk's id, or what it tells of an alert."""
+    kind, entity = each.text_or_none("alert"), each.text("entityId")
+    return entity if kind is None else f"{kind} of {entity}"
+
+
 def _row(each: Document) -> Iterator[Cell]:
     yield f"{each.number('id'):.0f}"
     yield clock_time(each.number("recorded"))
-    yield each.text("entityId")
+    yield _of(each)
     yield _state(each.text("state"))
     yield f"{each.number('attempts'):g}"
     due_ms = each.number_or_none("due")

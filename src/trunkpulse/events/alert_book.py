@@ -10,11 +10,12 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from trunkpulse.events.alert_group import BY_HAND, TROUBLES
 from trunkpulse.events.alerting import Alerting, News, Silence
+from trunkpulse.events.backoff import RetrySchedule
 from trunkpulse.events.maintenance import Maintenance
 from trunkpulse.model import AlertSettings, EventStream, Reason, Trunk, TrunkState, TrunkStatus
 from trunkpulse.ports import (
@@ -23,8 +24,10 @@ from trunkpulse.ports import (
     AlertStore,
     Clock,
     Delivery,
+    DeliveryOutcome,
     DeliveryReport,
     DeliveryResult,
+    SinkAnswer,
 )
 
 __all__ = ["AlertBook", "AlertGrounds"]
@@ -121,6 +124,7 @@ class AlertBook:
             reason=Reason(event["reasonCode"]),
             at_ms=event["timestamp"],
             labels=self._labels(event["entityId"]),
+            position=delivery.position,
         )
         is_configured = self._grounds.trunk(news.trunk_id) is not None
         is_latest = not is_configured or self.alerting.learn(
@@ -167,6 +171,23 @@ class AlertBook:
         """What is to be told now; each is to be answered for."""
         now_ms = self.now_ms()
         return self.alerting.due(now_ms, most, self._silence(now_ms))
+
+    def conclude(self, alert: Alert, answer: SinkAnswer, schedule: RetrySchedule) -> DeliveryResult:
+        """Note what the destination said to ``alert``, and say what becomes of it."""
+        now_ms = self.now_ms()
+        if answer.outcome is DeliveryOutcome.ACCEPTED:
+            taken = replace(alert, pinned={**alert.pinned, **answer.pinned})
+            self.alerting.told(taken, now_ms)
+            return DeliveryResult.DELIVERED
+        if answer.outcome is DeliveryOutcome.REFUSED:
+            self.alerting.refused(alert, now_ms)
+            return DeliveryResult.DEAD
+        pause_seconds = schedule.delay_seconds(self.alerting.failures(alert) + 1, self._rng)
+        if answer.retry_after_seconds is not None:
+            asked = min(answer.retry_after_seconds, schedule.longest_retry_after_seconds)
+            pause_seconds = max(pause_seconds, asked)
+        self.alerting.failed(alert, now_ms + round(pause_seconds * 1000))
+        return DeliveryResult.RETRY
 
     # --- what it goes by ----------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ __all__ = ["BY_HAND", "TROUBLE", "TROUBLES", "AlertGroup", "Member", "Standing"]
 
 TROUBLES = (TrunkState.DOWN, TrunkState.DEGRADED)
 """States that an alert begins with, unless somebody brought them about."""
-BY_HAND = (Reason.ADMIN_DISABLED, Reason.ADMIN_ENABLED)
-"""Somebody disabled the trunk, or just enabled it, or turned its keepalives off: no trouble."""
+BY_HAND = (Reason.ADMIN_DISABLED, Reason.ADMIN_ENABLED, Reason.LICENSE_RESTORED)
+"""Somebody disabled the trunk, or just enabled it, or turned its keepalives off, or the licence
+covers it again: no trouble."""
 
 
 class Standing(IntEnum):
@@ -69,6 +70,7 @@ class AlertGroup:
         self.told_ms = record.told_ms
         self.due_ms = record.due_ms
         self.pinned: Mapping[str, str] = record.pinned
+        self.position = record.position
         self.telling: AlertKind | None = None
         """What the destination is being told right now."""
         self.has_news = False
@@ -130,6 +132,7 @@ class AlertGroup:
             told_ms=self.told_ms,
             due_ms=self.asked_ms if unheard else self.due_ms,
             pinned=self.pinned,
+            position=self.position,
         )
 
     def member_record(self, trunk_id: str) -> MemberRecord:

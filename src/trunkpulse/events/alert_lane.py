@@ -7,6 +7,7 @@ Events are taken in as they come, hundreds at a time, whatever the destination d
 say how things are when it is told. What they change is in the store before they are settled, and
 an event that is taken in twice changes nothing; so between the outbox and the alerts none is lost.
 An alert is told until it is taken, under the same id, over restarts: so none is lost there either.
+What was said on each attempt is put into the log of deliveries beside that (``alert_attempts``).
 
 What is not about a trunk's state (a prober that isolates itself, a stream that is disabled) has
 no group to wait for, and is sent by itself, while others are taken in.
@@ -16,12 +17,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from random import Random
 from typing import Protocol
 
 import structlog
 
+from trunkpulse.events.alert_attempts import INTERRUPTED, AttemptLog
 from trunkpulse.events.alert_book import PER_TURN, AlertBook, AlertGrounds
 from trunkpulse.events.asking import answer_to
 from trunkpulse.events.backoff import RetrySchedule
@@ -91,6 +92,7 @@ class AlertDelivery:
         self._limits = limits or DeliveryLimits()
         self._judge = judge
         self._book = AlertBook(stream, grounds, clock=clock, rng=rng)
+        self._attempts = AttemptLog(grounds.store, stream.id)
         self._events_stirred = asyncio.Event()
         self._alerts_stirred = asyncio.Event()
         self._drained = asyncio.Event()
@@ -153,6 +155,7 @@ class AlertDelivery:
             self._ending.reschedule(self._drain_deadline)
         for stirred in (self._drained, self._events_stirred, self._alerts_stirred):
             stirred.set()
+        self._attempts.end()
 
     async def run(self) -> None:
         """Take in and tell until drained or cancelled."""
@@ -162,6 +165,7 @@ class AlertDelivery:
                     async with asyncio.TaskGroup() as tasks:
                         tasks.create_task(self._take_in_until_drained(tasks))
                         tasks.create_task(self._tell_until_drained(tasks))
+                        tasks.create_task(self._attempts.run())
         except TimeoutError:
             if self._ending is None or not self._ending.expired():
                 raise
@@ -209,14 +213,20 @@ class AlertDelivery:
         return bool(claimed)
 
     async def _send(self, delivery: Delivery) -> None:
+        started = self._clock.monotonic()
         answer = await answer_to(
             lambda: self._sink.deliver(delivery),
             within_seconds=self._limits.send_seconds,
             stream=self._stream_id,
             event_id=delivery.event_id,
         )
-        now_ms = self._book.now_ms()
-        report = self._schedule.report(delivery, answer, now_ms=now_ms, rng=self._rng)
+        report = self._schedule.report(
+            delivery,
+            answer,
+            now_ms=self._book.now_ms(),
+            rng=self._rng,
+            duration_ms=self._since_ms(started),
+        )
         self._book.note(report)
         self._count(report)
         del self._sending[delivery.id]
@@ -274,27 +284,35 @@ class AlertDelivery:
 
     async def _tell(self, alert: Alert) -> None:
         started = self._clock.monotonic()
-        answer = await answer_to(
-            lambda: self._sink.tell(alert),
-            within_seconds=self._limits.send_seconds,
-            stream=self._stream_id,
-            alert=alert.alert_id,
-        )
-        now_ms = self._book.now_ms()
-        result = self._conclude(alert, answer, now_ms)
-        report = DeliveryReport(
-            delivery_id=0,
-            stream_id=self._stream_id,
-            result=result,
-            at_ms=now_ms,
-            detail=answer.detail,
-            duration_ms=round((self._clock.monotonic() - started) * 1000),
-            request=answer.request,
-            response=answer.response,
-            gone=answer.outcome is DeliveryOutcome.GONE,
-        )
-        self._count(report)
-        told = result is DeliveryResult.DELIVERED
+
+        def report(answer: SinkAnswer, result: DeliveryResult) -> DeliveryReport:
+            return DeliveryReport(
+                delivery_id=0,
+                stream_id=self._stream_id,
+                result=result,
+                at_ms=self._book.now_ms(),
+                detail=answer.detail,
+                duration_ms=self._since_ms(started),
+                request=answer.request,
+                response=answer.response,
+                gone=answer.outcome is DeliveryOutcome.GONE,
+            )
+
+        try:
+            answer = await answer_to(
+                lambda: self._sink.tell(alert),
+                within_seconds=self._limits.send_seconds,
+                stream=self._stream_id,
+                alert=alert.alert_id,
+            )
+        except asyncio.CancelledError:
+            # It may have arrived, and is told again by whoever takes the lane up.
+            self._attempts.note(alert, report(INTERRUPTED, DeliveryResult.RETRY))
+            raise
+        ended = report(answer, self._book.conclude(alert, answer, self._schedule))
+        self._attempts.note(alert, ended)
+        self._count(ended)
+        told = ended.result is DeliveryResult.DELIVERED
         (log.info if told else log.warning)(
             "alert.told" if told else "alert.not_taken",
             stream=self._stream_id,
@@ -303,21 +321,6 @@ class AlertDelivery:
             title=alert.title,
             answer=answer.detail,
         )
-
-    def _conclude(self, alert: Alert, answer: SinkAnswer, now_ms: int) -> DeliveryResult:
-        alerting = self._book.alerting
-        if answer.outcome is DeliveryOutcome.ACCEPTED:
-            alerting.told(replace(alert, pinned={**alert.pinned, **answer.pinned}), now_ms)
-            return DeliveryResult.DELIVERED
-        if answer.outcome is DeliveryOutcome.REFUSED:
-            alerting.refused(alert, now_ms)
-            return DeliveryResult.DEAD
-        pause_seconds = self._schedule.delay_seconds(alerting.failures(alert) + 1, self._rng)
-        if answer.retry_after_seconds is not None:
-            asked = min(answer.retry_after_seconds, self._schedule.longest_retry_after_seconds)
-            pause_seconds = max(pause_seconds, asked)
-        alerting.failed(alert, now_ms + round(pause_seconds * 1000))
-        return DeliveryResult.RETRY
 
     def _count(self, report: DeliveryReport) -> None:
         self._counts[report.result] += 1
@@ -351,6 +354,7 @@ class AlertDelivery:
                 await self._book.save()
                 if self._settles_last:
                     await self._settle()
+                await self._attempts.write()
         except (TimeoutError, StoreUnavailable) as problem:
             log.warning(
                 "delivery.unsettled",
@@ -372,6 +376,9 @@ class AlertDelivery:
         if self._store_pause_seconds:
             self._store_pause_seconds = 0.0
             log.info("delivery.store_available", stream=self._stream_id)
+
+    def _since_ms(self, started: float) -> int:
+        return round((self._clock.monotonic() - started) * 1000)
 
     def _seconds_until(self, moment_ms: int | None) -> float:
         if moment_ms is None:

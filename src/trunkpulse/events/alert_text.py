@@ -75,6 +75,7 @@ def alert_of(group: AlertGroup, kind: AlertKind, *, stream_id: str, now_ms: int)
         opened_ms=group.opened_ms,
         at_ms=now_ms,
         pinned=group.pinned,
+        position=group.position,
     )
 
 

@@ -28,13 +28,14 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from trunkpulse.events.alert_changes import Unsaved
 from trunkpulse.events.alert_group import BY_HAND, TROUBLE, TROUBLES, AlertGroup, Member, Standing
+from trunkpulse.events.alert_news import News, Silence
 from trunkpulse.events.alert_text import alert_of
 from trunkpulse.events.flapping import Flapping
-from trunkpulse.model import AlertSettings, Reason, TrunkState
+from trunkpulse.model import AlertSettings, TrunkState
 from trunkpulse.ports import (
     Alert,
     AlertCommit,
@@ -45,22 +46,6 @@ from trunkpulse.ports import (
 )
 
 __all__ = ["Alerting", "News", "Silence"]
-
-Silence = Callable[[str], int | None]
-"""Until when the trunk of this id is under maintenance, after now; None if it is not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """A change of a trunk, as far as alerts go."""
-
-    trunk_id: str
-    name: str
-    state: TrunkState
-    reason: Reason
-    at_ms: int
-    labels: tuple[tuple[str, str], ...] = ()
-    """What its alert is about, as ("carrier", "acme"); empty: about itself."""
 
 
 def _never(_trunk_id: str) -> int | None:
@@ -148,7 +133,7 @@ class Alerting:
             if not in_trouble:
                 return True
             group = self._group_for(news, now_ms)
-            member = Member(_seen(news, flapping=flaps), silence(trunk_id))
+            member = Member(news.seen(flapping=flaps), silence(trunk_id))
             self._group_of[trunk_id] = group
             visible = True
         else:
@@ -158,7 +143,9 @@ class Alerting:
             if known.standing is Standing.BACK and in_trouble:
                 member.silent_until_ms = silence(trunk_id)
                 visible = True
-            member.seen = _seen(news, flapping=flaps or known.seen.flapping)
+            member.seen = news.seen(flapping=flaps or known.seen.flapping)
+        group.position = max(group.position, news.position)
+        self._unsaved.group(group.key)
         self._stand(group, member)
         self._check_later(member)
         self._go_on(group, now_ms, visible=visible)
@@ -339,6 +326,7 @@ class Alerting:
             return
         opened_ms = min(member.seen.since_ms for member in rest)
         fresh = self._open(group.key, group.labels, min(opened_ms, now_ms))
+        fresh.position = group.position
         for member in rest:
             fresh.put(member)
             self._group_of[member.seen.trunk_id] = fresh
@@ -387,14 +375,3 @@ class Alerting:
                 self._stand(group, member)
                 self._check_later(member)
         self._go_on(group, now_ms, visible=False)
-
-
-def _seen(news: News, *, flapping: bool) -> AlertMember:
-    return AlertMember(
-        trunk_id=news.trunk_id,
-        name=news.name,
-        state=news.state,
-        reason=news.reason,
-        since_ms=news.at_ms,
-        flapping=flapping,
-    )

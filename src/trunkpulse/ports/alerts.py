@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from trunkpulse.model import Reason, TrunkState
-from trunkpulse.ports.events import SinkAnswer
+from trunkpulse.ports.events import DeliveryResult, SinkAnswer
 
 __all__ = [
     "MAX_ALERT_MEMBERS",
     "Alert",
+    "AlertAttempt",
     "AlertCommit",
     "AlertKind",
     "AlertMember",
@@ -89,6 +90,8 @@ class Alert:
     pinned: Mapping[str, str] = field(default_factory=dict)
     """What the destination answered to the trigger (``SinkAnswer.pinned``), such as the id of its
     ticket; with the trigger itself it is empty, or what it answered when it was asked before."""
+    position: int = 0
+    """Of the last event that went into it, in the log of events; 0 if none is known."""
 
 
 @runtime_checkable
@@ -121,6 +124,8 @@ class AlertRecord:
     due_ms: int | None = None
     """When there is something to tell; None: it knows all."""
     pinned: Mapping[str, str] = field(default_factory=dict)
+    position: int = 0
+    """As with ``Alert``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +154,25 @@ class AlertCommit:
         return bool(self.ended or self.left or self.alerts or self.members)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertAttempt:
+    """One attempt at telling an alert, for the log of deliveries."""
+
+    stream_id: str
+    alert_id: str
+    kind: AlertKind
+    position: int
+    """As with ``Alert``."""
+    at_ms: int
+    """When it ended."""
+    duration_ms: int
+    result: DeliveryResult
+    detail: str
+    """One phrase for a person."""
+    request: str
+    response: str
+
+
 class AlertStore(Protocol):
     """The alerts of each stream that groups its events."""
 
@@ -157,3 +181,11 @@ class AlertStore(Protocol):
 
     async def save_alerts(self, stream_id: str, commit: AlertCommit) -> None:
         """Write all in one transaction, durable on return; raises StoreUnavailable."""
+
+    async def note_attempts(self, attempts: Sequence[AlertAttempt]) -> None:
+        """Put attempts into the log of deliveries, in order; raises StoreUnavailable.
+
+        What is told of an alert, its trigger, one update or its end, is one delivery there, parked
+        until it is taken, and has as many attempts as it takes. It goes with the event at
+        ``position``, and is not kept if that is gone.
+        """

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from trunkpulse.model import StreamDisabled
+from trunkpulse.ports.alerts import AlertKind
 from trunkpulse.ports.events import DeliveryResult
 
 __all__ = [
@@ -39,7 +40,8 @@ class DeliveryState(StrEnum):
     PENDING = "pending"
     """It waits, or is being sent; newer events of its trunk wait behind it."""
     PARKED = "parked"
-    """It failed for five minutes, and is tried again from time to time."""
+    """It failed for five minutes, and is tried again from time to time; or it is of an alert that
+    was not taken yet."""
     DELIVERED = "delivered"
     DEAD = "dead"
     """Given up: a dead letter."""
@@ -47,13 +49,14 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedDelivery:
-    """One event on its way to one stream, or at its end."""
+    """One event on its way to one stream, or at its end; or what is told of an alert."""
 
     id: int
     stream_id: str
     trunk_id: str
-    """Or what else the event is of, as with ``RecordedEvent``."""
+    """Or what else the event is of, as with ``RecordedEvent``, or ``alert:`` and an alert's id."""
     event_id: str
+    """Of an alert, the last event that had gone into it when this was first told."""
     position: int
     state: DeliveryState
     attempts: int
@@ -68,6 +71,9 @@ class RecordedDelivery:
     """When somebody asked for this delivery; None for one that came of the event itself."""
     detail: str
     """What its destination said last."""
+    alert: AlertKind | None = None
+    """What of an alert it tells; None for an event. One that tells of an alert is sent again by
+    its stream alone: it has no ``due_ms``, and is neither replayed nor retried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

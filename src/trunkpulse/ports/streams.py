@@ -41,7 +41,13 @@ class StreamStore(Protocol):
         """
 
     async def drop_stream(self, stream_id: str) -> None:
-        """It is gone, with all that waits for it and all that it is owed; the row goes last.
+        """It is gone, with all that waits for it; the row goes last.
 
-        Safe to repeat. Events stay, and so does what was delivered.
+        Safe to repeat. Events stay, and so does what was delivered; ``drop_remains`` follows.
+        """
+
+    async def drop_remains(self, stream_id: str) -> None:
+        """Drop what a stream that is gone was owed, its alerts and what was said to it.
+
+        In small transactions, as with ``drop_backlog``. Safe to repeat.
         """

@@ -325,6 +325,7 @@ def test_an_old_recovery_that_is_replayed_does_not_end_the_alert() -> None:
     [
         (TrunkState.DOWN, Reason.ADMIN_DISABLED),
         (TrunkState.UNKNOWN, Reason.ADMIN_ENABLED),  # its keepalives are turned off
+        (TrunkState.UNKNOWN, Reason.LICENSE_RESTORED),  # it may never be probed
     ],
 )
 def test_a_trunk_that_is_taken_out_of_service_leaves_its_alert(

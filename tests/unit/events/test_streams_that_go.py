@@ -12,7 +12,7 @@ from trunkpulse.adapters.storage.memory import MemoryStore
 from trunkpulse.events.subscriptions import Subscriptions
 from trunkpulse.model import EventStream
 from trunkpulse.ports import StoreUnavailable
-from unit.http.api_world import Lanes, SetClock
+from unit.http.api_parts import Lanes, SetClock
 from vaults import a_vault
 
 

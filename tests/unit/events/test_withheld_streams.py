@@ -13,7 +13,7 @@ from contracts.stores import NOW_MS, commit_of, stream
 from trunkpulse.adapters.storage.memory import MemoryStore
 from trunkpulse.events.subscriptions import StreamWithheld, Subscriptions
 from trunkpulse.model import Destination, EventStream
-from unit.http.api_world import Lanes, SetClock
+from unit.http.api_parts import Lanes, SetClock
 from vaults import a_vault
 
 SECRET = Destination(type="webhook", url="https://example.com/hook", secret="whsec_c2VjcmV0")

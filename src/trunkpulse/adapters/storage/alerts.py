@@ -107,6 +107,7 @@ def _alert_row(stream_id: str, record: AlertRecord) -> Values:
         record.told_ms,
         record.due_ms,
         _encode(dict(record.pinned)),
+        record.position,
     )
 
 
@@ -135,6 +136,7 @@ def _alert(row: Any) -> AlertRecord:
         told_ms=row.told_ms,
         due_ms=row.due_ms,
         pinned=row.pinned,
+        position=row.position,
     )
 
 

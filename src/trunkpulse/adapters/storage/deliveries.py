@@ -31,6 +31,7 @@ from trunkpulse.adapters.storage.rules import AT_ONCE
 from trunkpulse.adapters.storage.tables import deliveries, delivery_attempts, events
 from trunkpulse.ports import (
     MAX_REPLAYED,
+    AlertKind,
     DeliveryResult,
     DeliveryState,
     RecordedAttempt,
@@ -49,6 +50,8 @@ _SELECT = select(deliveries, events.c.event_id, events.c.at_ms).join_from(
 _LISTED = text("deliveries.attempts >= 0")
 _IN_TROUBLE = text("deliveries.result IN ('parked', 'dead')")
 _PENDING = deliveries.c.result.is_(None)
+_OF_EVENT = deliveries.c.alert_kind.is_(None)
+"""What is told of an alert is for its stream's lane alone to send again."""
 _INSERT_AGAIN = INSERT_DELIVERY.values(replayed_ms=bindparam("replayed", type_=BigInteger))
 _HURRY = (
     update(deliveries)
@@ -66,6 +69,7 @@ _RETRY = (
         deliveries.c.stream_id == bindparam("of_stream"),
         deliveries.c.result.in_([DeliveryResult.PARKED, DeliveryResult.DEAD]),
         deliveries.c.claimed_by.is_(None),
+        _OF_EVENT,
     )
     # Parked, whatever it was: newer events of its trunk have passed it.
     .values(result=DeliveryResult.PARKED, times_parked=1, due_ms=AT_ONCE)
@@ -232,6 +236,7 @@ def _told(stream_id: str, *conditions: ColumnElement[bool]) -> ColumnElement[boo
     return exists().where(
         deliveries.c.position == events.c.position,
         deliveries.c.stream_id == stream_id,
+        _OF_EVENT,
         *conditions,
     )
 
@@ -254,7 +259,7 @@ def _replay(
     waiting: set[int] = set()
     told = connection.execute(
         select(deliveries.c.position, deliveries.c.id, deliveries.c.result)
-        .where(deliveries.c.position.in_(positions), deliveries.c.stream_id == stream_id)
+        .where(deliveries.c.position.in_(positions), deliveries.c.stream_id == stream_id, _OF_EVENT)
         .order_by(deliveries.c.id)
     )
     parked: list[dict[str, int]] = []
@@ -299,4 +304,5 @@ def _recorded(row: Row[Any]) -> RecordedDelivery:
         settled_ms=row.settled_ms,
         replayed_ms=row.replayed_ms,
         detail=row.detail,
+        alert=None if row.alert_kind is None else AlertKind(row.alert_kind),
     )

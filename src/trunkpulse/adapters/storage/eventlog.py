@@ -138,6 +138,8 @@ class DatabaseEventLog(Database):
     async def _prune_batch(self, before_ms: int) -> int:
         waited_for = exists().where(
             deliveries.c.position == events.c.position,
+            # What is told of an alert keeps nothing: its lane sends it again out of the alert.
+            deliveries.c.alert_kind.is_(None),
             or_(deliveries.c.result.is_(None), deliveries.c.result == DeliveryResult.PARKED),
         )
         oldest = (

@@ -199,11 +199,15 @@ class MemoryStore(
         self._drop_waiting(lambda each: each == stream_id)
 
     async def drop_stream(self, stream_id: str) -> None:
-        """Forget it with all that waits for it and all that it is owed."""
+        """Forget it with all that waits for it."""
         await super().drop_stream(stream_id)
         await self.note_health(stream_id, None)
         self._drop_waiting(lambda each: each == stream_id)
+
+    async def drop_remains(self, stream_id: str) -> None:
+        """Forget what it was owed, its alerts and what was said to it."""
         self._forget_alerts(stream_id)
+        self._said.pop(stream_id, None)
         self._owed = {owed for owed in self._owed if owed[0] != stream_id}
 
     # --- inside ---

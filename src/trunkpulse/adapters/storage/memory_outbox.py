@@ -13,6 +13,7 @@ from trunkpulse.ports import (
     ATTEMPTS_KEPT,
     MAX_REPLAYED,
     MAX_SAID_CHARACTERS,
+    AlertKind,
     Delivery,
     DeliveryReport,
     DeliveryResult,
@@ -25,11 +26,11 @@ from trunkpulse.ports import (
     StreamBacklog,
 )
 
-__all__ = ["MemoryOutbox"]
+__all__ = ["KeptDelivery", "MemoryOutbox", "logged"]
 
 
 @dataclass(slots=True)
-class _Kept:
+class KeptDelivery:
     """A delivery, from its event to its end and after."""
 
     delivery: Delivery
@@ -39,6 +40,8 @@ class _Kept:
     settled_ms: int | None = None
     replayed_ms: int | None = None
     detail: str = ""
+    alert: AlertKind | None = None
+    """What of an alert it tells; such a one is never among those that wait."""
     last_said: tuple[int, int] | None = None
     """The attempt that was logged last, and when it ended."""
 
@@ -50,13 +53,13 @@ class MemoryOutbox:
         super().__init__()
         self._events: list[RecordedEvent] = []
         """What is recorded, oldest first."""
-        self._kept: dict[int, _Kept] = {}
+        self._kept: dict[int, KeptDelivery] = {}
         """By id, all of them."""
-        self._waiting: dict[int, _Kept] = {}
+        self._waiting: dict[int, KeptDelivery] = {}
         """By id, those that are pending or parked."""
-        self._queues: defaultdict[str, dict[str, deque[_Kept]]] = defaultdict(dict)
+        self._queues: defaultdict[str, dict[str, deque[KeptDelivery]]] = defaultdict(dict)
         """By stream and trunk, the pending ones; only the first of a queue is ever due."""
-        self._parked: defaultdict[str, dict[int, _Kept]] = defaultdict(dict)
+        self._parked: defaultdict[str, dict[int, KeptDelivery]] = defaultdict(dict)
         """By stream, those that nothing waits for; all of them are due some time."""
         self._said: defaultdict[str, deque[tuple[int, RecordedAttempt]]] = defaultdict(
             lambda: deque(maxlen=ATTEMPTS_KEPT)
@@ -90,7 +93,7 @@ class MemoryOutbox:
                 continue
             if kept.last_said != (report.attempt, report.at_ms):  # else it is settled again
                 kept.last_said = report.attempt, report.at_ms
-                self._said[kept.delivery.stream_id].append((report.delivery_id, _attempt(report)))
+                self._said[kept.delivery.stream_id].append((report.delivery_id, logged(report)))
             delivered = report.result is DeliveryResult.DELIVERED
             if report.delivery_id not in self._waiting or not (delivered or kept.claimed):
                 continue
@@ -178,9 +181,9 @@ class MemoryOutbox:
         self, stream_id: str, choice: ReplayChoice, *, now_ms: int, after: int = 0
     ) -> Replayed:
         """Deliver events again under their own ids and in order per trunk; see ``MAX_REPLAYED``."""
-        told: defaultdict[int, list[_Kept]] = defaultdict(list)
+        told: defaultdict[int, list[KeptDelivery]] = defaultdict(list)
         for kept in self._kept.values():
-            if kept.delivery.stream_id == stream_id:
+            if kept.delivery.stream_id == stream_id and kept.alert is None:
                 told[kept.delivery.position].append(kept)
         chosen = [
             event
@@ -213,7 +216,7 @@ class MemoryOutbox:
         kept = self._kept.get(delivery_id)
         if kept is None or kept.delivery.stream_id != stream_id or kept.claimed:
             return False
-        if kept.state not in {DeliveryState.PARKED, DeliveryState.DEAD}:
+        if kept.alert or kept.state not in {DeliveryState.PARKED, DeliveryState.DEAD}:
             return False
         kept.delivery = replace(kept.delivery, times_parked=1)
         kept.state, kept.due_ms = DeliveryState.PARKED, AT_ONCE
@@ -237,7 +240,7 @@ class MemoryOutbox:
                 attempts=0,
                 created_ms=event.at_ms,
             )
-            kept = _Kept(delivery, replayed_ms=replayed_ms)
+            kept = KeptDelivery(delivery, replayed_ms=replayed_ms)
             self._kept[delivery.id] = self._waiting[delivery.id] = kept
             self._queues[stream_id].setdefault(delivery.trunk_id, deque()).append(kept)
 
@@ -246,6 +249,9 @@ class MemoryOutbox:
         for delivery_id, kept in list(self._waiting.items()):
             if of_stream(kept.delivery.stream_id):
                 self._leave(kept)
+                del self._kept[delivery_id]
+        for delivery_id, kept in list(self._kept.items()):
+            if kept.alert is not None and of_stream(kept.delivery.stream_id):
                 del self._kept[delivery_id]
 
     def _drop_settled(self, positions: Collection[int]) -> None:
@@ -256,11 +262,11 @@ class MemoryOutbox:
             if id_ in self._waiting or kept.delivery.position not in positions
         }
 
-    def _claimable(self, stream_id: str) -> list[_Kept]:
+    def _claimable(self, stream_id: str) -> list[KeptDelivery]:
         heads = [queue[0] for queue in self._queues.get(stream_id, {}).values()]
         return [*heads, *self._parked.get(stream_id, {}).values()]
 
-    def _note(self, kept: _Kept, report: DeliveryReport) -> None:
+    def _note(self, kept: KeptDelivery, report: DeliveryReport) -> None:
         """What every attempt leaves behind."""
         delivery = kept.delivery
         first_ms = delivery.first_attempt_ms
@@ -275,13 +281,13 @@ class MemoryOutbox:
         if report.result is not DeliveryResult.RETRY:
             kept.settled_ms = report.at_ms
 
-    def _park(self, kept: _Kept) -> None:
+    def _park(self, kept: KeptDelivery) -> None:
         if kept.state is DeliveryState.PENDING:
             self._leave_queue(kept)
             kept.state = DeliveryState.PARKED
             self._parked[kept.delivery.stream_id][kept.delivery.id] = kept
 
-    def _leave(self, kept: _Kept) -> None:
+    def _leave(self, kept: KeptDelivery) -> None:
         """It waits no more."""
         del self._waiting[kept.delivery.id]
         if kept.state is DeliveryState.PARKED:
@@ -289,17 +295,19 @@ class MemoryOutbox:
         else:
             self._leave_queue(kept)
 
-    def _leave_queue(self, kept: _Kept) -> None:
+    def _leave_queue(self, kept: KeptDelivery) -> None:
         queues = self._queues[kept.delivery.stream_id]
         queue = queues[kept.delivery.trunk_id]
         queue.remove(kept)
         if not queue:
             del queues[kept.delivery.trunk_id]
 
-    def _recorded(self, kept: _Kept) -> RecordedDelivery:
+    def _recorded(self, kept: KeptDelivery) -> RecordedDelivery:
         delivery = kept.delivery
         queue = self._queues[delivery.stream_id].get(delivery.trunk_id)
-        is_due = kept.state is DeliveryState.PARKED or (queue is not None and queue[0] is kept)
+        is_due = (kept.state is DeliveryState.PARKED and kept.alert is None) or (
+            queue is not None and queue[0] is kept
+        )
         return RecordedDelivery(
             id=delivery.id,
             stream_id=delivery.stream_id,
@@ -314,21 +322,22 @@ class MemoryOutbox:
             settled_ms=kept.settled_ms,
             replayed_ms=kept.replayed_ms,
             detail=kept.detail,
+            alert=kept.alert,
         )
 
 
-def _news_first(kept: _Kept) -> tuple[int, int]:
+def _news_first(kept: KeptDelivery) -> tuple[int, int]:
     return kept.delivery.times_parked, kept.delivery.position
 
 
-def _hurry(kept: _Kept) -> bool:
+def _hurry(kept: KeptDelivery) -> bool:
     if kept.claimed:
         return False
     kept.due_ms = AT_ONCE
     return True
 
 
-def _is_chosen(event: RecordedEvent, choice: ReplayChoice, told: Sequence[_Kept]) -> bool:
+def _is_chosen(event: RecordedEvent, choice: ReplayChoice, told: Sequence[KeptDelivery]) -> bool:
     return (
         (bool(told) if choice.event_id is None else event.event_id == choice.event_id)
         and (choice.trunk_id is None or event.trunk_id == choice.trunk_id)
@@ -338,7 +347,7 @@ def _is_chosen(event: RecordedEvent, choice: ReplayChoice, told: Sequence[_Kept]
     )
 
 
-def _attempt(report: DeliveryReport) -> RecordedAttempt:
+def logged(report: DeliveryReport) -> RecordedAttempt:
     return RecordedAttempt(
         attempt=report.attempt,
         at_ms=report.at_ms,

@@ -50,10 +50,18 @@ from trunkpulse.ports import (
     DeliveryResult,
 )
 
-__all__ = ["NEXT_DUE", "NEXT_UP", "TAKE_DUE", "DatabaseOutbox"]
+__all__ = [
+    "MAX_DETAIL_CHARACTERS",
+    "NEXT_DUE",
+    "NEXT_UP",
+    "TAKE_DUE",
+    "TRIM_ATTEMPTS",
+    "TRIM_EVERY",
+    "DatabaseOutbox",
+]
 
-_MAX_DETAIL_CHARACTERS = 500
-_TRIM_EVERY = 1_000
+MAX_DETAIL_CHARACTERS = 500
+TRIM_EVERY = 1_000
 """Attempts of a stream after which those beyond ``ATTEMPTS_KEPT`` go."""
 
 _Values = dict[str, Any]
@@ -193,8 +201,12 @@ class DatabaseOutbox(Database):
         """Drop what waits for all other streams, what they are owed, and their trouble."""
         known = [stream.id for stream in streams]
         async with self._writing() as connection:
-            # One statement for each of the two small indexes, none that walks all deliveries.
-            for waiting in (deliveries.c.result.is_(None), deliveries.c.due_ms.is_not(None)):
+            # One statement for each of the three small indexes, none that walks all deliveries.
+            for waiting in (
+                deliveries.c.result.is_(None),
+                deliveries.c.due_ms.is_not(None),
+                deliveries.c.alert_kind.is_not(None),
+            ):
                 gone = (waiting, deliveries.c.stream_id.not_in(known))
                 await connection.execute(
                     delete(delivery_attempts).where(
@@ -247,7 +259,7 @@ class DatabaseOutbox(Database):
             return
         said = [_said(report) for report in reports]
         self._logged.update(report.stream_id for report in reports)
-        full = [stream_id for stream_id, logged in self._logged.items() if logged >= _TRIM_EVERY]
+        full = [stream_id for stream_id, logged in self._logged.items() if logged >= TRIM_EVERY]
         await self._at_once(partial(_settle, settled, postponed, said, full))
         for stream_id in full:
             del self._logged[stream_id]
@@ -279,7 +291,7 @@ class DatabaseOutbox(Database):
         return {
             "settled_id": report.delivery_id,
             "claimer": self._instance_id,
-            "said": report.detail[:_MAX_DETAIL_CHARACTERS],
+            "said": report.detail[:MAX_DETAIL_CHARACTERS],
             "at": report.at_ms,
             "until": due_ms if due_again else None,
         }

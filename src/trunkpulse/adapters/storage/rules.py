@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from trunkpulse.model import TrunkState
 from trunkpulse.ports import HealthCommit, StoredHealth
 
-__all__ = ["AT_ONCE", "conflicts", "forgotten"]
+__all__ = ["AT_ONCE", "PASSED_OVER", "alert_entity", "conflicts", "forgotten"]
 
 AT_ONCE = 0
 """The due moment of work that waits for nothing: right even if the wall clock is set back."""
+PASSED_OVER = "not taken, and passed over: what came later of this alert was told instead"
+"""What is said of news of an alert that was overtaken before it was taken."""
 
 
 def conflicts(commits: Sequence[HealthCommit], recorded: Mapping[str, int]) -> frozenset[str]:
@@ -37,3 +39,8 @@ def forgotten(health: StoredHealth) -> StoredHealth:
     That is its sequence, so that it never repeats, and whether an administrator disabled it.
     """
     return health._replace(state=TrunkState.UNKNOWN, reason=None, since_ms=None, targets=())
+
+
+def alert_entity(alert_id: str) -> str:
+    """What is told of an alert is filed under this; no trunk has a colon in its id."""
+    return f"alert:{alert_id}"

@@ -2,7 +2,8 @@
 
 A stream that goes takes along what waits for it, which may be as much as an outage of all trunks
 left behind. So that goes in small transactions, and the row in the last one: whatever happens in
-between, the stream is still there to be dropped again.
+between, the stream is still there to be dropped again. What it was owed, and its alerts, go after
+that: until it is gone it might stay.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
 
 from trunkpulse.adapters.storage.engine import (
     BATCH_ROWS,
@@ -36,8 +37,16 @@ __all__ = ["DatabaseStreams"]
 # Each has a small index of its own, which both at once would not use. What is pending goes from
 # the end of that index on, the followers of a trunk before its head.
 _WAITING = (deliveries.c.result.is_(None), deliveries.c.due_ms.is_not(None))
+_OF_ALERTS = deliveries.c.alert_kind.is_not(None)
 _NEWEST_FIRST = (deliveries.c.trunk_id.desc(), deliveries.c.id.desc())
-_BELONGINGS = (alert_members, alert_groups, stream_health, delivery_attempts, owed_recoveries)
+_MANY = (
+    (owed_recoveries, owed_recoveries.c.trunk_id),
+    (alert_members, alert_members.c.group_key, alert_members.c.trunk_id),
+    (alert_groups, alert_groups.c.group_key),
+    (delivery_attempts, delivery_attempts.c.id),
+)
+"""What may be a row for each trunk, and what tells the rows of a stream apart, in the order of an
+index: so much is not dropped in one transaction."""
 
 
 class DatabaseStreams(Database):
@@ -63,11 +72,19 @@ class DatabaseStreams(Database):
             pass
         while await self._drop_some(stream_id, due) == BATCH_ROWS:
             pass
+        while await self._drop_some(stream_id, _OF_ALERTS, deliveries.c.trunk_id) == BATCH_ROWS:
+            pass
 
     async def drop_stream(self, stream_id: str) -> None:
-        """Drop it with all that waits for it and all that it is owed."""
+        """Drop it with all that waits for it."""
         await self.drop_backlog(stream_id)
         await self._drop_rest(stream_id)
+
+    async def drop_remains(self, stream_id: str) -> None:
+        """Drop what it was owed, its alerts and what was said to it, some at a time."""
+        for table, *key in _MANY:
+            while await self._drop_some_of(table, stream_id, key) == BATCH_ROWS:
+                pass
 
     @in_turn
     async def _drop_some(
@@ -76,6 +93,12 @@ class DatabaseStreams(Database):
         # The last transaction is durable, and so are these with it.
         drop = partial(_drop_deliveries, stream_id, waiting, order)
         return await self._at_once(drop, lasting=False)
+
+    @in_turn
+    async def _drop_some_of(
+        self, table: Table, stream_id: str, key: Sequence[ColumnElement[Any]]
+    ) -> int:
+        return await self._at_once(partial(_drop_rows, table, stream_id, key), lasting=False)
 
     @in_turn
     async def _drop_rest(self, stream_id: str) -> None:
@@ -107,9 +130,19 @@ def _drop_deliveries(
     return len(some)
 
 
+def _drop_rows(
+    table: Table, stream_id: str, key: Sequence[ColumnElement[Any]], connection: Connection
+) -> int:
+    query = select(*key).where(table.c.stream_id == stream_id)
+    some = [tuple(row) for row in connection.execute(query.order_by(*key).limit(BATCH_ROWS))]
+    if some:
+        these = tuple_(*key).in_(some)
+        connection.execute(delete(table).where(table.c.stream_id == stream_id, these))
+    return len(some)
+
+
 def _drop(stream_id: str, connection: Connection) -> None:
-    for waiting in _WAITING:
+    for waiting in (*_WAITING, _OF_ALERTS):
         connection.execute(delete(deliveries).where(waiting, deliveries.c.stream_id == stream_id))
-    for table in _BELONGINGS:
-        connection.execute(delete(table).where(table.c.stream_id == stream_id))
+    connection.execute(delete(stream_health).where(stream_health.c.stream_id == stream_id))
     connection.execute(delete(event_streams).where(event_streams.c.id == stream_id))
