@@ -13,12 +13,14 @@ import structlog
 
 from trunkpulse.adapters import collector
 from trunkpulse.adapters.storage.errors import StorageError
-from trunkpulse.app.composition import CannotStart, cannot_run, running
+from trunkpulse.admission.people import FIRST_ADMINISTRATOR
+from trunkpulse.app.bookkeeping import note_refused_reload, note_reload
+from trunkpulse.app.composition import CannotStart, Running, cannot_run, running
 from trunkpulse.config import Config, ConfigError, load_config
 from trunkpulse.events.subscriptions import StreamRefused
-from trunkpulse.node import Node
 from trunkpulse.ports import DestinationInvalid, StoreUnavailable
 from trunkpulse.progress import Progress, unseen
+from trunkpulse.provisioning.refusals import Refused
 
 __all__ = ["loop_factory", "run_service", "set_up_logging"]
 
@@ -73,44 +75,62 @@ async def _serve(config: Config, config_path: Path, data: Path, progress: Progre
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, again.set)
     async with running(config, data, progress) as instance:
+        if instance.first is not None and instance.first.password is not None:
+            _tell_once(instance.first.password)
         log.info(
-            "ready", api=instance.url, trunks=len(instance.node.config.trunks), pid=os.getpid()
+            "ready", api=instance.url, trunks=len(instance.node.roster.records()), pid=os.getpid()
         )
         async with asyncio.TaskGroup() as tasks:
-            reloading = tasks.create_task(_reload_on(again, instance.node, config_path))
+            reloading = tasks.create_task(_reload_on(again, instance, config_path))
             await stop.wait()
             reloading.cancel()
         log.info("stopping")
     log.info("stopped")
 
 
-async def _reload_on(again: asyncio.Event, node: Node, config_path: Path) -> None:
+def _tell_once(password: str) -> None:
+    """To whoever started it, and not to the log: that is kept, and read by others."""
+    sys.stderr.write(
+        f'There is nobody yet, so the administrator "{FIRST_ADMINISTRATOR}" was made; sign in with '
+        f"the password {password} and change it then, it is not shown again.\n"
+    )
+    sys.stderr.flush()
+
+
+async def _reload_on(again: asyncio.Event, instance: Running, config_path: Path) -> None:
+    node, ledger = instance.node, instance.ledger
     while True:
         await again.wait()
         again.clear()
         try:
             with collector.paused():
                 config = await asyncio.to_thread(
-                    load_config, config_path, os.environ, present=node.config
+                    load_config, config_path, os.environ, present=node.declared
                 )
         except ConfigError as refused:
             node.refuse(refused.problems)
+            note_refused_reload(ledger, refused.problems)
             continue
         try:
             with collector.paused():
-                await node.apply(config)
+                note_reload(ledger, await node.apply(config))
         except (
             OSError,
             StoreUnavailable,
             StorageError,
             StreamRefused,
+            Refused,
             DestinationInvalid,
         ) as problem:
             node.refuse([cannot_run(problem, config)])
+            note_refused_reload(ledger, node.refused)
 
 
-def set_up_logging() -> None:
-    """One line per event on standard error: coloured for a person, logfmt for a machine."""
+def set_up_logging(*, quiet: bool = False) -> None:
+    """One line per event on standard error: coloured for a person, logfmt for a machine.
+
+    ``quiet``: only what somebody has to know, for commands that end in a moment.
+    """
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -120,7 +140,7 @@ def set_up_logging() -> None:
             if sys.stderr.isatty()
             else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(20),  # INFO and above
+        wrapper_class=structlog.make_filtering_bound_logger(30 if quiet else 20),
         # Looked up for each line: a progress bar stands in for it and lets lines pass above itself.
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )

@@ -1,22 +1,17 @@
-"""One running trunkpulse without its doors: probes, states, events and routes, put together.
-
-``app`` gives it the real world and opens the doors (API, console, SIP); a simulation gives it a
-network and a clock of its own. What it is given is all it knows of the outside.
-"""
+"""The parts of a running trunkpulse, put together; how they start, change and end."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
 
 import structlog
 
+from trunkpulse.access.licence import Entitlement
+from trunkpulse.admission.idempotency import KeptAnswers
+from trunkpulse.admission.licensing import Licensing
 from trunkpulse.board import Board
 from trunkpulse.config import Config
 from trunkpulse.events.alert_book import AlertGrounds
@@ -33,61 +28,38 @@ from trunkpulse.model import (
     StateChange,
     Trunk,
 )
+from trunkpulse.node.outside import Outside
+from trunkpulse.node.readiness import problems_of
+from trunkpulse.node.telling import log_changes
+from trunkpulse.node.upkeep import checkpoint, prune
 from trunkpulse.pipeline import Pipeline
-from trunkpulse.ports import (
-    EventSink,
-    LinkWatch,
-    MachineClock,
-    Resolver,
-    Store,
-    StoreUnavailable,
-    Vault,
-)
 from trunkpulse.probing.expiry import watch_certificates
 from trunkpulse.probing.isolation import Isolation
 from trunkpulse.probing.rollup import MinuteRollup
-from trunkpulse.probing.sockets import AddressTowards, OpenTransport
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.progress import Progress, unseen
+from trunkpulse.provisioning.estate import combined, first_ids, some_ids
+from trunkpulse.provisioning.routes import MadeRoutes
+from trunkpulse.provisioning.settings import GlobalSettings
+from trunkpulse.provisioning.trunks import MadeTrunks
 from trunkpulse.roster import Applied, Roster
-from trunkpulse.routing.selection import CallRequest, Decision, RouteTable
+from trunkpulse.routing.selection import CallRequest, Decision
 
-__all__ = ["Node", "Outside"]
+__all__ = ["Node"]
 
 log = structlog.get_logger(__name__)
 
-EVENTS_KEPT_SECONDS = 90 * 24 * 3600.0
-PRUNE_EVERY_SECONDS = 3600.0
-CHECKPOINT_SECONDS = 30.0
-CHECKPOINT_TRUNKS = 250
-OVERDUE_SECONDS = 5.0
 LAST_MINUTE_SECONDS = 0.5
 """What a stop waits for the numbers of the minute that is not over yet."""
-CHANGES_TOLD_EACH = 100
-"""Of those that are recorded together, in the log of this process."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
-    """Everything through which a node touches the world."""
-
-    clock: MachineClock
-    store: Store
-    resolver: Resolver
-    open_transport: OpenTransport
-    address_towards: AddressTowards
-    sink_for: Callable[[EventStream], EventSink]
-    vault: Vault
-    rng: random.Random
-    link: LinkWatch | None = None
-    """None: nobody looks at this machine's own ways out."""
 
 
 class Node:
-    """See the module's opening. Lives inside the TaskGroup that it is given."""
+    """See the package's opening. Lives inside the TaskGroup that it is given."""
 
     def __init__(self, config: Config, outside: Outside, tasks: asyncio.TaskGroup) -> None:
         self.config = config
+        """What is in force: what the file declares, with the settings of the API."""
+        self.declared = config
         self._begun_with = config
         """What the process started with, for what only a restart can change."""
         self.board = Board()
@@ -159,6 +131,33 @@ class Node:
             writing=self.pipeline.recorder.writing,
             tell=self._tell,
         )
+        self.answers = KeptAnswers(outside.store, outside.vault, outside.clock)
+        self.licensing = Licensing(outside.store, outside.clock, apply=self._license)
+        self._applying = asyncio.Lock()
+        self.routes = MadeRoutes(
+            outside.store,
+            clock=outside.clock,
+            applying=self._applying,
+            trunk=self._trunk,
+            region=config.instance.region,
+        )
+        self.trunks = MadeTrunks(
+            outside.store,
+            outside.vault,
+            clock=outside.clock,
+            roster=self.roster,
+            applying=self._applying,
+            default=config.keepalive,
+            routes_of=self.routes.routes_of,
+            changed=self._trunks_changed,
+        )
+        self.settings = GlobalSettings(
+            outside.store,
+            clock=outside.clock,
+            applying=self._applying,
+            declared=lambda: self.declared,
+            apply=lambda: self._apply(self.declared),
+        )
         self.isolation = Isolation(
             config.isolation,
             trunks=self.roster,
@@ -177,11 +176,9 @@ class Node:
             retention_days=lambda: self.config.numbers.retention_days,
         )
         self._rolling_up: asyncio.Task[None] | None = None
-        self.routes = RouteTable((), {}, config.instance.region)
         self.refused: tuple[str, ...] = ()
         """Why the newest configuration was not taken; empty: it is in force."""
         self._listeners: list[Callable[[Sequence[StateChange]], None]] = []
-        self._applying = asyncio.Lock()
         self._background: list[asyncio.Task[None]] = []
 
     # --- life --------------------------------------------------------------------------------
@@ -191,6 +188,13 @@ class Node:
         store, clock = self._outside.store, self._outside.clock
         await store.release()
         recorder = self.pipeline.recorder
+        await self.licensing.load()
+        await self.answers.load()
+        self.pipeline.licensed = Entitlement.TALK not in self.licensing.in_effect
+        self.deliveries.held = Entitlement.STREAMS in self.licensing.in_effect
+        await self.settings.load()
+        await self.trunks.load(self.settings.effective(self.config)[0])
+        await self.routes.load()
         await self.subscriptions.load(self.config.event_streams)
         await self.endurance.load()
         await self.maintenance.start()
@@ -204,11 +208,15 @@ class Node:
             self._tasks.create_task(self.announcements.run(), name="announcements"),
             self._tasks.create_task(self.isolation.run(), name="isolation"),
             self._tasks.create_task(self.roster.locator.run(), name="locator"),
-            self._tasks.create_task(self._prune(), name="prune"),
-            self._tasks.create_task(self._checkpoint(), name="checkpoint"),
+            self._tasks.create_task(prune(store, clock, self.answers), name="prune"),
+            self._tasks.create_task(
+                checkpoint(self.roster.records, self.pipeline.recorder, self._some_ids),
+                name="checkpoint",
+            ),
             self._tasks.create_task(watch_certificates(self.roster.records, clock), name="expiry"),
         ]
         await self.apply(self.config, progress)
+        self._background.append(self._tasks.create_task(self.licensing.run(), name="licence"))
         # Before this there was nobody to probe, so standing still meant nothing.
         watching = self._tasks.create_task(self.roster.watchdog.run(), name="watchdog")
         self._background.append(watching)
@@ -218,40 +226,56 @@ class Node:
     async def apply(self, config: Config, progress: Progress = unseen) -> Applied:
         """From now on run this configuration; what did not change in it is not touched.
 
-        Raises OSError if a source address cannot be used, DestinationInvalid if a stream's
+        Raises Exists if it declares a trunk or route that was made through the API,
+        OSError if a source address cannot be used, DestinationInvalid if a stream's
         destination cannot be, StreamExists if a stream of that id was made through the API, and
         StoreUnavailable if the database is away; then nothing is changed. Otherwise trunks are
         changed some at a time (``Roster.apply``), then the routes.
         """
         async with self._applying:
-            await self.roster.prepare(config.trunks)
-            try:
-                await self.subscriptions.apply_file(config.event_streams)
-            except BaseException:
-                self.roster.sockets.close_unused()
-                raise
-            await self.roster.pace(config.pacing.probes_per_second, dict(config.pacing.carriers))
-            applied = await self.roster.apply(config.trunks, progress)
-            routed = {member.id for route in config.routes for member in route.trunks}
-            trunks = {trunk_id: self.roster.record(trunk_id).trunk for trunk_id in routed}
-            self.routes = RouteTable(config.routes, trunks, self._begun_with.instance.region)
-            self.config = config
-            self.isolation.configure(config.isolation)
-            self.maintenance.declare(config.maintenance)
-            self._knows_trunks = True
-            self.deliveries.trunks_changed()
-            self.refused = ()
-            self._name_what_needs_a_restart(config)
-            log.info(
-                "configuration.applied",
-                trunks=len(config.trunks),
-                added=len(applied.added),
-                changed=len(applied.changed),
-                removed=len(applied.removed),
-                routes=len(config.routes),
-                streams=len(self.subscriptions.all),
-            )
-            return applied
+            return await self._apply(config, progress)
+
+    async def _apply(self, declared: Config, progress: Progress = unseen) -> Applied:
+        self.routes.check_distinct(declared.routes)
+        estate = await combined(declared, self.settings, self.trunks)
+        config = estate.config
+        await self.roster.prepare(estate.trunks)
+        try:
+            await self.subscriptions.apply_file(config.event_streams)
+        except BaseException:
+            self.roster.sockets.close_unused()
+            raise
+        await self.roster.pace(config.pacing.probes_per_second, dict(config.pacing.carriers))
+        applied = await self.roster.apply(estate.trunks, progress, user_agent=config.sip.user_agent)
+        self.trunks.adopt(estate.heirs)
+        await self.routes.declare(config.routes)
+        self.declared, self.config = declared, config
+        self.isolation.configure(config.isolation)
+        self.maintenance.declare(config.maintenance)
+        self._knows_trunks = True
+        self.deliveries.trunks_changed()
+        self.refused = ()
+        self._name_what_needs_a_restart(declared)
+        log.info(
+            "configuration.applied",
+            trunks=len(estate.trunks),
+            added=len(applied.added),
+            changed=len(applied.changed),
+            removed=len(applied.removed),
+            routes=len(self.routes.all),
+            streams=len(self.subscriptions.all),
+        )
+        return applied
+
+    async def _license(self, lacking: frozenset[Entitlement]) -> None:
+        await self.subscriptions.hold(held=Entitlement.STREAMS in lacking)
+        async with self._applying:
+            await self.roster.license(licensed=Entitlement.TALK not in lacking)
+
+    def _trunks_changed(self, trunk_ids: Sequence[str]) -> None:
+        """Trunks of the API are other ones than before, or gone."""
+        self.routes.trunks_changed(trunk_ids)
+        self.deliveries.trunks_changed()
 
     def refuse(self, problems: Sequence[str]) -> None:
         """A new configuration cannot be used: the one in force goes on."""
@@ -264,60 +288,26 @@ class Node:
         self.announcements.set_streams(streams)
 
     def _name_what_needs_a_restart(self, config: Config) -> None:
-        for section in ("instance", "storage", "api", "sip"):
+        if config.api.bound_to != self._begun_with.api.bound_to:
+            log.warning("configuration.needs_restart", section="[api]")
+        for section in ("instance", "storage", "access", "oidc", "sip"):
             if getattr(config, section) != getattr(self._begun_with, section):
                 log.warning("configuration.needs_restart", section=f"[{section}]")
 
     def problems(self) -> list[str]:
         """Why this node should get no traffic, one sentence each; empty: it is ready."""
-        problems: list[str] = []
-        recorder = self.pipeline.recorder
-        if not recorder.available:
-            problems.append(
-                f"The database does not take what is decided, and {len(recorder)} trunks wait to "
-                "be recorded; check that its disk is there and not full."
-            )
-        evidence = self.isolation.evidence
-        if evidence is not None:
-            problems.append(
-                f"This prober is isolated ({evidence.problem}), so the states of trunks are held; "
-                "check this machine's network."
-            )
-        overdue = self.roster.prober.overdue_seconds()
-        if overdue > OVERDUE_SECONDS:
-            problems.append(
-                f"Probes are {overdue:.0f} s overdue, so states may be stale; check the load of "
-                "this machine."
-            )
-        return problems
+        return problems_of(self.pipeline.recorder, self.isolation, self.roster.prober)
 
     def _measured(self) -> Iterator[ProbeTarget]:
         """The targets whose numbers are kept minute by minute, read bit by bit."""
         records = self.roster.records()
-        for trunk in islice(self.config.trunks, self.config.numbers.rollup_trunks):
-            record = records.get(trunk.id)
+        for trunk_id in first_ids(self.config, self.trunks, self.config.numbers.rollup_trunks):
+            record = records.get(trunk_id)
             if record is not None:
                 yield from record.targets
 
-    async def _prune(self) -> None:
-        """Events and settled deliveries are kept for 90 days; what is pending stays."""
-        while True:
-            await asyncio.sleep(PRUNE_EVERY_SECONDS)
-            oldest_ms = int((self._outside.clock.wall() - EVENTS_KEPT_SECONDS) * 1000)
-            with contextlib.suppress(StoreUnavailable):  # an hour later is as good
-                await self._outside.store.prune(oldest_ms)
-
-    async def _checkpoint(self) -> None:
-        """Have the moments of the last good answers outlive a crash, some trunks at a time."""
-        after = 0
-        while True:
-            await asyncio.sleep(CHECKPOINT_SECONDS)
-            trunks, records = self.config.trunks, self.roster.records()
-            for trunk in trunks[after : after + CHECKPOINT_TRUNKS]:
-                record = records.get(trunk.id)
-                if record is not None and self.pipeline.recorder.available:
-                    self.pipeline.recorder.enqueue(record)
-            after = 0 if after + CHECKPOINT_TRUNKS >= len(trunks) else after + CHECKPOINT_TRUNKS
+    def _some_ids(self, start: int, count: int) -> Sequence[str]:
+        return some_ids(self.config, self.trunks, start, count)
 
     async def stop(self, deadline_seconds: float) -> None:
         """Probe no more, write what is decided, finish deliveries under way; then end.
@@ -347,7 +337,7 @@ class Node:
 
     def decide(self, request: CallRequest) -> Decision:
         """Which trunks shall take this call, in order, as things stand."""
-        return self.routes.decide(request, self.board.status, self._outside.rng)
+        return self.routes.table.decide(request, self.board.status, self._outside.rng)
 
     def listen(self, listener: Callable[[Sequence[StateChange]], None]) -> None:
         """Have ``listener`` called with every batch of changes once it is recorded."""
@@ -380,20 +370,7 @@ class Node:
 
     def _recorded(self, changes: Sequence[StateChange], told: frozenset[str]) -> None:
         self.deliveries.wake(told)
-        if len(changes) > CHANGES_TOLD_EACH:
-            # A line for each takes longer than to record it; all of them are in the log of events.
-            states = Counter(change.state.value for change in changes)
-            log.info("trunks.changed", trunks=len(changes), **states)
-        else:
-            for change in changes:
-                log.info(
-                    "trunk.changed",
-                    trunk=change.trunk_id,
-                    state=change.state.value,
-                    previous=change.previous_state.value,
-                    reason=change.reason.value,
-                    failed_attempts=change.failed_attempts,
-                )
+        log_changes(changes)
         if changes:
             for listener in self._listeners:
                 listener(changes)

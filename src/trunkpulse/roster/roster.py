@@ -1,16 +1,16 @@
-"""Which trunks there are: as configured, as an administrator wants them, and where names lead.
-
-The roster brings up what a trunk is probed with (targets, sockets, look-ups) and lets it go again.
-What the probes find is judged in the pipeline, which the roster tells of every trunk that changed.
-"""
+"""The trunks that are run: which there are, and what an administrator does with one."""
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
 
 from trunkpulse.board import Board
 from trunkpulse.model import TransportProtocol, Trunk, TrunkState
@@ -19,41 +19,30 @@ from trunkpulse.ports import Location, MachineClock, Resolver, StoredHealth, Tra
 from trunkpulse.probing.locating import Locator, Watch
 from trunkpulse.probing.prober import Prober
 from trunkpulse.probing.publicity import PublicAddresses
-from trunkpulse.probing.schedule import NEVER
 from trunkpulse.probing.sight import Sight
 from trunkpulse.probing.sockets import (
+    COMMON_PLANS,
     GONE,
     AddressTowards,
     OpenTransport,
     ProbeSockets,
     plans_of,
 )
-from trunkpulse.probing.starting import start_probes
 from trunkpulse.probing.target import ProbeSettings, ProbeTarget
 from trunkpulse.probing.targeting import Retargeted, Targeting
 from trunkpulse.probing.watchdog import Watchdog
 from trunkpulse.progress import Progress, Step, unseen
 from trunkpulse.recorder import TrunkRecord
+from trunkpulse.roster.absent import Absent
+from trunkpulse.roster.duty import Duty
+from trunkpulse.roster.errors import UnknownTrunk
+from trunkpulse.roster.looking_up import look_up
+from trunkpulse.roster.turns import GLANCES_PER_TURN, TRUNKS_PER_TURN, in_turns
 
-__all__ = ["Applied", "Roster", "UnknownTrunk"]
+__all__ = ["Applied", "Roster"]
 
 HANDFUL = 20
 """New targets that are probed at once; more are spread over an interval."""
-TRUNKS_PER_TURN = 200
-"""Trunks taken on or let go, some milliseconds' work, before the event loop does anything else."""
-GLANCES_PER_TURN = 4000
-"""The same, of trunks that are only looked at, or given their places in the schedule."""
-
-UNDECIDED_PER_SECOND = 9_000
-"""Of the trunks that nothing is known of yet, so many begin in a second: each is soon asked again,
-and what is decided is recorded, which takes longer than a few probes."""
-DECIDED_PER_SECOND = 35_000
-
-ItemT = TypeVar("ItemT")
-
-
-class UnknownTrunk(KeyError):
-    """There is no trunk of this id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +54,8 @@ class Applied:
     removed: tuple[str, ...] = ()
 
 
-async def _in_turns(items: Sequence[ItemT], size: int) -> AsyncIterator[Sequence[ItemT]]:
-    """The items, so many at a time; before each lot but the first the event loop has its turn."""
-    for start in range(0, len(items), size):
-        if start:
-            await asyncio.sleep(0)
-        yield items[start : start + size]
-
-
 class Roster:
-    """See the module's opening; the pipeline's ``Keeper``."""
+    """See the package's opening; the pipeline's ``Keeper``."""
 
     def __init__(
         self,
@@ -93,14 +74,13 @@ class Roster:
         self._pipeline = pipeline
         self._clock = clock
         self._board = board
-        self._rng = rng
         self._records: dict[str, TrunkRecord] = {}
-        self._retired: dict[str, TrunkRecord] = {}
-        """Trunks that are no longer configured; one that comes back goes on counting."""
-        self._stored: dict[str, StoredHealth] = {}
+        self._absent = Absent()
         self.locator = Locator(resolver, clock, self._located)
         self.sight = Sight(clock)
-        self.prober = Prober(clock=clock, sink=pipeline, look_up=self._look_up, sight=self.sight)
+        self.prober = Prober(
+            clock=clock, sink=pipeline, look_up=partial(look_up, self.locator), sight=self.sight
+        )
         self.numbers = self.prober.numbers
         self.sockets = ProbeSockets(
             self.prober, open_transport, address_towards, user_agent, answers_at
@@ -114,6 +94,7 @@ class Roster:
             paces=self.sockets.paces,
             transports=self.sockets.transports,
         )
+        self._duty = Duty(self._records, pipeline, self.prober, clock=clock, rng=rng)
         pipeline.keeper = self
 
     # --- what the pipeline asks (Keeper) -----------------------------------------------------
@@ -142,23 +123,9 @@ class Roster:
 
     def resume(self, record: TrunkRecord) -> None:
         """Start the trunk's probes that rest, if it shall be probed; else stop them."""
-        self._set_going(record)
+        self._duty.set_going(record)
 
     # --- where names lead ------------------------------------------------------------------
-
-    def _look_up(self, target: ProbeTarget, done: Callable[[], None]) -> None:
-        watch = Watch(target.owner, target.uri)
-
-        def ended() -> None:
-            trouble = self.locator.trouble(watch)
-            if target.address is None and self.locator.is_pending(watch):
-                self.locator.look_up(watch, ended)  # it goes another way by now
-                return
-            if target.address is None and trouble is not None:
-                target.unresolved = trouble.problem
-            done()
-
-        self.locator.look_up(watch, ended)
 
     def _located(self, watches: Collection[Watch], location: Location) -> None:
         """The DNS says where these lead: a target for each place, what is gone is let go."""
@@ -171,7 +138,7 @@ class Roster:
             found = self.targeting.relocate(record.trunk, uri, record.targets, servers)
             if found is not None:
                 self._take_over(record, found)
-                if self._is_active(record):
+                if self._duty.is_active(record):
                     fresh += found.fresh
         if len(fresh) > HANDFUL:
             self.prober.spread(fresh)
@@ -204,57 +171,98 @@ class Roster:
 
     def restore(self, stored: dict[str, StoredHealth]) -> None:
         """Before the first ``apply``: the states that trunks had when last recorded."""
-        self._stored = stored
+        self._absent.restore(stored)
 
     async def pace(self, total: float | None, carriers: Mapping[str, float]) -> None:
         """From now on these caps, in probes per second; who waited for others asks again."""
         if self.sockets.paces.change(total, carriers):
-            async for part in _in_turns(self.prober.waiting(), GLANCES_PER_TURN):
+            async for part in in_turns(self.prober.waiting(), GLANCES_PER_TURN):
                 self.prober.ask_again(part)
 
     async def prepare(self, trunks: Sequence[Trunk]) -> None:
         """Open the sockets that these trunks will need, or raise OSError and open none."""
         plans: set[TransportPlan] = set()
-        async for part in _in_turns(trunks, GLANCES_PER_TURN):
+        async for part in in_turns(trunks, GLANCES_PER_TURN):
             for trunk in part:
                 record = self._records.get(trunk.id)
                 if record is None or not self._is_as(record, trunk):
                     plans.update(plans_of(trunk))
         self.sockets.prepare(plans)
 
-    async def apply(self, trunks: Sequence[Trunk], progress: Progress = unseen) -> Applied:
+    async def apply(
+        self, trunks: Sequence[Trunk], progress: Progress = unseen, *, user_agent: str | None = None
+    ) -> Applied:
         """From now on these are the trunks. One that did not change is not touched.
 
+        ``user_agent`` is what probes call their sender from now on; None: as before.
         A target that a changed trunk keeps goes on with its state and its next probe as planned.
 
         Done some hundred trunks at a time, so that the probes of the others leave on time: readers
         see some trunks changed earlier than others. Nothing can fail on the way, so nothing stays
         half changed: the sockets are there already (``prepare``). One call at a time.
         """
+        anew = self.sockets.call_sender(user_agent)
         removed = await self._remove_all_but(trunks)
+        added, changed = await self._bring_up(trunks, progress, anew=anew)
+        if anew or changed or removed:
+            self.sockets.close_unused()
+        return Applied(tuple(added), tuple(changed), tuple(removed))
+
+    async def _bring_up(
+        self, trunks: Sequence[Trunk], progress: Progress = unseen, *, anew: bool = False
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        """Run those that are not run so yet (all, if ``anew``); ids of the new and the changed."""
         added: list[str] = []
         changed: list[str] = []
         paced: list[str] = []
         done = undecided = 0
-        async for part in _in_turns(trunks, TRUNKS_PER_TURN):
+        async for part in in_turns(trunks, TRUNKS_PER_TURN):
             for trunk in part:
                 record = self._records.get(trunk.id)
                 if record is None:
                     added.append(trunk.id)
-                elif self._is_as(record, trunk):
+                elif not anew and self._is_as(record, trunk):
                     continue
                 else:
                     (paced if record.trunk == trunk else changed).append(trunk.id)
                 undecided += self._take_on(trunk, record).state is TrunkState.UNKNOWN
             done += len(part)
             progress(Step.STARTING, done, len(trunks))
-        decided = len(changed) + len(paced) + len(added) - undecided
-        seconds = undecided / UNDECIDED_PER_SECOND + decided / DECIDED_PER_SECOND
-        async for ids in _in_turns([*changed, *paced, *added], GLANCES_PER_TURN):
-            self.prober.spread([*self._resting(ids)], seconds)
-        if changed or removed:
+        await self._duty.begin([*changed, *paced, *added], undecided=undecided)
+        return added, changed
+
+    async def put(self, trunks: Sequence[Trunk]) -> None:
+        """From now on these are among the trunks; no others are touched, or looked at.
+
+        Their sockets are there already (``prepare``), so nothing can fail on the way. One call of
+        this, of ``apply`` or ``remove`` at a time.
+        """
+        left: set[TransportPlan] = set()
+        async for part in in_turns(trunks, TRUNKS_PER_TURN):
+            for trunk in part:
+                record = self._records.get(trunk.id)
+                if record is not None and not self._is_as(record, trunk):
+                    left.update(plans_of(record.trunk))
+        await self._bring_up(trunks)
+        self._close_what_was_left(left)
+
+    def remove(self, trunk_id: str) -> None:
+        """Let this trunk go, and no other; raises UnknownTrunk. Not while ``apply`` is under way.
+
+        What is known of it is in the database, and if it comes back it goes on counting.
+        """
+        record = self.record(trunk_id)
+        self._retire(record)
+        self._absent.forget_oldest()
+        self._close_what_was_left(plans_of(record.trunk))
+
+    def _close_what_was_left(self, plans: Iterable[TransportPlan]) -> None:
+        """Close what nobody leaves by any more, if it was not for all trunks.
+
+        Whether others do takes a look at all settings.
+        """
+        if not COMMON_PLANS.issuperset(plans):
             self.sockets.close_unused()
-        return Applied(tuple(added), tuple(changed), tuple(removed))
 
     async def _remove_all_but(self, trunks: Sequence[Trunk]) -> Sequence[str]:
         """Let all others go; gives their ids."""
@@ -262,9 +270,9 @@ class Roster:
         if not self._records:  # as at every start
             return removed
         wanted: set[str] = set()
-        async for part in _in_turns(trunks, GLANCES_PER_TURN):
+        async for part in in_turns(trunks, GLANCES_PER_TURN):
             wanted.update([trunk.id for trunk in part])
-        async for ids in _in_turns(list(self._records), TRUNKS_PER_TURN):
+        async for ids in in_turns(list(self._records), TRUNKS_PER_TURN):
             for trunk_id in ids:
                 if trunk_id not in wanted:
                     self._retire(self._records[trunk_id])
@@ -282,11 +290,12 @@ class Roster:
         """Run a trunk that changed, or is new (``record`` None); new targets rest until spread."""
         stored = None
         if record is None:
-            stored = self._recall(trunk.id)
+            stored = self._absent.recorded(trunk.id)
             record = self._admit(trunk, stored)
         present = record.targets
         # Most of a million: nothing is known of the trunk, so nothing follows from it.
-        is_blank = not (present or stored) and record.admin_enabled and trunk.enabled
+        in_service = record.admin_enabled and trunk.enabled and self._pipeline.licensed
+        is_blank = in_service and not (present or stored)
         record.trunk = trunk
         found = self.targeting.retarget(trunk, present, stored.targets if stored else ())
         self._drop(found.gone)
@@ -295,32 +304,16 @@ class Roster:
         if not is_blank:
             self._pipeline.decide(record)
         self._pipeline.publish(record)
-        if len(found.fresh) < len(found.targets) or not self._is_active(record):
+        if len(found.fresh) < len(found.targets) or not self._duty.is_active(record):
             # Those that rest are spread with the new ones: many may be enabled at once.
-            self._set_going(record, but_not=found.fresh, wake=False)
+            self._duty.set_going(record, but_not=found.fresh, wake=False)
         return record
 
-    def _resting(self, trunk_ids: Sequence[str]) -> Iterator[ProbeTarget]:
-        """The targets of these trunks that shall be probed, and have no next probe yet."""
-        for trunk_id in trunk_ids:
-            record = self._records.get(trunk_id)
-            if record is not None and self._is_active(record):
-                for target in record.targets:
-                    if target.due_tick == NEVER and not self.prober.is_under_way(target):
-                        yield target
-
-    def _recall(self, trunk_id: str) -> StoredHealth | None:
-        stored = self._stored.pop(trunk_id, None)
-        if stored is not None and not self._stored:
-            self._stored = {}  # emptied, it would keep the room that a million took in it
-        return stored
-
     def _admit(self, trunk: Trunk, stored: StoredHealth | None) -> TrunkRecord:
-        record = self._retired.pop(trunk.id, None)
+        record = self._absent.back(trunk.id)
         if record is None:
             record = TrunkRecord(trunk, stored)
-        else:
-            self._pipeline.recorder.keep(record)
+        self._pipeline.recorder.keep(record)
         self._records[trunk.id] = record
         return record
 
@@ -330,8 +323,7 @@ class Roster:
         self.targeting.unwatch(record.trunk)
         record.retire()
         del self._records[trunk_id]
-        self._retired[trunk_id] = record
-        self._stored.pop(trunk_id, None)
+        self._absent.keep(record)
         self._board.remove(trunk_id)
         self._pipeline.recorder.forget(record)
 
@@ -361,40 +353,32 @@ class Roster:
         if record.admin_enabled != enabled:
             record.admin_enabled = enabled
             self._pipeline.decide(record)
-            self._set_going(record)
+            self._duty.set_going(record)
             self._pipeline.recorder.enqueue(record)
         return record
+
+    async def license(self, *, licensed: bool) -> None:
+        """Take all trunks out of service, or put them back, some hundred at a time.
+
+        Not while ``apply`` runs.
+        """
+        self._pipeline.licensed = licensed
+        trunk_ids = list(self._records)
+        async for ids in in_turns(trunk_ids, TRUNKS_PER_TURN):
+            for trunk_id in ids:
+                record = self._records.get(trunk_id)
+                if record is not None:
+                    self._pipeline.decide(record)
+                    self._duty.set_going(record, wake=False)
+        if licensed:
+            await self._duty.begin(trunk_ids, undecided=len(trunk_ids))
 
     def probe_now(self, trunk_id: str) -> int:
         """Probe the trunk's targets at once; returns how many (0: it is not being probed)."""
         record = self.record(trunk_id)
-        if not self._is_active(record):
+        if not self._duty.is_active(record):
             return 0
         now = self._clock.monotonic()
         for target in record.targets:
             self.prober.probe_at(target, now)
         return len(record.targets)
-
-    def _is_active(self, record: TrunkRecord) -> bool:
-        trunk = record.trunk
-        return trunk.enabled and record.admin_enabled and trunk.keepalive.enabled
-
-    def _set_going(
-        self, record: TrunkRecord, but_not: Sequence[ProbeTarget] = (), *, wake: bool = True
-    ) -> None:
-        """Start the probes of an active trunk that rest, stop those of any other.
-
-        ``wake``: False if somebody else is about to spread those that rest.
-        """
-        if self._is_active(record):
-            start_probes(
-                record.targets,
-                self.prober,
-                clock=self._clock,
-                rng=self._rng,
-                but_not=but_not,
-                wake=wake,
-            )
-            return
-        for target in record.targets:
-            self.prober.pause(target)

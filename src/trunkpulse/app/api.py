@@ -1,0 +1,150 @@
+"""The REST API of a node: what it is given to show and change, and where it listens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from itertools import chain
+
+from trunkpulse import __version__
+from trunkpulse.adapters.access_metrics import of_audit, of_licence
+from trunkpulse.adapters.clock import SystemClock
+from trunkpulse.adapters.http.api.application import create_api
+from trunkpulse.adapters.http.api.context import ApiContext
+from trunkpulse.adapters.http.api.feed import EventFeed
+from trunkpulse.adapters.http.connections import Peers
+from trunkpulse.adapters.http.server import ListenFailed, serve_http
+from trunkpulse.adapters.http.tls import ServedCertificate
+from trunkpulse.adapters.metrics import Metrics
+from trunkpulse.adapters.network.tls import TlsUnusable
+from trunkpulse.adapters.storage.database import DatabaseStore
+from trunkpulse.adapters.turns import Turns
+from trunkpulse.app.access import Door
+from trunkpulse.app.errors import CannotStart
+from trunkpulse.config import Config
+from trunkpulse.config.advice import Advice, advise
+from trunkpulse.config.settings import ApiSettings
+from trunkpulse.events.backlog import Backlogs
+from trunkpulse.model import EventStream
+from trunkpulse.node import Node
+from trunkpulse.ports import EventSink
+from trunkpulse.probing.heard import LastHeard
+from trunkpulse.sip.grammar import host_and_port
+
+__all__ = ["certificate_file", "listening_api"]
+
+HTTP_GRACE_SECONDS = 1
+"""For requests that are under way when the service ends."""
+
+
+@contextlib.asynccontextmanager
+async def listening_api(
+    node: Node,
+    store: DatabaseStore,
+    feed: EventFeed,
+    clock: SystemClock,
+    rng: random.Random,
+    *,
+    sink_for: Callable[[EventStream], EventSink],
+    last_heard: LastHeard,
+    door: Door,
+) -> AsyncIterator[str]:
+    """The REST API, listening; gives its URL."""
+    instance = node.config.instance
+    host, port = node.config.api.listen
+    context = ApiContext(
+        access=door.access,
+        pipeline=node.pipeline,
+        roster=node.roster,
+        board=node.board,
+        events=store,
+        measures=store,
+        feed=feed,
+        metrics=Metrics(
+            pipeline=node.pipeline,
+            roster=node.roster,
+            board=node.board,
+            deliveries=node.deliveries.progress,
+            stream_health=node.deliveries.health,
+            backlogs=Backlogs(store, clock),
+            clock=clock,
+            instance_id=instance.id,
+            region=instance.region,
+            version=__version__,
+            per_trunk=lambda: node.config.metrics.per_trunk,
+            others=lambda: chain(of_licence(node.licensing), of_audit(door.access.ledger)),
+        ),
+        clock=clock,
+        rng=rng,
+        instance_id=instance.id,
+        region=instance.region,
+        version=__version__,
+        started_ms=int(clock.wall() * 1000),
+        listen_host=host,
+        routing=node.routes,
+        subscriptions=node.subscriptions,
+        maintenance=node.maintenance,
+        deliveries=node.deliveries.progress,
+        delivery_log=store,
+        trunks=node.trunks,
+        settings=node.settings,
+        configuration=lambda: node.config,
+        answers=node.answers,
+        licensing=node.licensing,
+        stream_health=node.deliveries.health,
+        wake=node.deliveries.wake,
+        sink_for=sink_for,
+        readiness_problems=node.problems,
+        advice=_advice_on(node),
+        refused=lambda: node.refused,
+        last_heard=last_heard,
+        turns=Turns(overdue_seconds=node.roster.prober.overdue_seconds),
+    )
+    try:
+        async with serve_http(
+            create_api(context),
+            host,
+            port,
+            graceful_seconds=HTTP_GRACE_SECONDS,
+            stopping=feed.close,
+            tls=_certificate(node.config.api),
+            peers=Peers(lambda: node.config.api.trusted_proxies),
+        ) as (bound, bound_port):
+            scheme = "http" if node.config.api.tls is None else "https"
+            yield f"{scheme}://{host_and_port(bound, bound_port)}"
+    except ListenFailed as problem:
+        raise CannotStart(str(problem)) from problem
+
+
+def certificate_file(api: ApiSettings) -> str | None:
+    return None if api.tls is None else api.tls.cert_file
+
+
+def _certificate(api: ApiSettings) -> ServedCertificate | None:
+    """What the API shows to those who connect; None: it is served in the clear."""
+    if api.tls is None:
+        return None
+    try:
+        return ServedCertificate(api.tls)
+    except TlsUnusable as problem:
+        raise CannotStart(f"{problem}.") from problem
+
+
+def _advice_on(node: Node) -> Callable[[], Awaitable[Sequence[Advice]]]:
+    """Advice on the configuration in force, worked out once for each in a thread of its own."""
+    known: dict[tuple[int, int], tuple[Config, Sequence[Advice]]] = {}
+
+    async def advice() -> Sequence[Advice]:
+        config = node.config
+        now = id(config), node.trunks.changes
+        if now not in known:
+            together = replace(config, trunks=(*config.trunks, *node.trunks.trunks()))
+            found = await asyncio.to_thread(advise, together)
+            known.clear()
+            known[now] = config, found
+        return known[now][1]
+
+    return advice

@@ -1,0 +1,78 @@
+"""Our own answers to OPTIONS, for far sides that want to know whether we are there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import random
+import secrets
+from collections.abc import AsyncIterator
+
+from trunkpulse.adapters.clock import SystemClock
+from trunkpulse.adapters.network.errors import BindFailed
+from trunkpulse.adapters.network.responder import Fate, OptionsResponder, ResponderSettings
+from trunkpulse.adapters.network.tls import TlsUnusable
+from trunkpulse.app.errors import CannotStart
+from trunkpulse.node import Node
+from trunkpulse.ports import Address
+from trunkpulse.probing.heard import LastHeard
+from trunkpulse.sip.server import AnswerSettings
+
+__all__ = ["listening_responders"]
+
+OPTIONS_PER_SECOND = 50.0
+"""Of one source that asks our own OPTIONS responder; a keepalive needs far less."""
+ANSWERS_PER_SECOND = 5000.0
+"""Of one source whose answers come in where we listen; it may stand for thousands of targets."""
+
+
+@contextlib.asynccontextmanager
+async def listening_responders(
+    node: Node, clock: SystemClock, rng: random.Random, last_heard: LastHeard
+) -> AsyncIterator[list[OptionsResponder]]:
+    """Our own answers to OPTIONS, on every address of ``[sip] listen``."""
+    sip = node.config.sip
+    settings = ResponderSettings(
+        answer=AnswerSettings(tag_key=secrets.token_bytes(16), server=sip.user_agent),
+        allow=sip.allow,
+        requests_per_second=OPTIONS_PER_SECOND,
+        responses_per_second=ANSWERS_PER_SECOND,
+    )
+
+    def heard(data: bytes, source: Address, fate: Fate) -> None:
+        if fate is Fate.ANSWERED and data.lstrip(b"\r\n").startswith(b"OPTIONS "):
+            last_heard.note(source[0], clock.wall())
+
+    with contextlib.ExitStack() as open_ones:
+        responders: list[OptionsResponder] = []
+        for place in sip.listen:
+            try:
+                responder = await OptionsResponder.listen_on(
+                    place,
+                    settings,
+                    clock=clock,
+                    rng=rng,
+                    tls=sip.tls,
+                    heard=heard,
+                    answers=node.roster.prober,
+                )
+            except OSError as problem:
+                raise CannotStart(_cannot_listen(problem)) from problem
+            open_ones.callback(responder.close)
+            responders.append(responder)
+        yield responders
+
+
+def _cannot_listen(problem: OSError) -> str:
+    """Why our own OPTIONS responder has no socket, as one sentence."""
+    if isinstance(problem, TlsUnusable):
+        return f"{problem}."
+    if not isinstance(problem, BindFailed):
+        return f"The SIP responder cannot listen: {problem.strerror or problem}."
+    sentence = f"The SIP responder cannot listen on {problem.place}"
+    if problem.errno == errno.EADDRINUSE:
+        return (
+            f"{sentence} because another program does; stop it, choose another "
+            "port in sip.listen, or set listen = [] under [sip]."
+        )
+    return f"{sentence}: {problem.reason}; correct sip.listen."
