@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 
@@ -30,6 +29,7 @@ from benchmarks.isolation import read
 from benchmarks.probers import responder
 from benchmarks.processes import Cores, build, end_on_sigterm
 from benchmarks.serving import serving
+from trunkpulse.adapters.machine_token import MachineToken
 
 READY_SECONDS = 300.0
 LOOK_SECONDS = 5.0
@@ -44,10 +44,15 @@ listen = []
 
 
 async def watch(
-    api_port: int, process: psutil.Process, trunks: int, interval: float, patience_seconds: float
+    service: MachineToken,
+    process: psutil.Process,
+    *,
+    trunks: int,
+    interval: float,
+    patience_seconds: float,
 ) -> dict[str, Any]:
     """Look on until every change is recorded, and for one more interval."""
-    first = await read(api_port)
+    first = await read(service)
     empty = process.memory_info().rss
     highest = empty
     reached = first
@@ -58,14 +63,14 @@ async def watch(
             break
         await asyncio.sleep(LOOK_SECONDS)
         highest = max(highest, process.memory_info().rss)
-        reached = await read(api_port)
+        reached = await read(service)
         if decided is None and reached.at - first.at > interval + LOOK_SECONDS:
             decided = reached.since(first)
             waiting = trunks - reached.values["events"]
             decided["waiting"] = int(waiting)
             decided["resident_bytes"] = process.memory_info().rss
     await asyncio.sleep(interval)
-    last = await read(api_port)
+    last = await read(service)
     return {
         "while decided": decided or reached.since(first),
         "until recorded": reached.since(first),
@@ -103,11 +108,11 @@ def main(words: Sequence[str] | None = None) -> int:
         )
         found = asyncio.run(
             watch(
-                urlsplit(service.url).port or 0,
+                MachineToken(service.url, service.token),
                 psutil.Process(service.pid),
-                options.trunks,
-                options.interval,
-                options.patience,
+                trunks=options.trunks,
+                interval=options.interval,
+                patience_seconds=options.patience,
             )
         )
     print(json.dumps({"start_seconds": round(service.start_seconds, 1), **found}, indent=2))

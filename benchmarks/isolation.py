@@ -18,7 +18,6 @@ import json
 import math
 import random
 import re
-import socket
 import sys
 import tempfile
 import time
@@ -27,10 +26,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from benchmarks.flapping import flapping_uri
 from benchmarks.load import target_uri
 from benchmarks.processes import Cores, end_on_sigterm, free_port, python, running
+from trunkpulse.adapters.machine_token import MachineToken
 from trunkpulse.probing.histogram import Histogram
 
 READY_SECONDS = 120.0
@@ -52,13 +53,13 @@ class Plan:
     seconds: float
 
 
-def write_configuration(file: Path, plan: Plan, port: int, api_port: int) -> None:
+def write_configuration(file: Path, plan: Plan, port: int) -> None:
     """All trunks, and a route over ten of them."""
     lines = [
         "[instance]",
         'id = "isolation"',
         "[api]",
-        f'listen = "127.0.0.1:{api_port}"',
+        'listen = "127.0.0.1:0"',
         "[sip]",
         "listen = []",
         "[keepalive]",
@@ -96,8 +97,9 @@ def write_configuration(file: Path, plan: Plan, port: int, api_port: int) -> Non
 class Connection:
     """One client that keeps its connection, and asks again as soon as it is answered."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, service: MachineToken) -> None:
+        self._port = urlsplit(service.url).port or 0
+        self._token = service.token
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, path: str, body: bytes = b"") -> tuple[int, bytes]:
@@ -106,7 +108,10 @@ class Connection:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
         method = "POST" if body else "GET"
-        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n"
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n"
+            f"Authorization: Bearer {self._token}\r\n"
+        )
         if body:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         writer.write(head.encode() + b"\r\n" + body)
@@ -144,14 +149,14 @@ def questions(plan: Plan, rng: random.Random) -> dict[str, Callable[[], tuple[st
     }
 
 
-async def load(port: int, plan: Plan) -> dict[str, Any]:
+async def load(service: MachineToken, plan: Plan) -> dict[str, Any]:
     """Ask for ``plan.seconds`` on all connections; how often, and how long it took."""
     took: dict[str, list[float]] = defaultdict(list)
     statuses: Counter[int] = Counter()
     until = time.monotonic() + plan.seconds
 
     async def client(number: int) -> None:
-        connection, rng = Connection(port), random.Random(number)
+        connection, rng = Connection(service), random.Random(number)
         kinds = questions(plan, rng)
         names = list(kinds)
         while (begun := time.monotonic()) < until:
@@ -204,9 +209,9 @@ class Reading:
         }
 
 
-async def read(api_port: int) -> Reading:
+async def read(service: MachineToken) -> Reading:
     """Ask the service for its metrics and for the end of its log."""
-    connection = Connection(api_port)
+    connection = Connection(service)
     _, text = await connection.ask("/metrics")
     _, page = await connection.ask("/api/v2/events?order=desc&limit=1")
     connection.close()
@@ -226,42 +231,41 @@ async def read(api_port: int) -> Reading:
     return Reading(time.monotonic(), lateness, values)
 
 
+async def until_up(data: Path) -> MachineToken:
+    """Return once the service has written down how one gets in."""
+    service: MachineToken | None = None
+    while service is None:
+        await asyncio.sleep(1.0)
+        service = MachineToken.read(data / "machine.token")
+    return service
+
+
 async def until_ready(connection: Connection) -> None:
     """Return once every trunk is known to be up or down."""
     undecided = math.inf
     while undecided:
         await asyncio.sleep(1.0)
-        try:
-            _, text = await connection.ask("/metrics")
-        except (OSError, EOFError):
-            connection.close()
-            continue
+        _, text = await connection.ask("/metrics")
         match = re.search(r'trunkpulse_trunks\{state="UNKNOWN"\} (\S+)', text.decode())
         undecided = float(match.group(1)) if match else math.inf
 
 
-async def measure(plan: Plan, api_port: int) -> dict[str, Any]:
+async def measure(plan: Plan, data: Path) -> dict[str, Any]:
     """Wait, look on for a while, then ask and look on."""
-    connection = Connection(api_port)
     async with asyncio.timeout(READY_SECONDS):
+        service = await until_up(data)
+        connection = Connection(service)
         await until_ready(connection)
     connection.close()
-    readings = [await read(api_port)]
+    readings = [await read(service)]
     await asyncio.sleep(plan.seconds)
-    readings.append(await read(api_port))
-    asked = await load(api_port, plan)
-    readings.append(await read(api_port))
+    readings.append(await read(service))
+    asked = await load(service, plan)
+    readings.append(await read(service))
     return {
         "quiet": readings[1].since(readings[0]),
         "loaded": {**readings[2].since(readings[1]), **asked},
     }
-
-
-def free_tcp_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody has just now."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -283,19 +287,20 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     end_on_sigterm()
     cores = Cores.of_this_machine()
-    port, api_port = free_port(), free_tcp_port()
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "trunkpulse.toml"
-        write_configuration(file, plan, port, api_port)
+    port = free_port()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        file = folder / "trunkpulse.toml"
+        write_configuration(file, plan, port)
         far_side = python("benchmarks.flapping", "--port", port)
         service = python("trunkpulse", "serve", "--config", file, "--data", folder)
         with (
             running(far_side, core=cores.answering) as responder,
-            running(service, core=cores.probing, errors=Path(folder) / "log"),
+            running(service, core=cores.probing, errors=folder / "log"),
         ):
             assert responder.stdout is not None
             responder.stdout.readline()  # it listens
-            print(json.dumps(asyncio.run(measure(plan, api_port)), indent=2))
+            print(json.dumps(asyncio.run(measure(plan, folder)), indent=2))
     return 0
 
 

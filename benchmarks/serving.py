@@ -23,6 +23,7 @@ from benchmarks.configuration import write_configuration
 from benchmarks.history import INSTANCE, write_history
 from benchmarks.load import target_uri
 from benchmarks.processes import Cores, NotMeasured, running
+from trunkpulse.adapters.machine_token import MachineToken
 
 __all__ = ["Served", "Serving", "quantile", "served"]
 
@@ -34,7 +35,7 @@ listen = "127.0.0.1:0"
 [sip]
 listen = []
 """
-READY = re.compile(r"\bevent=ready\b.*\bapi=(\S+)")
+READY = re.compile(r"\bevent=ready\b")
 TRUNK_ID = re.compile(r'^\[\[trunks\]\]\nid = "(.*)"$', re.MULTILINE)
 LOOKS_PER_SECOND = 100
 """How often the log is looked at for the line that is awaited."""
@@ -65,6 +66,8 @@ class Serving:
 
     pid: int
     url: str
+    token: str
+    """What commands on this machine get in by."""
     start_seconds: float
     log: Path
 
@@ -89,8 +92,7 @@ def serving(file: Path, data: Path, core: int | None, patience_seconds: float) -
         while True:
             for line in lines:
                 last = line
-                found = READY.search(line)
-                if found is not None:
+                if READY.search(line):
                     seconds = time.monotonic() - started
                     break
             else:
@@ -101,7 +103,10 @@ def serving(file: Path, data: Path, core: int | None, patience_seconds: float) -
                 time.sleep(1 / LOOKS_PER_SECOND)
                 continue
             break
-        yield Serving(process.pid, found[1], seconds, log)
+        machine = MachineToken.read(data / "machine.token")
+        if machine is None:
+            raise NotMeasured("trunkpulse serve is ready and nobody can get in.")
+        yield Serving(process.pid, machine.url, machine.token, seconds, log)
 
 
 def served(trunks: int, port: int, cores: Cores) -> Served:
@@ -118,7 +123,7 @@ def served(trunks: int, port: int, cores: Cores) -> Served:
         filled_data = folder / "filled"
         asyncio.run(write_history(filled_data / "trunkpulse.db", zip(trunk_ids, uris, strict=True)))
         with serving(file, filled_data, cores.probing, patience) as filled:
-            seconds = list_seconds(filled.url)
+            seconds = list_seconds(filled.url, filled.token)
     return Served(
         trunks=trunks,
         start_empty_seconds=empty.start_seconds,
@@ -128,7 +133,7 @@ def served(trunks: int, port: int, cores: Cores) -> Served:
     )
 
 
-def list_seconds(url: str) -> list[float]:
+def list_seconds(url: str, token: str) -> list[float]:
     """How long each page of the trunks took that a console or a script asks for."""
     place = urlsplit(url)
     searches = [
@@ -142,19 +147,20 @@ def list_seconds(url: str) -> list[float]:
     ]
     seconds: list[float] = []
     with closing(http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)) as api:
-        page_of(api, searches[0])  # the first answer of a process is not like the others
+        page_of(api, token, searches[0])  # the first answer of a process is not like the others
         for search in searches:
             cursor: str | None = ""
             for _ in range(PAGES):
                 asked = time.monotonic()
-                cursor = page_of(api, f"{search}&cursor={cursor}" if cursor else search)
+                cursor = page_of(api, token, f"{search}&cursor={cursor}" if cursor else search)
                 seconds.append(time.monotonic() - asked)
     return seconds
 
 
-def page_of(api: http.client.HTTPConnection, query: str) -> str | None:
+def page_of(api: http.client.HTTPConnection, token: str, query: str) -> str | None:
     """Ask for one page; the cursor of the next."""
-    api.request("GET", f"{TRUNKS_PATH}?{query}")
+    headers = {"authorization": f"Bearer {token}"}
+    api.request("GET", f"{TRUNKS_PATH}?{query}", headers=headers)
     answer = api.getresponse()
     body = answer.read()
     if answer.status != http.client.OK:

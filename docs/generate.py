@@ -20,8 +20,11 @@ from pathlib import Path
 
 import structlog
 from generators import commands, configuration, events, presets, states, timing
-from generators.living import METHODS, Observed, observe
+from generators.living import METHODS, Access, Observed, observe
 from generators.markdown import table
+
+from trunkpulse.access import Permission
+from trunkpulse.access.roles import BUILT_IN_ROLES
 
 ROOT = Path(__file__).resolve().parent.parent
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -36,6 +39,27 @@ def endpoints(seen: Observed) -> str:
             for each in sorted(seen.endpoints, key=lambda each: METHODS.index(each.method))
         ),
     )
+
+
+def access_table(seen: Observed) -> str:
+    """Every operation of the API, and who may use it."""
+    return table(
+        ("method", "path", "permission", "scope", "roles", "limited callers"),
+        (
+            (f"`{each.method.upper()}`", f"`{each.path}`", *access_cells(each.access))
+            for each in sorted(seen.endpoints, key=lambda each: METHODS.index(each.method))
+        ),
+    )
+
+
+def access_cells(access: Access) -> tuple[str, str, str, str]:
+    """Permission, scope, built-in roles, and what it is to those who are limited."""
+    limited = "refused" if access.refuses_limited else "allowed"
+    if access.permission is None:
+        return ("everybody" if access.public else "anybody signed in", "", "", limited)
+    permission = Permission(access.permission)
+    roles = [f"`{role.id}`" for role in BUILT_IN_ROLES if permission in role.permissions]
+    return f"`{permission.value}`", f"`{permission.scope}`", ", ".join(roles), limited
 
 
 def metrics(seen: Observed) -> str:
@@ -54,6 +78,7 @@ def parts() -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         seen = asyncio.run(observe(Path(folder)))
     return {
+        "access-table": access_table(seen),
         "command-line": commands.command_line(),
         "configuration": configuration.configuration(),
         "connection-options": commands.connection_options(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 from generators.markdown import table
@@ -22,8 +23,14 @@ MEANINGS = Path(__file__).with_name("meanings.toml")
 def _inner(section: type[Section], name: str) -> type[Section] | None:
     pattern = re.compile(r"\b[A-Z][A-Za-z]+Entry\b")
     names = pattern.findall(str(section.model_fields[name].annotation))
-    known = {each.__name__: each for each in Section.__subclasses__()}
+    known = {each.__name__: each for each in _below(Section)}
     return known[names[0]] if names else None
+
+
+def _below(section: type[Section]) -> Iterator[type[Section]]:
+    for each in section.__subclasses__():
+        yield each
+        yield from _below(each)
 
 
 def _default(value: object) -> str:

@@ -29,7 +29,7 @@ from trunkpulse.config.settings import ServerTls, SipListen
 from trunkpulse.model import TransportProtocol
 from trunkpulse.sip.server import AnswerSettings
 
-__all__ = ["METHODS", "Endpoint", "MetricFamily", "Observed", "observe"]
+__all__ = ["METHODS", "Access", "Endpoint", "MetricFamily", "Observed", "observe"]
 
 METHODS = ("get", "post", "put", "patch", "delete")
 DEADLINE_SECONDS = 20
@@ -59,6 +59,15 @@ destination = {{ type = "webhook", url = "http://127.0.0.1:9/" }}
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Who may use an operation."""
+
+    public: bool
+    permission: str | None
+    refuses_limited: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """An operation of the API."""
 
@@ -66,6 +75,7 @@ class Endpoint:
     path: str
     parameters: tuple[str, ...]
     summary: str
+    access: Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,9 @@ async def observe(folder: Path) -> Observed:
         changed = asyncio.Event()
         async with asyncio.timeout(DEADLINE_SECONDS), running(load_config(file, {}), folder) as one:
             one.node.listen(lambda _: changed.set())
-            async with httpx2.AsyncClient(base_url=one.url, trust_env=False) as http:
+            async with httpx2.AsyncClient(
+                base_url=one.url, headers={"authorization": f"Bearer {one.token}"}, trust_env=False
+            ) as http:
                 if not one.node.board.status("a").since_ms:
                     await changed.wait()
                 document = (await http.get("/api/v2/openapi.json")).text
@@ -139,6 +151,11 @@ def _endpoints(document: str) -> tuple[Endpoint, ...]:
             path,
             tuple(f"`{each['name']}`" for each in operation.get("parameters", ())),
             operation["description"].split("\n\n")[0].replace("\n", " ").replace("``", "`"),
+            Access(
+                operation["x-access"]["public"],
+                operation["x-access"]["permission"],
+                operation["x-access"]["refusesLimited"],
+            ),
         )
         for path, operations in json.loads(document)["paths"].items()
         for method, operation in operations.items()

@@ -80,15 +80,17 @@ def trunk_changes() -> list[tuple[TrunkState, TrunkState]]:
 
 
 def trunk_diagram() -> str:
-    """How a trunk's state changes, by its targets and by an administrator."""
+    """How a trunk's state changes, by its targets, by an administrator and by the licence."""
     failures = sorted({str(kind.reason) for kind in FailureKind})
     lines = [f"[*] --> {TrunkState.UNKNOWN}"]
     for before, after in trunk_changes():
         reasons = [str(Reason.KEEPALIVE_RESTORED)] if after is TrunkState.AVAILABLE else failures
         lines.append(f"{before} --> {after}: {' or '.join(reasons)}")
     others = [state for state in TrunkState if state is not TrunkState.DOWN]
-    lines += [f"{state} --> {TrunkState.DOWN}: {Reason.ADMIN_DISABLED}" for state in others]
-    lines.append(f"{TrunkState.DOWN} --> {TrunkState.UNKNOWN}: {Reason.ADMIN_ENABLED}")
+    away = f"{Reason.ADMIN_DISABLED} or {Reason.LICENSE_ISSUE}"
+    back = f"{Reason.ADMIN_ENABLED} or {Reason.LICENSE_RESTORED}"
+    lines += [f"{state} --> {TrunkState.DOWN}: {away}" for state in others]
+    lines.append(f"{TrunkState.DOWN} --> {TrunkState.UNKNOWN}: {back}")
     return mermaid(lines)
 
 

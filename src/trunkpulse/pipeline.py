@@ -38,6 +38,12 @@ SAME_MOMENT_SECONDS = 0.001
 """Answers that are no further apart share one moment: each is kept, as an object, for half a minute
 and longer, and of a million targets dozens answer within that time."""
 
+_BACK_FROM: dict[Reason | None, Reason] = {
+    Reason.ADMIN_DISABLED: Reason.ADMIN_ENABLED,
+    Reason.LICENSE_ISSUE: Reason.LICENSE_RESTORED,
+}
+"""Why a trunk was out of service, and why it is back."""
+
 
 class Keeper(Protocol):
     """Who knows the trunks, and acts on what is decided about them."""
@@ -68,6 +74,8 @@ class Pipeline:
     """Set by the roster, before anything is judged."""
     doubts: Doubts = Trusting()
     """Set by whoever makes the prober suspect itself."""
+    licensed = True
+    """False while the licence does not cover that trunks are probed; set by the roster."""
 
     def __init__(
         self,
@@ -194,17 +202,19 @@ class Pipeline:
         ``showing`` is the attempt at ``trigger`` that brought this about, if it is known.
         """
         trunk, before = record.trunk, record.status
-        if not (trunk.enabled and record.admin_enabled):
-            if before.reason is not Reason.ADMIN_DISABLED:
-                self._change(record, TrunkState.DOWN, Reason.ADMIN_DISABLED)
+        why_out = self._why_out_of_service(record)
+        if why_out is not None:
+            if before.reason is not why_out:
+                self._change(record, TrunkState.DOWN, why_out)
             return
-        if before.reason is Reason.ADMIN_DISABLED or (
+        if before.reason in _BACK_FROM or (
             not trunk.keepalive.enabled and before.state is not TrunkState.UNKNOWN
         ):
             # Back in service, or no longer probed: what was seen before says nothing now.
             for target in record.targets:
                 target.forget()
-            self._change(record, TrunkState.UNKNOWN, Reason.ADMIN_ENABLED)
+            reason = _BACK_FROM.get(before.reason, Reason.ADMIN_ENABLED)
+            self._change(record, TrunkState.UNKNOWN, reason)
             return
         states = [target.state for target in record.targets]
         if not states:
@@ -226,6 +236,11 @@ class Pipeline:
                 reason = Reason.NETWORK_ERROR if was_network else Reason.KEEPALIVE_FAILURE
             trigger = trigger or max(down, key=lambda each: each.failures, default=None)
         self._change(record, state, reason, trigger, showing)
+
+    def _why_out_of_service(self, record: TrunkRecord) -> Reason | None:
+        if not (record.trunk.enabled and record.admin_enabled):
+            return Reason.ADMIN_DISABLED
+        return None if self.licensed else Reason.LICENSE_ISSUE
 
     def _change(
         self,

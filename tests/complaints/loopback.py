@@ -11,6 +11,7 @@ from pathlib import Path
 from interop.peers.ports import free_port
 from trunkpulse.app import Running, running
 from trunkpulse.config import load_config
+from trunkpulse.events.envelope import decode
 from trunkpulse.model import StateChange, TrunkState
 from trunkpulse.sip.framing import MessageFramer
 from trunkpulse.sip.server import AnswerSettings, answer_request
@@ -40,7 +41,6 @@ class Watched:
 
     def __init__(self, up: Running) -> None:
         self.up = up
-        self.changes: list[StateChange] = []
         self._changed = asyncio.Event()
         up.node.listen(self._note)
 
@@ -50,9 +50,12 @@ class Watched:
             self._changed.clear()
             await self._changed.wait()
 
-    def _note(self, changes: object) -> None:
-        assert isinstance(changes, list | tuple)
-        self.changes += changes
+    async def changes(self) -> list[StateChange]:
+        """All that were recorded, also before anybody watched."""
+        await self.up.node.pipeline.recorder.flushed()
+        return [decode(event.body) for event in await self.up.store.read()]
+
+    def _note(self, _changes: object) -> None:
         self._changed.set()
 
 

@@ -37,7 +37,7 @@ async def test_a_tls_connection_closed_between_probes_is_no_outage(tmp_path: Pat
         far.closes_after_answering = True
         await far.until(lambda: far.answers >= 12)
         assert far.connections >= 9
-        assert [change.state for change in watched.changes] == [TrunkState.AVAILABLE]
+        assert [change.state for change in await watched.changes()] == [TrunkState.AVAILABLE]
         assert watched.up.node.roster.prober.counts.network_errors == 0
 
 
@@ -54,7 +54,7 @@ async def test_a_tls_connection_that_closes_as_it_is_used_again_is_no_outage(
         await watched.until("a", TrunkState.AVAILABLE)
         await far.until(lambda: far.answers >= 10)
         assert far.connections >= 10
-        assert [change.state for change in watched.changes] == [TrunkState.AVAILABLE]
+        assert [change.state for change in await watched.changes()] == [TrunkState.AVAILABLE]
         assert watched.up.node.roster.prober.counts.network_errors == 0
 
 
@@ -64,7 +64,7 @@ async def test_a_refused_tcp_connection_takes_the_trunk_down(tmp_path: Path) -> 
     trunk = f'[[trunks]]\nid = "a"\ntargets = ["sip:127.0.0.1:{port};transport=tcp"]\n'
     async with service(tmp_path, trunk) as watched:
         await watched.until("a", TrunkState.DOWN)
-        (down,) = watched.changes
+        (down,) = await watched.changes()
         assert down.reason is Reason.NETWORK_ERROR
         assert [evidence.failure for evidence in down.evidence] == [FailureKind.REFUSED]
         assert down.failed_attempts == 2

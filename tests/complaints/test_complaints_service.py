@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from access_world import bearer
 from complaints.loopback import Watched, closed_port, service
 from http_receiver import Receiver, saying
 from trunkpulse.app import CannotStart
@@ -32,7 +33,7 @@ def stream(url: str) -> str:
 
 async def got(watched: Watched, path: str) -> httpx2.Response:
     async with httpx2.AsyncClient(base_url=watched.up.url, trust_env=False) as client:
-        return await client.get(path)
+        return await client.get(path, headers=bearer(watched.up.token))
 
 
 class Phone:

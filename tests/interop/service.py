@@ -12,9 +12,13 @@ from typing import Any
 
 import httpx2
 
+from access_world import bearer
 from interop.peers.processes import Outcome, PeerProcess, run_to_end, running_process
+from trunkpulse.adapters.machine_token import MachineToken
 
 TRUNKPULSE = (sys.executable, "-c", "from trunkpulse.cli import main; main()")
+PROGRAMS = Path(sys.executable).parent
+"""Where the programs of this environment are."""
 
 
 async def trunkpulse(*arguments: str, folder: Path) -> Outcome:
@@ -27,8 +31,16 @@ class Service:
     process: PeerProcess
     url: str
 
+    token: str
+    """What commands on this machine get in by."""
+
+    @property
+    def http(self) -> httpx2.AsyncClient:
+        """A client that gets in."""
+        return httpx2.AsyncClient(base_url=self.url, headers=bearer(self.token), trust_env=False)
+
     async def post(self, path: str, body: dict[str, str]) -> dict[str, object]:
-        async with httpx2.AsyncClient(base_url=self.url, trust_env=False) as client:
+        async with self.http as client:
             response = await client.post(path, json=body)
         assert response.status_code == 200, response.text
         answer = response.json()
@@ -36,7 +48,7 @@ class Service:
         return answer
 
     async def get(self, path: str, **query: str) -> dict[str, Any]:
-        async with httpx2.AsyncClient(base_url=self.url, trust_env=False) as client:
+        async with self.http as client:
             response = await client.get(path, params=query)
         assert response.status_code == 200, response.text
         answer = response.json()
@@ -44,7 +56,7 @@ class Service:
         return answer
 
     async def metrics(self) -> str:
-        async with httpx2.AsyncClient(base_url=self.url, trust_env=False) as client:
+        async with self.http as client:
             response = await client.get("/metrics")
         assert response.status_code == 200, response.text
         return response.text
@@ -83,7 +95,10 @@ async def serving(
         ready = await process.line("event=ready")
         address = re.search(r"\bapi=(\S+)", ready)
         assert address is not None, ready
-        yield Service(process, address[1])
+        machine = MachineToken.read(config.with_name("machine.token"))
+        assert machine is not None
+        assert machine.url == address[1]
+        yield Service(process, machine.url, machine.token)
 
 
 @asynccontextmanager

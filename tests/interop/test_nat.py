@@ -14,7 +14,7 @@ from interop.peers import namespaces
 from interop.peers.namespaces import Network
 from interop.peers.odd import FarSide, answers_well, odd_over_udp
 from interop.peers.processes import run_to_end
-from interop.service import serving
+from interop.service import Service, serving
 from interop.settings import config_file, trunk
 
 pytestmark = pytest.mark.interop
@@ -51,10 +51,17 @@ async def contact_on(far_side: FarSide, host: str) -> tuple[str, int]:
     return await far_side.requests.until(look)
 
 
-async def fetched(net: Network, url: str, folder: Path) -> str:
-    """What the service says at ``url``: it listens inside, so somebody inside asks."""
-    ask = "import sys, urllib.request as web; print(web.urlopen(sys.argv[1]).read().decode())"
-    command = net.within(net.inside, sys.executable, "-c", ask, url)
+ASK = """
+import sys, urllib.request as web
+request = web.Request(sys.argv[1], headers={"authorization": f"Bearer {sys.argv[2]}"})
+print(web.urlopen(request).read().decode())
+"""
+
+
+async def fetched(net: Network, service: Service, path: str, folder: Path) -> str:
+    """What the service says at ``path``: it listens inside, so somebody inside asks."""
+    url = f"{service.url}{path}"
+    command = net.within(net.inside, sys.executable, "-c", ASK, url, service.token)
     outcome = await run_to_end(*command, folder=folder)
     assert outcome.code == 0, outcome.output
     return outcome.output
@@ -77,10 +84,10 @@ async def test_public_address_is_learned_and_its_change_is_recorded(
         line = await service.process.line("event=nat.address_changed")
         assert _seen(far_side, other_host, other_port) in line
         assert f"before={host}:{port}" in line
-        metrics = await fetched(net, f"{service.url}/metrics", tmp_path)
+        metrics = await fetched(net, service, "/metrics", tmp_path)
         assert "\ntrunkpulse_nat_address_changes_total 1" in metrics
-        url = f"{service.url}/api/v2/telephony/trunks/carrier"
-        [target] = json.loads(await fetched(net, url, tmp_path))["targets"]
+        path = "/api/v2/telephony/trunks/carrier"
+        [target] = json.loads(await fetched(net, service, path, tmp_path))["targets"]
         assert target["publicAddress"] == f"{other_host}:{other_port}"
         assert [each["address"] for each in target["publicAddresses"]] == [
             f"{host}:{port}",

@@ -78,7 +78,7 @@ def told(events: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 
 async def listed(service: Service, folder: Path) -> dict[str, str]:
     """What ``trunkpulse trunks list --json`` says: trunk to state."""
-    outcome = await trunkpulse("trunks", "list", "--json", "--url", service.url, folder=folder)
+    outcome = await trunkpulse("trunks", "list", "--json", "--data", str(folder), folder=folder)
     assert outcome.code == 0, outcome.output
     return {each["id"]: each["state"] for each in json.loads(outcome.output)["entities"]}
 
@@ -99,7 +99,7 @@ async def test_outage_and_recovery_reach_the_webhook_the_list_and_the_tail(
     stream = STREAM.format(url=receiver.url)
     config = config_file(tmp_path, {"carrier-a": kamailio.uri}, more=stream)
     async with serving(config, NOC_WEBHOOK_SECRET=SECRET) as service:
-        tail = (*TRUNKPULSE, "events", "tail", "--follow", "--json", "--url", service.url)
+        tail = (*TRUNKPULSE, "events", "tail", "--follow", "--json", "--data", str(tmp_path))
         async with running_process(*tail, folder=tmp_path) as tailing:
             await hooks(receiver, 1)
             assert await listed(service, tmp_path) == {"carrier-a": "AVAILABLE"}
@@ -174,7 +174,7 @@ async def test_service_watches_a_respond_process_until_it_is_gone(tmp_path: Path
         # What the first life recorded is the past of the second one.
         await changed(service.process, "bench", "DOWN", 1)
         outcome = await trunkpulse(
-            "events", "tail", "--json", "--url", service.url, folder=tmp_path
+            "events", "tail", "--json", "--data", str(tmp_path), folder=tmp_path
         )
         events = [json.loads(line) for line in outcome.output.splitlines()]
         assert told(events) == [

@@ -16,8 +16,10 @@ from typing import Any
 
 import httpx2
 
+from access_world import bearer
 from torture.nursery import Forked, Nursery
 from torture.watch import PATIENCE_SECONDS, Watch
+from trunkpulse.adapters.machine_token import MachineToken, machine_token_file
 
 PROGRAM = Path(sys.executable).with_name("trunkpulse")
 # The name stays as it was written: a secret that a test leaves unset must not be set around it.
@@ -66,9 +68,12 @@ def route(route_id: str, *trunk_ids: str) -> str:
 class Service:
     """One life of the process."""
 
-    def __init__(self, process: asyncio.subprocess.Process | Forked, watch: Watch) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process | Forked, watch: Watch, database: Path
+    ) -> None:
         self.process = process
         self.watch = watch
+        self.database = database
         self.lines: list[dict[str, str]] = []
         self.text: list[str] = []
         self.has_ended = False
@@ -77,6 +82,13 @@ class Service:
     @property
     def api(self) -> str:
         return next(line["api"] for line in self.lines if line["event"] == "ready")
+
+    @property
+    def token(self) -> str:
+        """What commands on this machine get in by; there from the line "ready" to the end."""
+        machine = MachineToken.read(machine_token_file(self.database))
+        assert machine is not None
+        return machine.token
 
     def logged(self, event: str) -> list[dict[str, str]]:
         return [line for line in self.lines if line["event"] == event]
@@ -158,7 +170,7 @@ class Installation:
                 stderr=asyncio.subprocess.PIPE,
                 env=env,
             )
-        return Service(process, watch)
+        return Service(process, watch, self.database)
 
     @asynccontextmanager
     async def running(self, watch: Watch) -> AsyncIterator[Service]:
@@ -185,7 +197,12 @@ class Installation:
 
 
 def http(service: Service) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=service.api, trust_env=False, timeout=PATIENCE_SECONDS)
+    return httpx2.AsyncClient(
+        base_url=service.api,
+        headers=bearer(service.token),
+        trust_env=False,
+        timeout=PATIENCE_SECONDS,
+    )
 
 
 async def answer_of(client: httpx2.AsyncClient, path: str) -> Any:

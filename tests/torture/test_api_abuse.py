@@ -104,3 +104,4 @@ async def test_clients_that_hold_connections_stop_neither_probes_nor_the_end(
             await undisturbed(carrier, service)
             async with asyncio.timeout(5.0):
                 assert await service.end() == 0
+            assert "Traceback" not in "\n".join(service.text)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
 import httpx2
 from standardwebhooks import Webhook
 
+from access_world import bearer
 from complaints.loopback import Watched, closed_port, service
 from http_receiver import Receiver, Request
 
@@ -20,7 +20,7 @@ ALLOWED = '[outbound]\nallow = ["127.0.0.0/8"]\n'
 
 async def asked(watched: Watched, method: str, path: str, body: Any = None) -> httpx2.Response:
     async with httpx2.AsyncClient(base_url=watched.up.url, trust_env=False) as client:
-        answer = await client.request(method, path, json=body)
+        answer = await client.request(method, path, json=body, headers=bearer(watched.up.token))
     assert answer.is_success, answer.text
     return answer
 
@@ -39,7 +39,7 @@ async def test_a_stream_and_its_secret_outlive_the_process_and_are_sealed(tmp_pa
     receiver = Receiver()
     await receiver.start()
     trunks = "".join(
-        f'[[trunks]]\nid = "{name}"\ntargets = ["sip:127.0.0.1:{closed_port(socket.SOCK_DGRAM)}"]\n'
+        f'[[trunks]]\nid = "{name}"\ntargets = ["sip:127.0.0.1:{closed_port()}"]\n'
         f"enabled = {enabled}\n"
         for name, enabled in (("a", "true"), ("b", "BEE"))
     )

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,8 @@ def test_configuration_loads(text: str, pem_contents: dict[str, bytes], tmp_path
 
 
 def command_lines(session: str) -> list[str]:
-    return [line[2:] for line in session.splitlines() if line.startswith("$ ")]
+    whole = session.replace("\\\n", "")  # a command that goes on in the next line
+    return [line[2:] for line in whole.splitlines() if line.startswith("$ ")]
 
 
 @pytest.mark.parametrize("session", blocks("console"))
@@ -159,7 +161,7 @@ def test_commands_exist_with_these_options(session: str) -> None:
     lines = command_lines(session)
     assert lines, "a console block shows what is typed after a dollar sign"
     for line in lines:
-        words = shlex.split(line)
+        words = list(takewhile(lambda word: word not in {">", "|"}, shlex.split(line)))
         if words[0].startswith("scripts/"):
             assert (ROOT / words[0]).is_file()
         if words[0] == "trunkpulse":

@@ -54,6 +54,8 @@ class Principal:
     limits: Limits = UNLIMITED
     session_id: str | None = None
     """Of a person in a browser; None: whoever asks sends a token with each request."""
+    must_change_password: bool = False
+    """Until they have, they may do nothing else."""
 
     def may(self, permission: Permission) -> bool:
         """True if they may do that, within their limits."""

@@ -35,7 +35,7 @@ from trunkpulse.adapters.turns import Turns
 from trunkpulse.board import Board
 from trunkpulse.events.backlog import Backlogs
 from trunkpulse.events.delivery import DeliveryProgress
-from trunkpulse.model import TargetState
+from trunkpulse.model import Reason, TargetState
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import Clock, StreamHealth
 from trunkpulse.probing.histogram import Histogram
@@ -103,8 +103,12 @@ class Metrics(Collector):
         region: str,
         version: str,
         per_trunk: Callable[[], bool | None] = lambda: None,
+        others: Callable[[], Iterator[Metric]] = lambda: iter(()),
     ) -> None:
-        """``per_trunk`` says whether each trunk has series; None: if there are not too many."""
+        """``per_trunk`` says whether each trunk has series; None: if there are not too many.
+
+        ``others`` gives what is told beside all this.
+        """
         self._pipeline = pipeline
         self._roster = roster
         self._board = board
@@ -114,6 +118,7 @@ class Metrics(Collector):
         self._clock = clock
         self._build = (instance_id, region, version)
         self._per_trunk = per_trunk
+        self._others = others
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -151,6 +156,7 @@ class Metrics(Collector):
         yield from of_watchdog(self._roster.watchdog)
         yield from of_paces(self._roster.watchdog)
         yield from self._of_streams()
+        yield from self._others()
 
     def _has_trunk_series(self) -> bool:
         ordered = self._per_trunk()
@@ -254,7 +260,8 @@ def _labels(record: TrunkRecord, target: ProbeTarget) -> str:
 
 
 def _up_lines(record: TrunkRecord) -> str:
-    active = record.trunk.enabled and record.admin_enabled
+    in_service = record.trunk.enabled and record.admin_enabled
+    active = in_service and record.reason is not Reason.LICENSE_ISSUE
     return "".join(
         f"trunkpulse_target_up{_labels(record, target)} "
         f"{int(active and target.state is TargetState.AVAILABLE)}\n"

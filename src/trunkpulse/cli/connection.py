@@ -11,10 +11,10 @@ import functools
 import inspect
 import ipaddress
 import json
-import os
 import re
+import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -24,19 +24,14 @@ import typer
 
 from trunkpulse.cli.document import Document
 from trunkpulse.cli.errors import CommandFailed, WrongUsage
-from trunkpulse.cli.output import amount
-from trunkpulse.config.document import read_document
-from trunkpulse.config.errors import ConfigError
-from trunkpulse.config.values import api_address
-from trunkpulse.config.wording import printable, shown
-from trunkpulse.sip.grammar import host_and_port
+from trunkpulse.cli.whereabouts import DEFAULT_URL, Asked, Whereabouts
+from trunkpulse.config.wording import printable
 
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Api", "ConnectionBroken", "over_api", "segment"]
+__all__ = ["Api", "ConnectionBroken", "Query", "connected_by", "over_api", "segment"]
 
-DEFAULT_URL: Final = "http://127.0.0.1:8080"
 _DEADLINE_SECONDS: Final = 15.0
 _SILENCE_SECONDS: Final = 60.0
 """A live stream sends a comment far more often than this."""
@@ -56,7 +51,10 @@ class ConnectionBroken(CommandFailed):
 class Api:
     """A conversation with one service; every failure is a ``CommandFailed`` in one sentence."""
 
-    def __init__(self, url: str, token: str | None, *, as_json: bool) -> None:
+    def __init__(
+        self, url: str, token: str | None, *, as_json: bool, certificate: str | None = None
+    ) -> None:
+        """``certificate`` is the file of the only one to trust; None: what this machine trusts."""
         # Half a second of imports that no other command shall wait for.
         import httpx2  # noqa: PLC0415
 
@@ -68,7 +66,9 @@ class Api:
             base_url=url,
             headers={"authorization": f"Bearer {token}"} if token else {},
             timeout=_DEADLINE_SECONDS,
-            trust_env=not _is_loopback(host),  # no proxy leads back to this machine
+            # No proxy leads back to this machine.
+            trust_env=certificate is None and not _is_loopback(host),
+            verify=True if certificate is None else _trusting(certificate),
         )
 
     def close(self) -> None:
@@ -92,6 +92,31 @@ class Api:
             response = self._client.post(path, json=body, timeout=deadline_seconds)
             return self._read(response)
 
+    def get_with_etag(self, path: str) -> tuple[Document, str | None]:
+        """The document at ``path``, and its entity tag for ``put``."""
+        with self._failures():
+            response = self._client.get(path)
+            return self._read(response), response.headers.get("etag")
+
+    def put(
+        self, path: str, body: Mapping[str, object], *, if_match: str | None = None
+    ) -> Document:
+        """What the service answers when ``body`` takes the place of what is at ``path``."""
+        with self._failures():
+            headers = {"if-match": if_match} if if_match else {}
+            return self._read(self._client.put(path, json=body, headers=headers))
+
+    def lines(self, path: str, query: Query | None = None) -> Iterator[str]:
+        """The lines of a text, as they come in."""
+        with (
+            self._failures(),
+            self._client.stream("GET", path, params=_given(query)) as response,
+        ):
+            if response.is_error:
+                response.read()
+                self._read(response)
+            yield from response.iter_lines()
+
     def patch(self, path: str, body: Mapping[str, object]) -> Document:
         """What the service answers to a JSON Merge Patch (RFC 7396)."""
         with self._failures():
@@ -99,10 +124,43 @@ class Api:
             content = json.dumps(body).encode()
             return self._read(self._client.patch(path, content=content, headers=headers))
 
-    def delete(self, path: str) -> None:
+    def download(self, path: str, query: Query | None = None) -> Iterator[bytes]:
+        """What is at ``path`` as it comes, however much it is."""
+        with (
+            self._failures(),
+            self._client.stream("GET", path, params=_given(query)) as response,
+        ):
+            if response.is_error:
+                response.read()
+                self._read(response)
+            yield from response.iter_bytes()
+
+    def upload(
+        self,
+        path: str,
+        content: bytes,
+        media_type: str,
+        query: Query | None = None,
+        *,
+        deadline_seconds: float = _DEADLINE_SECONDS,
+    ) -> Document:
+        """What the service answers to a list of things; every line of it that is wrong is told."""
+        with self._failures():
+            response = self._client.post(
+                path,
+                content=content,
+                params=_given(query),
+                headers={"content-type": media_type},
+                timeout=deadline_seconds,
+            )
+            if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise WrongUsage(printable_lines(response.json()))
+            return self._read(response)
+
+    def delete(self, path: str, *, deadline_seconds: float = _DEADLINE_SECONDS) -> None:
         """Have what is at ``path`` deleted."""
         with self._failures():
-            response = self._client.delete(path)
+            response = self._client.delete(path, timeout=deadline_seconds)
             if response.status_code != HTTPStatus.NO_CONTENT:
                 self._read(response)
 
@@ -170,7 +228,10 @@ class Api:
                 " trunkpulse would say; check --url."
             )
         if status == 401:
-            detail += " Give a token with --token or TRUNKPULSE_TOKEN."
+            detail += (
+                " Give a token with --token or TRUNKPULSE_TOKEN, or, on the machine itself,"
+                " --config or --data."
+            )
         if status in _AWAY_STATUSES:
             raise ConnectionBroken(printable(detail))
         failure = WrongUsage if status in _USAGE_STATUSES else CommandFailed
@@ -180,6 +241,33 @@ class Api:
 def _why(problem: Exception) -> str:
     """What the system said, without the number it has for it."""
     return _ERROR_NUMBER.sub("", str(problem)) or type(problem).__name__
+
+
+def printable_lines(problem: object) -> str:
+    """Each detail of a problem on a line of its own."""
+    found = Document(problem)
+    errors = found.documents("errors") if "errors" in found.members else []
+    details = [each.text("detail") for each in errors] or [found.text("detail")]
+    more = found.number_or_none("total")
+    if more is not None and more > len(details):
+        details.append(f"There are {more - len(details):,.0f} more.")
+    return "\n".join(map(printable, details))
+
+
+def _trusting(file: str) -> ssl.SSLContext:
+    """Trusts the certificate in ``file``, whoever made it and whatever name it has."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(file)
+    except OSError as problem:
+        raise WrongUsage(
+            f"The certificate of the API, {printable(file)}, cannot be read; run this as the user "
+            "that trunkpulse runs as, or say with --url where it is."
+        ) from problem
+    return context
 
 
 def segment(text: str) -> str:
@@ -196,6 +284,14 @@ def _given(query: Query | None) -> dict[str, str | int]:
 
 def over_api(command: Callable[..., None]) -> Callable[..., None]:
     """``command`` with the options that find the service instead of its first parameter."""
+    return connected_by(lambda asked: nullcontext(Whereabouts.of(asked)), command)
+
+
+def connected_by(
+    connect: Callable[[Asked], AbstractContextManager[Whereabouts]],
+    command: Callable[..., None],
+) -> Callable[..., None]:
+    """``command`` with these options too; ``connect`` says for how long the service is where."""
 
     @functools.wraps(command)
     def connected(
@@ -207,13 +303,13 @@ def over_api(command: Callable[..., None]) -> Callable[..., None]:
         as_json: bool,
         **own: object,
     ) -> None:
-        del data  # the address is in the file
-        token = token or os.environ.get("TRUNKPULSE_TOKEN") or None
-        api = Api(_service_url(url, config), _checked_token(token), as_json=as_json)
-        try:
-            command(api, **own)
-        finally:
-            api.close()
+        asked = Asked(url=url, token=token, config=config, data=data).or_by_environment()
+        with connect(asked) as place:
+            api = Api(place.url, place.token, as_json=as_json, certificate=place.certificate)
+            try:
+                command(api, **own)
+            finally:
+                api.close()
 
     _, *parameters = inspect.signature(command, eval_str=True).parameters.values()
     parameters += inspect.signature(_connection_options, eval_str=True).parameters.values()
@@ -238,73 +334,22 @@ def _connection_options(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Find the service by its configuration file."),
+        typer.Option(
+            metavar="FILE",
+            help="On the machine itself: find the service by its configuration file, and get in"
+            " without a token; otherwise TRUNKPULSE_CONFIG.",
+        ),
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIRECTORY", help="As for 'serve', beside --config; the address needs no data."
+            metavar="DIRECTORY",
+            help="The folder of its database, as for 'serve'; beside --config or instead of it.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's JSON.")] = False,
 ) -> None:
     """The options that ``over_api`` adds."""
-
-
-def _service_url(url: str | None, config: Path | None) -> str:
-    if url and config:
-        raise WrongUsage("--url and --config both say where the service is; give one of them.")
-    if config is not None:
-        return _url_of_file(config)
-    url = (url or os.environ.get("TRUNKPULSE_URL") or DEFAULT_URL).rstrip("/")
-    if not _is_service_url(url):
-        raise WrongUsage(
-            f"{shown(url)} is not where a service can be; write it like {DEFAULT_URL}."
-        )
-    return url
-
-
-def _is_service_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    extra = parts.username or parts.password or parts.query or parts.fragment
-    legal = url.isascii() and url.isprintable() and " " not in url
-    return bool(
-        legal and parts.scheme in {"http", "https"} and parts.hostname and port != 0 and not extra
-    )
-
-
-def _url_of_file(file: Path) -> str:
-    """Where the API of this configuration listens; its secrets are not needed for that."""
-    try:
-        section = read_document(file).get("api", {})
-    except ConfigError as error:
-        raise WrongUsage(str(error)) from error
-    listen = section.get("listen") if isinstance(section, dict) else None
-    if listen is None:
-        return DEFAULT_URL
-    key = f"{printable(str(file))}: api.listen"
-    if not isinstance(listen, str):
-        raise WrongUsage(f"{key} must be a text in quotes, not {shown(listen)}.")
-    try:
-        host, port = api_address(listen)
-    except ValueError as problem:
-        raise WrongUsage(f"{key} {problem}.") from problem
-    if port == 0:
-        raise WrongUsage(f"{key} lets the system choose the port; say with --url which it chose.")
-    return f"http://{host_and_port(host, port)}"
-
-
-def _checked_token(token: str | None) -> str | None:
-    if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
-        raise WrongUsage(
-            f"The token ({amount(len(token), 'character')}) holds white space or characters that"
-            " no token has; copy it again."
-        )
-    return token
 
 
 def _is_loopback(host: str) -> bool:

@@ -59,10 +59,12 @@ def rotate(
             "file": None if done.file is None else str(done.file),
             "secrets": done.secrets,
             "streams": done.streams,
+            "others": done.others,
         })  # fmt: skip
         return
+    others = f" and {amount(done.others, 'other thing')}" if done.others else ""
     print_line(
-        f"{amount(done.secrets, 'secret')} of {amount(done.streams, 'event stream')} "
+        f"{amount(done.secrets, 'secret')} of {amount(done.streams, 'event stream')}{others} "
         f"sealed with the key {done.key_id}."
     )
     if done.file is not None:

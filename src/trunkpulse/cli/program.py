@@ -21,11 +21,14 @@ import typer
 from typer.exceptions import TyperException
 
 from trunkpulse import __version__
+from trunkpulse.cli.audit import audit
 from trunkpulse.cli.check import check
+from trunkpulse.cli.clients import clients
 from trunkpulse.cli.demo import demo
 from trunkpulse.cli.errors import CommandFailed
 from trunkpulse.cli.events import events
 from trunkpulse.cli.keys import keys
+from trunkpulse.cli.licence import license_group
 from trunkpulse.cli.maintenance import maintenance
 from trunkpulse.cli.output import complain, print_line
 from trunkpulse.cli.probe import probe
@@ -34,6 +37,7 @@ from trunkpulse.cli.routes import routes
 from trunkpulse.cli.serve import serve
 from trunkpulse.cli.streams import streams
 from trunkpulse.cli.trunks import trunks
+from trunkpulse.cli.users import users
 
 __all__ = ["main", "program", "run"]
 
@@ -77,7 +81,11 @@ for name, group in (
     ("streams", streams),
     ("events", events),
     ("keys", keys),
+    ("clients", clients),
+    ("users", users),
     ("maintenance", maintenance),
+    ("license", license_group),
+    ("audit", audit),
 ):
     program.add_typer(group, name=name)
 

@@ -1,4 +1,4 @@
-"""``trunkpulse routes``: which trunks take the calls to a number."""
+"""``trunkpulse routes``: which trunks take the calls to a number, and who says so."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from trunkpulse.cli.connection import Api, over_api
+from trunkpulse.cli.connection import Api, over_api, segment
 from trunkpulse.cli.document import Document
 from trunkpulse.cli.isolation_note import note_isolation
 from trunkpulse.cli.output import (
@@ -17,6 +17,7 @@ from trunkpulse.cli.output import (
     print_table,
     state_text,
 )
+from trunkpulse.cli.route_changes import register
 from trunkpulse.model import Direction
 
 __all__ = ["routes"]
@@ -58,6 +59,28 @@ def list_routes(api: Api) -> None:
         ),
         none="There are no routes.",
     )
+
+
+@routes.command()
+@over_api
+def show(
+    api: Api, route_id: Annotated[str, typer.Argument(metavar="ID", help="The route's id.")]
+) -> None:
+    """Show one route: which numbers go over which trunks."""
+    route = api.get(f"{PATH}/routes/{segment(route_id)}")
+    if api.as_json:
+        print_json(route.members)
+        return
+    for name, value in (
+        ("id", route.text("id")),
+        ("direction", route.text("direction")),
+        ("numbers", ", ".join(route.texts("numbers")) or "all"),
+        ("regions", ", ".join(route.texts("regions")) or "all"),
+        ("trunks", ", ".join(_place(trunk) for trunk in route.documents("trunks"))),
+        ("if none is up", route.text("whenNoneAvailable").replace("_", " ")),
+        ("declared in", route.text_or_none("managedBy") or "the API"),
+    ):
+        print_line(paint(f"{name:<14}", "dim"), value)
 
 
 @routes.command()
@@ -134,3 +157,6 @@ def _print_decision(number: str, decision: Document, candidates: list[Document])
 
 def _place(trunk: Document) -> str:
     return f"{trunk.text('id')} ({trunk.number('priority'):g}/{trunk.number('weight'):g})"
+
+
+register(routes)

@@ -22,7 +22,7 @@ from trunkpulse.cli.errors import WrongUsage
 from trunkpulse.config.secrets import Secrets
 from trunkpulse.config.wording import printable, shown
 
-__all__ = ["described"]
+__all__ = ["described", "pair", "read_document", "secret_at"]
 
 _LARGEST_DOCUMENT_BYTES = 1 << 20
 
@@ -53,7 +53,7 @@ def described(command: Callable[..., None]) -> Callable[..., None]:
         option: Texts,
         **own: object,
     ) -> None:
-        members = {} if document is None else _read(document)
+        members = {} if document is None else read_document(document)
         said: dict[str, object] = {
             "name": name,
             "eventTypes": event_type,
@@ -68,8 +68,8 @@ def described(command: Callable[..., None]) -> Callable[..., None]:
             **_options(option or ()),
             "type": type_,
             "url": to,
-            "secret": _secret("--secret", secret),
-            "previousSecret": _secret("--previous-secret", previous_secret),
+            "secret": secret_at("--secret", secret),
+            "previousSecret": secret_at("--previous-secret", previous_secret),
             "headers": dict(_header(each) for each in header or ()),
         }
         members |= {key: value for key, value in said.items() if value}
@@ -159,7 +159,8 @@ def _stream_options(
     """The options that ``described`` adds; ``--url`` is where the service is."""
 
 
-def _read(file: Path) -> dict[str, object]:
+def read_document(file: Path) -> dict[str, object]:
+    """The JSON object in ``file``, or on standard input for ``-``; raises WrongUsage."""
     where = "standard input" if str(file) == "-" else f"the file {printable(str(file))}"
     try:
         if str(file) == "-":
@@ -179,7 +180,8 @@ def _read(file: Path) -> dict[str, object]:
     return value
 
 
-def _secret(option: str, pointer: str | None) -> str | None:
+def secret_at(option: str, pointer: str | None) -> str | None:
+    """What ``env:NAME`` or ``file:PATH``, given with ``option``, leads to; raises WrongUsage."""
     if pointer is None:
         return None
     try:
@@ -190,7 +192,7 @@ def _secret(option: str, pointer: str | None) -> str | None:
 
 def _header(text: str) -> tuple[str, str]:
     """One that begins like a pointer to a secret is looked up, as in the file."""
-    name, value = _pair("--header", text)
+    name, value = pair("--header", text)
     if not value.startswith(("env:", "file:")):
         return name, value
     try:
@@ -202,7 +204,7 @@ def _header(text: str) -> tuple[str, str]:
 def _options(texts: Sequence[str]) -> dict[str, object]:
     """Numbers, true and false as such, all else as text."""
     found: dict[str, object] = {}
-    for name, text in (_pair("--option", each) for each in texts):
+    for name, text in (pair("--option", each) for each in texts):
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
@@ -211,7 +213,8 @@ def _options(texts: Sequence[str]) -> dict[str, object]:
     return found
 
 
-def _pair(option: str, text: str) -> tuple[str, str]:
+def pair(option: str, text: str) -> tuple[str, str]:
+    """NAME and VALUE of what was given with ``option``; raises WrongUsage."""
     name, separator, value = text.partition("=")
     if not separator or not name.strip():
         # What follows may be a token: only its beginning is shown.

@@ -34,6 +34,9 @@ streams = typer.Typer(
 )
 
 
+_FAREWELL_SECONDS = 60.0
+"""Longer than the service takes to resolve alerts of a stream, and to drop what waits for it."""
+
 COUNTS = ("delivered", "retried", "parked", "dead")
 """What became of a stream's deliveries, as the API names it."""
 
@@ -143,8 +146,8 @@ def enable(api: Api, stream_id: StreamId) -> None:
 @streams.command()
 @over_api
 def delete(api: Api, stream_id: StreamId) -> None:
-    """Delete an event stream with all that waits for it."""
-    api.delete(f"{PATH}/{segment(stream_id)}")
+    """Delete an event stream with all that waits for it; its open alerts are resolved first."""
+    api.delete(f"{PATH}/{segment(stream_id)}", deadline_seconds=_FAREWELL_SECONDS)
     if api.as_json:
         print_json({"id": stream_id, "deleted": True})
     else:

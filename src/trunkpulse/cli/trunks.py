@@ -24,6 +24,7 @@ from trunkpulse.cli.output import (
     print_table,
     state_text,
 )
+from trunkpulse.cli.trunk_changes import register
 from trunkpulse.cli.trunk_numbers import numbers
 from trunkpulse.cli.trunk_sheet import (
     keepalive,
@@ -127,6 +128,7 @@ def show(api: Api, trunk_id: TrunkId) -> None:
         ("pace", pace(trunk.document("keepalive"))),
         *probe_facts(trunk.document("probe")),
         ("declared in", trunk.text_or_none("managedBy") or "the API"),
+        *((("withheld", why),) if (why := trunk.text_or_none("withheld")) else ()),
     )
     for name, value in facts:
         print_line(paint(f"{name:<12}", "dim"), value)
@@ -168,7 +170,7 @@ def explain(api: Api, trunk_id: TrunkId) -> None:
         print_line(paint(f"{name}  ", "dim"), value)
     for target in targets:
         print_line()
-        resting = answer.text_or_none("reasonCode") == "ADMIN_DISABLED"
+        resting = answer.text_or_none("reasonCode") in ("ADMIN_DISABLED", "LICENSE_ISSUE")
         state = paint("not probed", "dim") if resting else state_text(target.text("state"))
         print_line(where(target), "  ", state)
         if (so_far := numbers_so_far(target)) is not None:
@@ -222,6 +224,7 @@ def history(
 
 
 trunks.command()(numbers)
+register(trunks)
 
 
 @trunks.command()

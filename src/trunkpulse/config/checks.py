@@ -10,7 +10,7 @@ from trunkpulse.config.destinations import DestinationInvalidAt, alerts_of, read
 from trunkpulse.config.maintenance import WindowInvalid, window_from
 from trunkpulse.config.report import Location, Report
 from trunkpulse.config.schema import Document, StreamEntry
-from trunkpulse.config.sections import ServerTlsEntry, SipEntry
+from trunkpulse.config.sections import IdentityEntry, ServerTlsEntry, SipEntry
 from trunkpulse.config.settings import SipListen
 from trunkpulse.config.wording import shown
 from trunkpulse.model import TransportProtocol
@@ -160,10 +160,11 @@ def check_listeners(
         report.add(("sip", "tls", key), problem)
 
 
-def server_files(entry: ServerTlsEntry, folder: Path) -> TlsFiles:
-    """The files that ``[sip] tls`` names, their paths absolute."""
+def server_files(entry: IdentityEntry, folder: Path) -> TlsFiles:
+    """The files that a ``tls`` table names, their paths absolute."""
 
     def absolute(name: str | None) -> str | None:
         return None if name is None else str(folder.absolute() / name)
 
-    return TlsFiles(absolute(entry.cert_file), absolute(entry.key_file), absolute(entry.ca_file))
+    authorities = entry.ca_file if isinstance(entry, ServerTlsEntry) else None
+    return TlsFiles(absolute(entry.cert_file), absolute(entry.key_file), absolute(authorities))

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from trunkpulse.config.access_sections import access_settings, oidc_settings
 from trunkpulse.config.alike import Alike
 from trunkpulse.config.certificates import Certificates
 from trunkpulse.config.checks import (
@@ -36,10 +37,11 @@ from trunkpulse.config.errors import ConfigError
 from trunkpulse.config.maintenance import window_from
 from trunkpulse.config.pieces import Pieces, entries_of
 from trunkpulse.config.profiles import Profiles
+from trunkpulse.config.public import check_api
 from trunkpulse.config.report import Report
 from trunkpulse.config.schema import Document, RouteEntry, StreamEntry, TrunkEntry
 from trunkpulse.config.secrets import Secrets
-from trunkpulse.config.sections import ServerTlsEntry
+from trunkpulse.config.sections import IdentityEntry
 from trunkpulse.config.settings import (
     ApiSettings,
     Config,
@@ -66,7 +68,7 @@ from trunkpulse.model import (
 )
 from trunkpulse.progress import Progress, Step, unseen
 
-__all__ = ["load_config", "stream_from"]
+__all__ = ["load_config", "route_from", "stream_from"]
 
 LARGE_BYTES = 1024 * 1024
 """From here on a file is read in pieces; a smaller one is read in the time of a blink."""
@@ -108,6 +110,7 @@ def _from_whole(
     check_maintenance(document, positions["maintenance"], declared_trunks(raw), report)
     certificates = Certificates()
     check_listeners(document.sip, path.parent, certificates, report)
+    check_api(document.api, path.parent, certificates, report)
     profiles = Profiles(secrets, certificates)
     check_trunks(
         document.trunks,
@@ -132,6 +135,7 @@ def _from_pieces(
     document = Document.model_validate(pieces.rest, context=secrets)
     certificates = Certificates()
     check_listeners(document.sip, path.parent, certificates, report)
+    check_api(document.api, path.parent, certificates, report)
     profiles = Profiles(secrets, certificates)
     trunks = Trunks(document.keepalive, profiles, path, present)
 
@@ -235,9 +239,22 @@ def _config(
             id=document.instance.id or _host_name(), region=document.instance.region
         ),
         storage=StorageSettings(path=None if storage.url is None else path.parent / storage.url),
-        api=ApiSettings(listen=document.api.listen),
+        api=ApiSettings(
+            listen=document.api.listen,
+            public_url=document.api.public_url,
+            token_lifetime_seconds=document.api.token_lifetime_seconds,
+            requests_per_second=document.api.requests_per_second,
+            burst=document.api.burst,
+            tls=None if document.api.tls is None else _server_tls(document.api.tls, path.parent),
+            hosts=document.api.hosts,
+            trusted_proxies=document.api.trusted_proxies,
+            allowed_origins=document.api.allowed_origins,
+        ),
+        access=access_settings(document.access),
+        oidc=oidc_settings(document.oidc),
         metrics=MetricsSettings(
-            per_trunk=None if document.metrics.per_trunk == "auto" else document.metrics.per_trunk
+            per_trunk=None if document.metrics.per_trunk == "auto" else document.metrics.per_trunk,
+            token=document.metrics.token,
         ),
         sip=SipSettings(
             listen=sip.listen,
@@ -259,14 +276,19 @@ def _config(
         outbound=OutboundSettings(allow=document.outbound.allow),
         keepalive=keepalive,
         trunks=trunks,
-        routes=tuple(_route(entry, path.name) for entry in document.routes),
+        routes=tuple(route_from(entry, path.name) for entry in document.routes),
         event_streams=tuple(stream_from(entry, path.name) for entry in document.event_streams),
         maintenance=tuple(window_from(entry, path.name) for entry in document.maintenance),
+        file=path.name,
+        declared=frozenset(
+            [f"keepalive.{key}" for key in document.keepalive.model_fields_set]
+            + [f"sip.{key}" for key in sip.model_fields_set & {"user_agent"}]
+        ),
         exposed_secret_files=tuple(sorted(secrets.exposed_files)),
     )
 
 
-def _server_tls(entry: ServerTlsEntry, folder: Path) -> ServerTls | None:
+def _server_tls(entry: IdentityEntry, folder: Path) -> ServerTls | None:
     files = server_files(entry, folder)
     return ServerTls(
         cert_file=str(files.cert_file),
@@ -280,7 +302,8 @@ def _host_name() -> str:
     return _NOT_IN_AN_ID.sub("-", socket.gethostname()).strip("._-")[:128] or "trunkpulse"
 
 
-def _route(entry: RouteEntry, file: str) -> Route:
+def route_from(entry: RouteEntry, managed_by: str | None) -> Route:
+    """The route that an entry of the file, or a document of the API, describes."""
     return Route(
         id=entry.id,
         direction=entry.direction,
@@ -291,7 +314,7 @@ def _route(entry: RouteEntry, file: str) -> Route:
             for member in entry.trunks
         ),
         when_none_available=entry.when_none_available,
-        managed_by=file,
+        managed_by=managed_by,
     )
 
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from trunkpulse.config.certificates import Certificates, TlsFiles
 from trunkpulse.config.document import read_document
 from trunkpulse.config.errors import ConfigError
+from trunkpulse.config.inheritance import BOUNDED
 from trunkpulse.config.report import Location, Report
 from trunkpulse.config.schema import (
     AdvancedEntry,
@@ -29,10 +30,7 @@ from trunkpulse.config.secrets import Secrets
 from trunkpulse.config.values import is_profile_path
 from trunkpulse.config.wording import plain_number, printable
 
-__all__ = ["BOUNDED", "Profile", "Profiles", "built_in", "check_limits", "merged", "tls_files"]
-
-BOUNDED = ("interval_seconds", "confirm_interval_seconds", "down_interval_seconds")
-"""What ``minimum_interval_seconds`` bounds: every pace at which a target may be probed."""
+__all__ = ["Profile", "Profiles", "built_in", "check_limits", "merged", "tls_files"]
 
 _FOLDER = Path(__file__).with_name("profiles")
 _NOTHING = AdvancedEntry()

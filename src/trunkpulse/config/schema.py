@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
+from trunkpulse.config.access_sections import AccessEntry, OidcEntry
 from trunkpulse.config.kinds import (
     ATTEMPTS,
     DIRECTION,
@@ -253,6 +254,8 @@ class Document(Section):
     instance: Annotated[InstanceEntry, Allowed("a table, begun with [instance]")] = InstanceEntry()
     storage: Annotated[StorageEntry, Allowed("a table, begun with [storage]")] = StorageEntry()
     api: Annotated[ApiEntry, Allowed("a table, begun with [api]")] = ApiEntry()
+    access: Annotated[AccessEntry, Allowed("a table, begun with [access]")] = AccessEntry()
+    oidc: Annotated[OidcEntry | None, Allowed("a table, begun with [oidc]")] = None
     metrics: Annotated[MetricsEntry, Allowed("a table, begun with [metrics]")] = MetricsEntry()
     sip: Annotated[SipEntry, Allowed("a table, begun with [sip]")] = SipEntry()
     pacing: Annotated[PacingEntry, Allowed("a table, begun with [pacing]")] = PacingEntry()

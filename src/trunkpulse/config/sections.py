@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from trunkpulse.config.caps import FEWEST_PER_SECOND, MOST_PER_SECOND, carrier_caps
 from trunkpulse.config.kinds import ID, PEM, SWITCH, Agent, Id, List, Path
-from trunkpulse.config.section import Allowed, Section, text_of
+from trunkpulse.config.section import Allowed, Section, secret_of, text_of
 from trunkpulse.config.settings import (
     ApiSettings,
     IpNetwork,
@@ -28,12 +28,20 @@ from trunkpulse.config.values import (
     sip_listen,
     sqlite_path,
 )
+from trunkpulse.config.web_values import (
+    host_name,
+    proxy_network,
+    scrape_token,
+    service_url,
+    web_origin,
+)
 from trunkpulse.model import (
     IsolationPolicy,
 )
 
 __all__ = [
     "ApiEntry",
+    "IdentityEntry",
     "InstanceEntry",
     "IsolationEntry",
     "MetricsEntry",
@@ -46,6 +54,7 @@ __all__ = [
 ]
 
 _ISOLATION = IsolationPolicy()
+Few = Field(strict=False, max_length=64)
 
 
 def _carriers(raw: object) -> tuple[tuple[str, float], ...]:
@@ -73,22 +82,59 @@ class StorageEntry(Section):
     ] = None
 
 
+class IdentityEntry(Section):
+    cert_file: Annotated[Path, Allowed(PEM)]
+    key_file: Annotated[Path | None, Allowed(PEM)] = None
+
+
+class ServerTlsEntry(IdentityEntry):
+    ca_file: Annotated[Path | None, Allowed(PEM)] = None
+
+
 class ApiEntry(Section):
     listen: Annotated[
         ListenAddress, text_of(api_address), Allowed('a text such as "127.0.0.1:8080"')
     ] = ApiSettings().listen
+    public_url: Annotated[
+        str | None, text_of(service_url), Allowed('a text such as "https://trunkpulse.example.com"')
+    ] = None
+    token_lifetime_seconds: Annotated[
+        int, Field(ge=60, le=3600), Allowed("a whole number of seconds from 60 to 3600")
+    ] = ApiSettings().token_lifetime_seconds
+    requests_per_second: Annotated[
+        float, Field(ge=1, le=100_000), Allowed("a number of requests a second from 1 to 100000")
+    ] = ApiSettings().requests_per_second
+    burst: Annotated[
+        int, Field(ge=1, le=1_000_000), Allowed("a whole number of requests from 1 to 1000000")
+    ] = ApiSettings().burst
+    tls: Annotated[
+        IdentityEntry | None,
+        Allowed('a table such as { cert_file = "me.pem", key_file = "me.key" }'),
+    ] = None
+    hosts: Annotated[
+        tuple[Annotated[str, text_of(host_name)], ...],
+        Few,
+        Allowed("a list of up to 64 names", each='a text such as "trunkpulse.example.com"'),
+    ] = ApiSettings().hosts
+    trusted_proxies: Annotated[
+        tuple[Annotated[IpNetwork, text_of(proxy_network)], ...],
+        Few,
+        Allowed("a list of up to 64 IP networks", each='a text such as "10.20.0.0/16"'),
+    ] = ApiSettings().trusted_proxies
+    allowed_origins: Annotated[
+        tuple[Annotated[str, text_of(web_origin)], ...],
+        Few,
+        Allowed("a list of up to 64 origins", each='a text such as "https://noc.example.com"'),
+    ] = ApiSettings().allowed_origins
 
 
 class MetricsEntry(Section):
     per_trunk: Annotated[
         bool | Literal["auto"], PlainValidator(_per_trunk), Allowed('"auto", true or false')
     ] = "auto"
-
-
-class ServerTlsEntry(Section):
-    cert_file: Annotated[Path, Allowed(PEM)]
-    key_file: Annotated[Path | None, Allowed(PEM)] = None
-    ca_file: Annotated[Path | None, Allowed(PEM)] = None
+    token: Annotated[
+        str | None, secret_of(scrape_token), Allowed('a text such as "env:NAME"', secret=True)
+    ] = None
 
 
 class SipEntry(Section):

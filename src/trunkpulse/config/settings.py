@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trunkpulse.config.access_settings import AccessSettings, OidcSettings
 from trunkpulse.model import (
     EventStream,
     IsolationPolicy,
@@ -61,10 +62,44 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTls:
+    """Who we are to those who connect over TLS. Paths are absolute, files are PEM."""
+
+    cert_file: str
+    key_file: str | None = None
+    """None: the key is in ``cert_file``."""
+    ca_file: str | None = None
+    """Only clients with a certificate of these authorities are let in; None: anybody is."""
+    stamp: tuple[int, ...] = field(default=(), repr=False)
+    """Differs once the files have changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     """Where the REST API and the console listen."""
 
     listen: ListenAddress = ("127.0.0.1", 8080)
+    public_url: str | None = None
+    """Where others reach it, without a slash at the end; None: where it listens."""
+    token_lifetime_seconds: int = 900
+    """Of access tokens."""
+    requests_per_second: float = 1000.0
+    """Of one client or person, over a long time; of an address that has proved nothing, a tenth."""
+    burst: int = 2000
+    """Requests of one of them at once; of such an address, a tenth."""
+    tls: ServerTls | None = None
+    """None: it is served in the clear."""
+    hosts: tuple[str, ...] = ()
+    """Names that a ``Host`` header may have, in lower case, beside where it listens."""
+    trusted_proxies: tuple[IpNetwork, ...] = ()
+    """Reverse proxies, which are believed when they say whom they speak for."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of other sites whose pages may use the API, with tokens and never with cookies."""
+
+    @property
+    def bound_to(self) -> tuple[object, ...]:
+        """What only a restart can change; renewed files of the same names are taken without."""
+        return self.listen, self.tls and (self.tls.cert_file, self.tls.key_file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +108,8 @@ class MetricsSettings:
 
     per_trunk: bool | None = None
     """Whether each trunk has series of its own; None: unless there are too many."""
+    token: str | None = field(default=None, repr=False)
+    """What a scraper from elsewhere may show; None: it takes an access token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +121,6 @@ class SipListen:
     """A literal address of this machine, or a wildcard."""
     port: int
     """0: any free one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerTls:
-    """Who we are to those who connect over TLS. Paths are absolute, files are PEM."""
-
-    cert_file: str
-    key_file: str | None = None
-    """None: the key is in ``cert_file``."""
-    ca_file: str | None = None
-    """Only clients with a certificate of these authorities are let in; None: anybody is."""
-    stamp: tuple[int, ...] = field(default=(), repr=False)
-    """Differs once the files have changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +171,9 @@ class Config:
     instance: InstanceSettings
     storage: StorageSettings = StorageSettings()
     api: ApiSettings = ApiSettings()
+    access: AccessSettings = field(default_factory=AccessSettings)
+    oidc: OidcSettings | None = None
+    """None: nobody signs in by a provider."""
     metrics: MetricsSettings = MetricsSettings()
     sip: SipSettings = SipSettings()
     pacing: PacingSettings = PacingSettings()
@@ -159,5 +186,9 @@ class Config:
     routes: tuple[Route, ...] = ()
     event_streams: tuple[EventStream, ...] = ()
     maintenance: tuple[MaintenanceWindow, ...] = ()
+    file: str | None = None
+    """The file's name."""
+    declared: frozenset[str] = frozenset()
+    """Which global settings the file itself says, as ``keepalive.jitter`` or ``sip.user_agent``."""
     exposed_secret_files: tuple[str, ...] = ()
     """Files of secrets, as the file names them, whose permissions let other users in."""

@@ -10,7 +10,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from trunkpulse.config.profiles import BOUNDED, Profile, Profiles, merged
+from trunkpulse.config.inheritance import expecting_too_many_hops, kept_apart, raised
+from trunkpulse.config.profiles import Profile, Profiles, merged
 from trunkpulse.config.schema import (
     EVEN_WEIGHT,
     AdvancedEntry,
@@ -27,8 +28,7 @@ from trunkpulse.sip.digest import Credentials
 
 __all__ = ["Trunks", "targets_of"]
 
-_TOO_MANY_HOPS = 483
-"""What the next hop answers to a request that may go no further (RFC 3261 16.3)."""
+_DEFAULTS = frozenset(KeepaliveEntry.model_fields)
 _NOTHING_SPECIAL = ProbeIdentity()
 
 
@@ -40,24 +40,31 @@ class Trunks:
 
     def __init__(
         self,
-        keepalive: KeepaliveEntry,
+        keepalive: KeepaliveEntry | KeepalivePolicy,
         profiles: Profiles,
-        file: Path,
+        file: Path | None,
         present: Config | None = None,
     ) -> None:
-        """``present`` is what is in force: equal trunks, policies and identities are taken over."""
+        """``present`` is what is in force: equal trunks, policies and identities are taken over.
+
+        ``file`` None: they are made through the API. ``keepalive`` is what they inherit.
+        """
         known = () if present is None else present.trunks
         self._present = {trunk.id: trunk for trunk in known}
         # A million trunks have few policies; hashing one for each would be felt.
         policies = {id(trunk.keepalive): trunk.keepalive for trunk in known}.values()
         identities = {id(trunk.identity): trunk.identity for trunk in known}.values()
-        self._policies = {policy: policy for policy in policies}
+        self._policies = {(policy, policy.inherited): policy for policy in policies}
         self._identities = {identity: identity for identity in identities}
         self._identities.setdefault(_NOTHING_SPECIAL, _NOTHING_SPECIAL)
-        self.default = self._shared(_overridden(KeepalivePolicy(), keepalive))
+        if isinstance(keepalive, KeepaliveEntry):
+            keepalive = _overridden(KeepalivePolicy(), keepalive)
+        if keepalive.inherited != _DEFAULTS:
+            keepalive = dataclasses.replace(keepalive, inherited=_DEFAULTS)
+        self.default = self._shared(keepalive)
         self._profiles = profiles
-        self._file = sys.intern(file.name)
-        self._folder = file.parent
+        self._file = None if file is None else sys.intern(file.name)
+        self._folder = Path() if file is None else file.parent
         self._stamps = FileStamps()
         self._inherited: dict[str, KeepalivePolicy] = {}
         """Name of a profile -> what its trunks inherit."""
@@ -96,7 +103,9 @@ class Trunks:
 
     def _shared_with_present(self, trunk: Trunk) -> Trunk:
         known = self._present.get(trunk.id)
-        return known if known is not None and known == trunk else trunk
+        if known is None or known != trunk:
+            return trunk
+        return known if known.keepalive.inherited == trunk.keepalive.inherited else trunk
 
     def _policy(
         self, profile: Profile, entry: KeepaliveEntry | None, max_forwards: int
@@ -117,7 +126,7 @@ class Trunks:
                 policy = _overridden(policy, entry)
             policy = self._settled(profile, policy)
             if max_forwards == 0:
-                policy = _expecting(_TOO_MANY_HOPS, policy)
+                policy = expecting_too_many_hops(policy)
             # Other overrides may amount to the same settings.
             policy = self._by_overrides[known_as] = self._shared(policy)
         return policy
@@ -128,25 +137,16 @@ class Trunks:
         least = profile.limits.minimum_interval_seconds
         if least is None:
             return policy
-        raised = {key: max(getattr(policy, key), least) for key in BOUNDED}
-        return dataclasses.replace(policy, **raised)
+        return dataclasses.replace(policy, **raised(policy, least))
 
     @staticmethod
     def _settled(profile: Profile, policy: KeepalivePolicy) -> KeepalivePolicy:
         """``policy`` with no more jitter than leaves the profile's limit between attempts."""
         least = profile.limits.minimum_interval_seconds
-        if least is None:
-            return policy
-        # Attempts that confirm a change have no jitter.
-        shortest = min(policy.interval_seconds, policy.down_interval_seconds)
-        return dataclasses.replace(
-            policy,
-            jitter=min(policy.jitter, 1 - least / shortest),
-            minimum_interval_seconds=least,
-        )
+        return policy if least is None else kept_apart(policy, least)
 
     def _shared(self, policy: KeepalivePolicy) -> KeepalivePolicy:
-        return self._policies.setdefault(policy, policy)
+        return self._policies.setdefault((policy, policy.inherited), policy)
 
     def _identity(self, entry: AdvancedEntry) -> ProbeIdentity:
         identity = ProbeIdentity(
@@ -182,19 +182,10 @@ def _weights(entry: TrunkEntry) -> tuple[int, ...]:
 def _overridden(policy: KeepalivePolicy, entry: KeepaliveEntry) -> KeepalivePolicy:
     """``policy`` with what the file sets in ``entry``."""
     changes = entry.model_dump(exclude_unset=True)
+    inherited = policy.inherited.difference(changes)
     if "healthy_responses" in changes:
         changes["healthy_codes"] = healthy_codes(entry.healthy_responses)
-    return dataclasses.replace(policy, **changes)
-
-
-def _expecting(code: int, policy: KeepalivePolicy) -> KeepalivePolicy:
-    if code in policy.healthy_codes:
-        return policy
-    return dataclasses.replace(
-        policy,
-        healthy_responses=(*policy.healthy_responses, str(code)),
-        healthy_codes=policy.healthy_codes | {code},
-    )
+    return dataclasses.replace(policy, **changes, inherited=inherited)
 
 
 def _credentials(entry: AdvancedEntry) -> Credentials | None:

@@ -137,7 +137,11 @@ async def play(folder: Path, say: Say, findings: Findings, ready: Callable[[str]
             say("config", f"{name}      answers OPTIONS at {uri}")
         instance = await stage.enter_async_context(running(config, folder))
         ready(instance.url)
-        api = await stage.enter_async_context(httpx2.AsyncClient(base_url=instance.url))
+        api = await stage.enter_async_context(
+            httpx2.AsyncClient(
+                base_url=instance.url, headers={"authorization": f"Bearer {instance.token}"}
+            )
+        )
         scene = _Scene(api, receiver, say)
         try:
             await scene.play(carrier_a, findings)
@@ -147,7 +151,16 @@ async def play(folder: Path, say: Say, findings: Findings, ready: Callable[[str]
         if findings.complete:
             say("done", "observed: failover to carrier-b and back, each told by a signed webhook")
             say("ready", "it stays up until its time is over or Ctrl-C; meanwhile, elsewhere, try:")
-            say("ready", f"  .venv/bin/trunkpulse trunks disable carrier-a --url {instance.url}")
+            say("ready", f"  .venv/bin/trunkpulse trunks disable carrier-a --data {folder}")
+            say(
+                "ready",
+                "which needs no token, because it runs on the same machine; a program does:",
+            )
+            say(
+                "ready",
+                "  .venv/bin/trunkpulse clients create my-program --scope telephony.trunks.read "
+                f"--data {folder}",
+            )
         await scene.narrate()
 
 

@@ -18,6 +18,12 @@ from random import Random
 import structlog
 
 from trunkpulse.events.alert_book import AlertGrounds
+from trunkpulse.events.alert_farewell import (
+    has_alerts_to_close,
+    open_alerts,
+    resolve,
+    say_left_open,
+)
 from trunkpulse.events.alert_lane import AlertDelivery
 from trunkpulse.events.backoff import RetrySchedule
 from trunkpulse.events.endurance import Endurance
@@ -32,6 +38,7 @@ from trunkpulse.ports import (
     AlertSink,
     Clock,
     DeliveryReport,
+    DestinationInvalid,
     EventSink,
     Outbox,
     StoreUnavailable,
@@ -86,6 +93,17 @@ class Deliveries:
         """By stream id, those that claim."""
         self._running: dict[_Lane, asyncio.Task[None]] = {}
         """These and the ones that are on their way out."""
+        self.held = False
+        """True: nothing is delivered to anybody, and all of it waits, as if all were paused."""
+
+    async def hold(self, *, held: bool) -> None:
+        """Deliver nothing from now on, or go on with what has waited; raises as `apply` does."""
+        before, self.held = self.held, held
+        try:
+            await self.apply(list(self._streams.values()))
+        except BaseException:
+            self.held = before
+            raise
 
     async def apply(self, streams: Iterable[EventStream]) -> None:
         """From now on, deliver to these streams and to no others.
@@ -103,6 +121,8 @@ class Deliveries:
             if stream.enabled and not stream.paused and not self._is_given_up(stream)
         }
         kept = {id_ for id_, lane in self._lanes.items() if enabled.get(id_) == lane.stream}
+        if self.held:
+            kept = set()
         async with AsyncExitStack() as undo:
             sinks: dict[str, EventSink] = {}
             for stream_id in enabled.keys() - kept:
@@ -117,7 +137,10 @@ class Deliveries:
             if lane.stream.id not in known:
                 lane.delivery.drain(0)
         for stream_id, sink in sinks.items():
-            self._start(enabled[stream_id], sink)
+            if self.held:
+                await sink.close()
+            else:
+                self._start(enabled[stream_id], sink)
 
     async def check(self, stream: EventStream) -> None:
         """Raises what ``sink_for`` raises for a destination that it cannot serve."""
@@ -133,6 +156,39 @@ class Deliveries:
         await self._endurance.forgive(stream_id)
         await self.apply(list(self._streams.values()))
         return True
+
+    async def part_from(self, stream: EventStream) -> None:
+        """End what is sent to a stream that is about to be deleted, and resolve its open alerts.
+
+        With one attempt at each, within ``FAREWELL_SECONDS``; the log says which stay open. Nothing
+        more is delivered to it until `apply` is called. Raises StoreUnavailable.
+        """
+        if self._grounds is None or not has_alerts_to_close(stream):
+            return
+        self._lanes.pop(stream.id, None)
+        running = {
+            lane: task for lane, task in self._running.items() if lane.stream.id == stream.id
+        }
+        for lane in running:
+            lane.delivery.drain(0)
+        if running:
+            await asyncio.wait(running.values())
+        now_ms = round(self._clock.wall() * 1000)
+        left = await open_alerts(stream, store=self._grounds.store, now_ms=now_ms)
+        if not left:
+            return
+        try:
+            sink = self._sink_for(stream)
+        except DestinationInvalid as invalid:
+            problem = str(invalid)
+        else:
+            try:
+                assert isinstance(sink, AlertSink)
+                left, problem = await resolve(left, sink)
+            finally:
+                await sink.close()
+        if left:
+            say_left_open(stream, left, problem)
 
     def health(self) -> Mapping[str, StreamHealth]:
         """Of streams whose destinations do nothing but fail, by id."""

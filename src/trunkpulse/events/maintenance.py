@@ -22,6 +22,10 @@ class MaintenanceRefused(ValueError):
     """A window cannot be added or removed; the message is for a person."""
 
 
+def _permitted(_window: MaintenanceWindow) -> None:
+    """Nothing is in the way."""
+
+
 class Maintenance:
     """See the module's opening. Moments are milliseconds since the epoch."""
 
@@ -66,8 +70,13 @@ class Maintenance:
             self._made[window.id] = window
             self._combine()
 
-    async def remove(self, window_id: str) -> None:
-        """Call it off; raises KeyError if there is none, MaintenanceRefused, StoreUnavailable."""
+    async def remove(
+        self, window_id: str, permit: Callable[[MaintenanceWindow], None] = _permitted
+    ) -> None:
+        """Call it off; raises KeyError if there is none, MaintenanceRefused, StoreUnavailable.
+
+        ``permit`` is asked when nobody can change it any more, and may raise what it likes.
+        """
         async with self._changing:
             if window_id not in self._made:
                 for window in self._declared:
@@ -77,6 +86,7 @@ class Maintenance:
                             "take it out there instead."
                         )
                 raise KeyError(window_id)
+            permit(self._made[window_id])
             await self._store.remove_window(window_id)
             del self._made[window_id]
             self._combine()
@@ -89,6 +99,10 @@ class Maintenance:
     def is_going_on(self, now_ms: int) -> bool:
         """True if any trunk at all may be worked on."""
         return bool(self._at(now_ms))
+
+    def ongoing(self, now_ms: int) -> frozenset[str]:
+        """The ids of the windows that go on."""
+        return frozenset(window.id for window, _ in self._at(now_ms))
 
     def of(
         self, trunk_id: str, carrier: str | None, region: str, now_ms: int

@@ -13,7 +13,8 @@ what speaks to its destination is not installed) must not keep trunks from being
 written over what the right key would open again.
 
 What waits for a stream that goes may be much. Nearly all of it is dropped before commits have to
-wait, and does not come back if the database fails then and the stream stays.
+wait, and does not come back if the database fails then and the stream stays. What it is owed and
+its alerts go when it is gone: it may not lose them and stay.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from trunkpulse.ports import (
     KeptStream,
     Outbox,
     SecretUnreadable,
+    StoreUnavailable,
     StreamStore,
     Vault,
 )
@@ -84,6 +86,10 @@ class UnknownStream(KeyError):
     """There is no stream of this id."""
 
 
+def _permitted() -> None:
+    """Nothing is in the way."""
+
+
 class Store(StreamStore, Outbox, Protocol):
     """Where streams are kept, and what waits for them."""
 
@@ -96,6 +102,12 @@ class Lanes(Protocol):
 
     async def enable(self, stream_id: str) -> bool:
         """Send again what waits for a stream that was given up; False if it was not."""
+
+    async def hold(self, *, held: bool) -> None:
+        """Deliver nothing to anybody from now on, or go on with what has waited."""
+
+    async def part_from(self, stream: EventStream) -> None:
+        """Deliver nothing more to it until `apply`, and close what is open at its destination."""
 
     async def check(self, stream: EventStream) -> None:
         """Raises DestinationInvalid if its destination can never work."""
@@ -153,6 +165,11 @@ class Subscriptions:
             await self._replace(together, lambda: self._store.sync_streams(together))
             self._of_file = {each.id: each for each in streams}
 
+    async def hold(self, *, held: bool) -> None:
+        """Have nothing delivered from now on, or what has waited; raises as `apply_file` does."""
+        async with self._changing:
+            await self._deliveries.hold(held=held)
+
     async def create(self, stream: EventStream) -> None:
         """Have ``stream`` told from now on; raises StreamRefused and what `change` raises."""
         async with self._changing:
@@ -165,6 +182,7 @@ class Subscriptions:
                     f"There are {MOST_STREAMS:,} event streams, which is as many as there may be; "
                     "delete one first."
                 )
+            await self._store.drop_remains(stream.id)  # of one that was deleted in haste
             await self._write(stream)
 
     async def change(
@@ -197,11 +215,27 @@ class Subscriptions:
             await self._deliveries.enable(stream_id)
             return stream
 
-    async def delete(self, stream_id: str) -> None:
-        """Tell it nothing more, and drop what waits for it; raises as `change` does."""
+    def kept(self, stream_id: str) -> KeptStream | None:
+        """How a stream that was made through the API is kept; None for every other."""
+        return self._kept.get(stream_id)
+
+    async def delete(self, stream_id: str, permit: Callable[[], None] = _permitted) -> None:
+        """Tell it nothing more, and drop what waits for it; raises as `change` does.
+
+        ``permit`` is asked when nobody can change it any more, and may raise what it likes.
+
+        Alerts that are open at its destination are resolved first. If it stays after all, because
+        the database failed, its next update opens them again.
+        """
         async with self._changing:
-            self._made_one(stream_id)
+            stream = self._made_one(stream_id)
+            permit()
             made = {id_: each for id_, each in self._made.items() if id_ != stream_id}
+            try:
+                await self._deliveries.part_from(stream)
+            except BaseException:
+                await self._deliveries.apply(self.all)
+                raise
             await self._replace(
                 (*self._of_file.values(), *made.values()),
                 lambda: self._store.drop_stream(stream_id),
@@ -209,6 +243,10 @@ class Subscriptions:
             self._made = made
             del self._kept[stream_id]
             self.withheld.pop(stream_id, None)
+            try:
+                await self._store.drop_remains(stream_id)
+            except StoreUnavailable as problem:  # the next start drops them, or its next namesake
+                log.warning("stream.remains_kept", stream=stream_id, problem=str(problem))
 
     async def _write(self, stream: EventStream) -> None:
         before = self._kept.get(stream.id)

@@ -72,6 +72,13 @@ def explain(
     """
     if not (trunk.enabled and admin_enabled):
         return _disabled(trunk, status, admin_enabled=admin_enabled, now_ms=now_ms)
+    if status.reason is Reason.LICENSE_ISSUE:
+        return Explanation(
+            f"{_head(trunk, status, now_ms)} because the licence of this installation does not "
+            "cover talk; this is not an outage.",
+            "Without the entitlement talk no trunk takes calls, and none is probed.",
+            "Nothing happens until the licence covers talk again; probing then starts at once.",
+        )
     if not trunk.keepalive.enabled:
         return Explanation(
             f"{trunk.name} is {status.state} because keepalives are switched off for it, "
@@ -142,6 +149,8 @@ def _undecided(
         return f"not yet decided; {_listed(suspects, now_ms)}"
     if status.reason is Reason.ADMIN_ENABLED:
         return "it was put back in service and is being probed anew"
+    if status.reason is Reason.LICENSE_RESTORED:
+        return "the licence covers it again and it is being probed anew"
     if not probed:
         return "it has not been probed yet"
     return "too few attempts have been made to decide"

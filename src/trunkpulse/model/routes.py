@@ -26,6 +26,10 @@ class NumberRange:
     last: str | None = None
     """None: ``first`` is a prefix. Otherwise the same length as ``first``, inclusive."""
 
+    def __str__(self) -> str:
+        """As the file writes it."""
+        return self.first if self.last is None else f"{self.first}-{self.last}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTrunk:

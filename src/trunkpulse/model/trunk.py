@@ -140,6 +140,15 @@ class Trunk:
         _set(trunk, "terms", self.terms)
         return trunk
 
+    def on(self, terms: TrunkTerms) -> Trunk:
+        """The same trunk on other terms."""
+        trunk = object.__new__(Trunk)
+        _set(trunk, "id", self.id)
+        _set(trunk, "name", self.name)
+        _set(trunk, "ends", self.ends)
+        _set(trunk, "terms", terms)
+        return trunk
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Trunk):
             return NotImplemented

@@ -12,7 +12,7 @@ import random
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple, Protocol, Self
 
-from trunkpulse.model import TargetState, Trunk
+from trunkpulse.model import Reason, TargetState, Trunk
 from trunkpulse.probing.attempt import Attempt
 from trunkpulse.probing.prober import Prober
 from trunkpulse.probing.target import ProbeTarget
@@ -43,6 +43,10 @@ class Listed(Protocol):
     trunk: Trunk
     targets: tuple[ProbeTarget, ...]
     admin_enabled: bool
+
+    @property
+    def reason(self) -> Reason | None:
+        """Of the last change of its state."""
 
 
 class Trunks(Protocol):
@@ -144,7 +148,8 @@ class Census:
 def is_in_service(listed: Listed) -> bool:
     """True if the trunk shall be probed."""
     trunk = listed.trunk
-    return listed.admin_enabled and trunk.enabled and trunk.keepalive.enabled
+    wanted = listed.admin_enabled and trunk.enabled and trunk.keepalive.enabled
+    return wanted and listed.reason is not Reason.LICENSE_ISSUE
 
 
 def party_of(listed: Listed) -> str:

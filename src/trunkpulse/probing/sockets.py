@@ -30,6 +30,7 @@ from trunkpulse.sip.request import SharedOptions
 from trunkpulse.sip.uri import SipUri, plain_address
 
 __all__ = [
+    "COMMON_PLANS",
     "GONE",
     "AddressTowards",
     "OpenTransport",
@@ -47,6 +48,12 @@ AddressTowards = Callable[[Address], str | None]
 
 ANY_IPV4 = TransportPlan(TransportProtocol.UDP, ("0.0.0.0", 0))  # noqa: S104 - see below
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - probes leave by whichever route fits the target
+COMMON_PLANS = frozenset(
+    TransportPlan(protocol, (host, 0))
+    for protocol in (TransportProtocol.UDP, TransportProtocol.TCP)
+    for host in WILDCARDS
+)
+"""What trunks without a source of their own share."""
 LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -122,6 +129,17 @@ class ProbeSockets:
         self._unlocated = WeakValueDictionary[tuple[int, int, int], ProbeSettings]()
         self.paces = Paces()
         """What caps the probes of each carrier."""
+
+    def call_sender(self, user_agent: str | None) -> bool:
+        """Have settings made from now on name this User-Agent; None: as before.
+
+        True if it is another one: then all that are in use are to be made anew.
+        """
+        if user_agent is None or user_agent == self._user_agent:
+            return False
+        self._user_agent = user_agent
+        self._settings.clear()
+        return True
 
     def transports(self) -> Collection[MessageTransport]:
         """What probes leave by at present."""

@@ -154,20 +154,42 @@ class _Plan:
     """Trunks that no state could make a candidate."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A route, prepared for calls of each direction that it serves."""
+
+    route: Route
+    directions: tuple[Direction | None, ...]
+    """Of its trunks as they were then; None for one that is not there."""
+    plans: Mapping[Direction, _Plan]
+
+
 class RouteTable:
     """An immutable set of routes, indexed so that a decision costs microseconds."""
 
     def __init__(
-        self, routes: Sequence[Route], trunks: Mapping[str, Trunk], default_region: str
+        self,
+        routes: Sequence[Route],
+        trunks: Mapping[str, Trunk],
+        default_region: str,
+        *,
+        before: RouteTable | None = None,
     ) -> None:
-        """Index ``routes``, in the order of the file; ``trunks`` by their ids."""
+        """Index ``routes``, in the order of the file; ``trunks`` by their ids.
+
+        What ``before`` prepared of routes that have not changed is used again.
+        """
         self._default_region = default_region
         self._named_regions = frozenset(region for route in routes for region in route.regions)
+        known = {} if before is None else before._prepared  # noqa: SLF001 - of its own kind
+        self._prepared: dict[str, _Prepared] = {
+            route.id: _prepared(route, trunks, known.get(route.id)) for route in routes
+        }
         self._plans = {
             direction: [
-                _plan(route, direction, trunks)
+                plans[direction]
                 for route in routes
-                if route.direction.serves(direction)
+                if direction in (plans := self._prepared[route.id].plans)
             ]
             for direction in Direction
         }
@@ -245,6 +267,19 @@ def _index(plans: Sequence[_Plan]) -> NumberTable[_Plan]:
     return NumberTable(
         (rule, plan) for plan in plans for rule in plan.route.numbers or (EVERY_NUMBER,)
     )
+
+
+def _prepared(route: Route, trunks: Mapping[str, Trunk], before: _Prepared | None) -> _Prepared:
+    found = (trunks.get(part.id) for part in route.trunks)
+    directions = tuple(None if trunk is None else trunk.direction for trunk in found)
+    if before is not None and before.route is route and before.directions == directions:
+        return before
+    plans = {
+        direction: _plan(route, direction, trunks)
+        for direction in Direction
+        if route.direction.serves(direction)
+    }
+    return _Prepared(route, directions, plans)
 
 
 def _plan(route: Route, direction: Direction, trunks: Mapping[str, Trunk]) -> _Plan:

@@ -10,7 +10,10 @@ import structlog
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TRUNKPULSE_URL", "TRUNKPULSE_TOKEN", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+    for name in (
+        *("TRUNKPULSE_URL", "TRUNKPULSE_TOKEN", "TRUNKPULSE_CONFIG"),
+        *("NO_COLOR", "FORCE_COLOR", "COLUMNS"),
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -346,7 +346,7 @@ async def test_the_service_is_found_by_its_file_even_if_a_secret_is_not_set(tmp_
         ("[api", "not valid TOML"),
         ('[api]\nlisten = "127.0.0.1:0"', "lets the system choose the port"),
         ("[api]\nlisten = 8080", "must be a text in quotes"),
-        ('[api]\nlisten = "0.0.0.0:8080"', "must be a loopback address"),
+        ('[api]\nlisten = "everywhere:8080"', "must be an IP address and a port"),
     ],
 )
 async def test_a_file_that_does_not_say_where_is_one_sentence(

@@ -11,7 +11,8 @@ from trunkpulse.cli.trunk_sheet import numbers_so_far, percent
 from trunkpulse.model import TargetState
 from trunkpulse.ports import MinuteNumbers
 from unit.cli.api_service import service
-from unit.http.api_world import SetClock, World
+from unit.http.api_parts import SetClock
+from unit.http.api_world import World
 
 COUNTED = "41 answers and 1 loss since the start"
 NUMBERS: dict[str, float | None] = {

@@ -7,7 +7,14 @@ import json
 import pytest
 
 from contracts.stores import commit_of
-from trunkpulse.ports import DeliveryOutcome, DeliveryReport, DeliveryResult, SinkAnswer
+from trunkpulse.ports import (
+    AlertAttempt,
+    AlertKind,
+    DeliveryOutcome,
+    DeliveryReport,
+    DeliveryResult,
+    SinkAnswer,
+)
 from unit.cli.api_service import Service, service
 from unit.http.api_world import NOW_MS
 
@@ -77,6 +84,30 @@ async def test_deliveries_are_listed_by_state() -> None:
             2,
             '--state must be one of pending, parked, delivered, dead, not "lost".\n',
         )
+
+
+async def test_what_was_told_of_an_alert_is_among_them() -> None:
+    async with service() as to:
+        await record(to, 1, DeliveryResult.DELIVERED)
+        attempt = AlertAttempt(
+            stream_id="noc",
+            alert_id="a-7",
+            kind=AlertKind.RESOLVE,
+            position=1,
+            at_ms=NOW_MS + 50,
+            duration_ms=9,
+            result=DeliveryResult.DELIVERED,
+            detail="202 Accepted",
+            request="resolve of alert a-7 (3 trunks)",
+            response="202 Accepted",
+        )
+        await to.world.store.note_attempts([attempt])
+        _, resolve, event = (await to.said("streams", "deliveries", "noc")).splitlines()
+        assert "  resolve of alert:a-7  " in resolve
+        assert event.split()[3] == "x"
+        said = (await to.said("streams", "delivery", "noc", "2")).splitlines()
+        assert "of         resolve of alert:a-7" in said
+        assert "  request  resolve of alert a-7 (3 trunks)" in said
 
 
 async def test_one_delivery_is_shown_with_what_was_said() -> None:

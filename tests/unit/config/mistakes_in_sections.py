@@ -68,14 +68,97 @@ IN_SECTIONS = [
     mistake("no port", '[api]\nlisten = "127.0.0.1"', "api.listen", '"127.0.0.1:8080"'),
     mistake("port too high", '[api]\nlisten = "127.0.0.1:65536"', "api.listen", "a port"),
     mistake("bad address", '[api]\nlisten = "127.0.0.256:1"', "api.listen", "an IP address"),
+    *(
+        mistake(
+            f"public url {url}", f'[api]\npublic_url = "{url}"', "api.public_url", "https://NAME"
+        )
+        for url in (
+            "",
+            "trunkpulse.example.com",
+            "ftp://a.example",
+            "https://a.example/",
+            "https://a.example/path",
+            "https://a.example?q",
+            "https://bob@a.example",
+            "https://a.example:0",
+            "https://a.example:99999",
+            "https://a b.example",
+            "https://ä.example",
+        )
+    ),
+    mistake("life too short", "[api]\ntoken_lifetime_seconds = 59", "from 60 to 3600"),
+    mistake("life too long", "[api]\ntoken_lifetime_seconds = 3601", "from 60 to 3600"),
     mistake(
         "open to the world",
         '[api]\nlisten = "0.0.0.0:8080"',
         "api.listen",
-        "loopback",
-        "until access control exists",
+        'must be a loopback address such as 127.0.0.1 or [::1], not "0.0.0.0:8080", unless the API '
+        "serves TLS itself (api.tls) or the reverse proxy in front that does is declared "
+        "(api.trusted_proxies)",
     ),
-    mistake("open over IPv6", '[api]\nlisten = "[::]:80"', "api.listen", "until access control"),
+    mistake(
+        "open over IPv6", '[api]\nlisten = "[::]:80"', "api.listen", '"[::]:80"', "in the clear"
+    ),
+    mistake(
+        "everybody as a proxy",
+        '[api]\ntrusted_proxies = ["0.0.0.0/0"]',
+        "api.trusted_proxies[0]",
+        'must be only where reverse proxies are, not "0.0.0.0/0"',
+    ),
+    mistake(
+        "a proxy by name",
+        '[api]\ntrusted_proxies = ["proxy.example"]',
+        "api.trusted_proxies[0]",
+        "an IP network",
+    ),
+    mistake(
+        "too many proxies",
+        f"[api]\ntrusted_proxies = {['10.0.0.1'] * 65}",
+        "api.trusted_proxies",
+        "must be a list of up to 64 IP networks",
+    ),
+    mistake(
+        "any origin",
+        '[api]\nallowed_origins = ["*"]',
+        "api.allowed_origins[0]",
+        'not "*"; there are no wildcards',
+    ),
+    mistake(
+        "an origin with a path",
+        '[api]\nallowed_origins = ["https://noc.example.com/"]',
+        "api.allowed_origins[0]",
+        "one origin as browsers write it",
+    ),
+    mistake(
+        "an origin with the usual port",
+        '[api]\nallowed_origins = ["https://noc.example.com:443"]',
+        "api.allowed_origins[0]",
+        "one origin as browsers write it",
+    ),
+    mistake(
+        "a host with a port",
+        '[api]\nhosts = ["trunkpulse.example.com:8080"]',
+        "api.hosts[0]",
+        "a whole name without a port",
+    ),
+    mistake("any host", '[api]\nhosts = ["*.example.com"]', "api.hosts[0]", "a whole name"),
+    mistake(
+        "TLS with files that are not there",
+        '[api]\ntls = { cert_file = "none.pem" }',
+        "api.tls.cert_file",
+    ),
+    mistake(
+        "TLS and a public address without",
+        '[api]\npublic_url = "http://a.example"\n'
+        'tls = { cert_file = "me.pem", key_file = "me.key" }',
+        "api.public_url must begin with https:// while the API serves TLS (api.tls).",
+    ),
+    mistake(
+        "a token in the open",
+        '[metrics]\ntoken = "scrape-me-0123456789abcdef"',
+        "metrics.token",
+        'must be written "env:NAME"',
+    ),
     mistake("listen as text", '[sip]\nlisten = "udp:127.0.0.1:1"', "sip.listen", "a list"),
     mistake(
         "web sockets",

@@ -172,8 +172,12 @@ def test_trunks_with_equal_settings_share_one_policy(tmp_path: Path) -> None:
         ),
     )
     plain, same, jitter, jitter_too, codes, codes_too = (trunk.keepalive for trunk in config.trunks)
-    assert plain is same is config.keepalive
-    assert jitter is jitter_too is not plain
+    assert plain is config.keepalive
+    # The same today, but it does not follow the defaults when these change.
+    assert same == plain
+    assert "interval_seconds" in plain.inherited - same.inherited
+    assert jitter == jitter_too
+    assert jitter != plain
     assert codes is codes_too
 
 

@@ -178,7 +178,7 @@ def test_equal_settings_of_many_trunks_are_one_object(tmp_path: Path) -> None:
     carriers = {id(trunk.carrier) for trunk in trunks}
     assert len(carriers) == len({trunk.carrier for trunk in trunks})
     policies = {id(trunk.keepalive) for trunk in trunks}
-    assert len(policies) == len({trunk.keepalive for trunk in trunks})
+    assert len(policies) == len({(t.keepalive, t.keepalive.inherited) for t in trunks})
     assert len({id(trunk.identity) for trunk in trunks}) == len({t.identity for t in trunks})
 
 

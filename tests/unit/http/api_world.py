@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,13 +12,21 @@ from functools import cached_property
 import httpx2
 from fastapi import FastAPI
 
+from access_world import OpenGate, access_over
+from access_world import load as load_access
+from trunkpulse.access.licence import Entitlement
+from trunkpulse.adapters.http.api.access import Access
+from trunkpulse.adapters.http.api.admission import Gate
 from trunkpulse.adapters.http.api.application import create_api
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.feed import EventFeed, FeedLimits
 from trunkpulse.adapters.metrics import Metrics
-from trunkpulse.adapters.storage.memory import MemoryStore
+from trunkpulse.admission.idempotency import KeptAnswers
+from trunkpulse.admission.licensing import Licensing
 from trunkpulse.board import Board
+from trunkpulse.config import Config
 from trunkpulse.config.advice import Advice
+from trunkpulse.config.settings import InstanceSettings
 from trunkpulse.events.backlog import Backlogs
 from trunkpulse.events.delivery import DeliveryProgress
 from trunkpulse.events.maintenance import Maintenance
@@ -33,33 +41,22 @@ from trunkpulse.model import (
     Route,
     RouteTrunk,
     StateChange,
-    TransportProtocol,
     Trunk,
 )
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import (
-    Address,
-    Certificate,
-    DestinationInvalid,
-    FoundEvents,
-    HealthCommit,
-    KeptStream,
-    Location,
-    Obstacle,
-    RecordedEvent,
-    ResolutionFailed,
-    StoreUnavailable,
     StreamHealth,
-    WantedEvents,
 )
 from trunkpulse.probing.target import ProbeTarget
+from trunkpulse.provisioning.estate import combined
+from trunkpulse.provisioning.routes import MadeRoutes
+from trunkpulse.provisioning.settings import GlobalSettings
+from trunkpulse.provisioning.trunks import MadeTrunks
 from trunkpulse.roster import Roster
-from trunkpulse.routing.selection import RouteTable
-from trunkpulse.sip.uri import SipUri
+from unit.http.api_parts import Lanes, NoNames, Sent, SetClock, SwitchedStore
 from unit.http.destinations import Destinations
 from vaults import a_vault
 
-WALL = 1_700_000_000.0
 NOW_MS = 1_700_000_000_000
 FILE = "trunkpulse.toml"
 BASE = "http://127.0.0.1:8080"
@@ -127,152 +124,6 @@ STREAMS = (
 )
 
 
-class SetClock:
-    """Time stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def monotonic(self) -> float:
-        return 1000.0 + self.seconds
-
-    def boot(self) -> float:
-        return 1000.0 + self.seconds
-
-    def wall(self) -> float:
-        return WALL + self.seconds
-
-
-class Sent:
-    """A transport that tells where datagrams go."""
-
-    def __init__(self) -> None:
-        self.destinations: asyncio.Queue[Address] = asyncio.Queue()
-        self.shown: Certificate | None = None
-        """What every far side shows."""
-
-    @property
-    def local_address(self) -> Address:
-        return ("127.0.0.1", 40000)
-
-    @property
-    def protocol(self) -> TransportProtocol:
-        return TransportProtocol.UDP
-
-    def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
-        return None
-
-    def settled(self, data: bytes, destination: Address) -> None:
-        """Nothing is kept."""
-
-    def drain(self) -> None:
-        """Nothing waits to be read."""
-
-    def dropped_datagrams(self) -> int:
-        return 0
-
-    def certificate(self, destination: Address) -> Certificate | None:
-        return self.shown
-
-    def send(self, data: bytes, destination: Address) -> None:
-        self.destinations.put_nowait(destination)
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-
-class NoNames:
-    async def locate(self, uri: SipUri) -> Location:
-        raise ResolutionFailed(f"{uri.host} does not exist")
-
-
-class SwitchedStore(MemoryStore):
-    """The in-memory store, with a plug to pull."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.plugged = True
-        self.missed = asyncio.Event()
-        """Somebody asked while the plug was pulled."""
-
-    def _reach(self) -> None:
-        if not self.plugged:
-            self.missed.set()
-            raise StoreUnavailable("the plug is pulled")
-
-    async def commit(self, commits: Sequence[HealthCommit]) -> frozenset[str]:
-        self._reach()
-        return await super().commit(commits)
-
-    async def read(
-        self, *, after: int = 0, limit: int = 100, trunk_id: str | None = None
-    ) -> list[RecordedEvent]:
-        self._reach()
-        return await super().read(after=after, limit=limit, trunk_id=trunk_id)
-
-    async def latest(
-        self, *, before: int | None = None, limit: int = 100, trunk_id: str | None = None
-    ) -> list[RecordedEvent]:
-        self._reach()
-        return await super().latest(before=before, limit=limit, trunk_id=trunk_id)
-
-    async def search(
-        self,
-        wanted: WantedEvents,
-        *,
-        after: int | None,
-        limit: int,
-        looks: int,
-        newest_first: bool = False,
-    ) -> FoundEvents:
-        self._reach()
-        return await super().search(
-            wanted, after=after, limit=limit, looks=looks, newest_first=newest_first
-        )
-
-    async def last_position(self) -> int:
-        self._reach()
-        return await super().last_position()
-
-    async def save_stream(self, stream: KeptStream) -> None:
-        self._reach()
-        await super().save_stream(stream)
-
-    async def drop_backlog(self, stream_id: str) -> None:
-        self._reach()
-        await super().drop_backlog(stream_id)
-
-    async def drop_stream(self, stream_id: str) -> None:
-        self._reach()
-        await super().drop_stream(stream_id)
-
-
-class Lanes:
-    """Whom it would be delivered to."""
-
-    def __init__(self) -> None:
-        self.streams: dict[str, EventStream] = {}
-        self.impossible: set[str] = set()
-        """URLs that no sink can be made for."""
-        self.enabled: list[str] = []
-        """Streams whose destinations may be tried again."""
-
-    async def apply(self, streams: Iterable[EventStream]) -> None:
-        together = {stream.id: stream for stream in streams}
-        for stream in together.values():
-            if stream.enabled:
-                await self.check(stream)
-        self.streams = together
-
-    async def enable(self, stream_id: str) -> bool:
-        self.enabled.append(stream_id)
-        return True
-
-    async def check(self, stream: EventStream) -> None:
-        if stream.destination.url in self.impossible:
-            raise DestinationInvalid(f"The destination of {stream.id} is impossible.")
-
-
 @dataclass
 class World:
     """One instance, without its network and its composition root."""
@@ -287,6 +138,8 @@ class World:
     problems: list[str] = field(default_factory=list)
     refused: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ROUTES
+    declared: tuple[Trunk, ...] = ()
+    """Trunks of the file."""
     per_trunk: bool | None = None
     """Whether each trunk has series in the metrics."""
     progress: dict[str, DeliveryProgress] = field(default_factory=dict)
@@ -294,6 +147,8 @@ class World:
     woken: list[str] = field(default_factory=list)
     """Streams of which it was said that there is something to deliver."""
     destination: Destinations = field(default_factory=Destinations)
+    gate: Gate | None = field(default_factory=OpenGate)
+    """None: the real one."""
 
     def __post_init__(self) -> None:
         self.feed = EventFeed(self.limits)
@@ -326,9 +181,53 @@ class World:
             tell=self.pipeline.recorder.set_streams,
         )
         self.maintenance = Maintenance(self.store, changed=lambda: None)
+        self.applying = asyncio.Lock()
+        self.config = Config(instance=InstanceSettings(id="edge-1"), file=FILE)
+        self.routing = MadeRoutes(
+            self.store,
+            clock=self.clock,
+            applying=self.applying,
+            trunk=self._trunk,
+            region="default",
+        )
+        self.made = MadeTrunks(
+            self.store,
+            a_vault(),
+            clock=self.clock,
+            roster=self.roster,
+            applying=self.applying,
+            default=self.config.keepalive,
+            routes_of=self.routing.routes_of,
+            changed=self.routing.trunks_changed,
+        )
+        self.settings = GlobalSettings(
+            self.store,
+            clock=self.clock,
+            applying=self.applying,
+            declared=lambda: self.config,
+            apply=self.apply,
+        )
+        self.answers = KeptAnswers(self.store, a_vault(), self.clock)
+        self.licensing = Licensing(self.store, self.clock, apply=self._license)
         self.progress["noc"] = DeliveryProgress(
             delivered=7, retried=2, parked=1, dead=1, in_flight=3, last_error="answered 500"
         )
+
+    async def _license(self, lacking: frozenset[Entitlement]) -> None:
+        await self.roster.license(licensed=Entitlement.TALK not in lacking)
+
+    async def apply(self) -> None:
+        """All trunks under the settings in force, as the node does it."""
+        config = replace(self.config, trunks=self.declared)
+        estate = await combined(config, self.settings, self.made)
+        await self.roster.prepare(estate.trunks)
+        await self.roster.apply(estate.trunks, user_agent=estate.config.sip.user_agent)
+        self.made.adopt(estate.heirs)
+        await self.routing.declare(self.routes)
+
+    def _trunk(self, trunk_id: str) -> Trunk | None:
+        record = self.roster.records().get(trunk_id)
+        return None if record is None else record.trunk
 
     async def advise(self) -> Sequence[Advice]:
         return [Advice("interval_short", "warning", "[keepalive]", "Wait longer.")]
@@ -338,9 +237,13 @@ class World:
             self.feed.wake()
 
     @cached_property
+    def access(self) -> Access:
+        return access_over(self.store, self.clock, gate=self.gate)
+
+    @cached_property
     def context(self) -> ApiContext:
-        trunks = {trunk.id: trunk for trunk in TRUNKS}
         return ApiContext(
+            access=self.access,
             pipeline=self.pipeline,
             roster=self.roster,
             board=self.board,
@@ -367,13 +270,17 @@ class World:
             version="9.9.9",
             started_ms=NOW_MS,
             listen_host=self.listen_host,
-            routes=lambda: self.routes,
-            route_table=lambda: RouteTable(self.routes, trunks, "default"),
+            routing=self.routing,
             subscriptions=self.subscriptions,
             maintenance=self.maintenance,
             deliveries=lambda: self.progress,
             stream_health=lambda: self.health,
             delivery_log=self.store,
+            trunks=self.made,
+            settings=self.settings,
+            configuration=lambda: self.config,
+            answers=self.answers,
+            licensing=self.licensing,
             wake=self.woken.extend,
             sink_for=self.destination,
             advice=self.advise,
@@ -431,9 +338,13 @@ async def running(
     async with asyncio.TaskGroup() as tasks:
         recorder = tasks.create_task(world.pipeline.recorder.run())
         try:
+            await load_access(world.access)
             await world.subscriptions.load(STREAMS)
-            await world.roster.prepare(trunks)
-            await world.roster.apply(trunks)
+            world.declared = tuple(trunks)
+            await world.settings.load()
+            await world.made.load(world.settings.effective(world.config)[0])
+            await world.routing.load()
+            await world.apply()
             await world.pipeline.recorder.flushed()
             yield world
         finally:

@@ -11,6 +11,8 @@ import pytest
 
 from contracts.stores import commit_of
 from trunkpulse.ports import (
+    AlertAttempt,
+    AlertKind,
     DeliveryOutcome,
     DeliveryReport,
     DeliveryResult,
@@ -72,6 +74,7 @@ async def test_a_delivery_is_listed_and_shown_with_what_was_said(
     page = await answer(await api.get(f"{STREAM}/deliveries"))
     line = {
         "id": delivery_id,
+        "alert": None,
         "eventId": "x-1",
         "entityId": "x",
         "position": await world.store.last_position(),
@@ -129,6 +132,37 @@ async def test_a_dead_letter_is_retried_once(world: World, api: httpx2.AsyncClie
         f"Delivery {delivery_id} is not sent again, because it has been delivered; replay its "
         "event to have it delivered again."
     )
+
+
+async def test_what_was_told_of_an_alert_is_listed_and_is_not_retried(
+    world: World, api: httpx2.AsyncClient
+) -> None:
+    await record(world, "x", 1)
+    await end(world, DeliveryResult.DELIVERED)
+    attempt = AlertAttempt(
+        stream_id="noc",
+        alert_id="a-7",
+        kind=AlertKind.TRIGGER,
+        position=await world.store.last_position(),
+        at_ms=NOW_MS + 50,
+        duration_ms=9,
+        result=DeliveryResult.RETRY,
+        detail="503 Service Unavailable",
+        request="trigger of alert a-7 (3 trunks)",
+        response="",
+    )
+    await world.store.note_attempts([attempt])
+    page = await answer(await api.get(f"{STREAM}/deliveries", params={"trunkId": "alert:a-7"}))
+    (line,) = page["entities"]
+    assert (line["alert"], line["entityId"], line["eventId"]) == ("trigger", "alert:a-7", "x-1")
+    assert (line["state"], line["due"], line["attempts"]) == ("parked", None, 1)
+    shown = await answer(await api.get(f"{STREAM}/deliveries/{line['id']}"))
+    assert shown["said"][0]["request"] == "trigger of alert a-7 (3 trunks)"
+    refused = await answer(await api.post(f"{STREAM}/deliveries/{line['id']}/retry"), 409)
+    assert refused["detail"].startswith(
+        f"Delivery {line['id']} is not sent again, because it tells of an alert"
+    )
+    assert refused["detail"].count(".") == 1
 
 
 async def test_a_delivery_that_waits_its_turn_is_not_retried(

@@ -9,49 +9,16 @@ from html.parser import HTMLParser
 from typing import Any
 
 from trunkpulse.adapters.http.api.pages import render_page
+from trunkpulse.adapters.http.api.route_table import route_table
 from unit.http.api_world import running
 
-ENDPOINTS = {
-    "get /api/v2/telephony/trunks",
-    "get /api/v2/telephony/trunks/{trunk_id}",
-    "post /api/v2/telephony/trunks/{trunk_id}/disable",
-    "post /api/v2/telephony/trunks/{trunk_id}/enable",
-    "post /api/v2/telephony/trunks/{trunk_id}/probe",
-    "get /api/v2/telephony/trunks/{trunk_id}/history",
-    "get /api/v2/telephony/trunks/{trunk_id}/explain",
-    "get /api/v2/telephony/trunks/{trunk_id}/numbers",
-    "get /api/v2/events",
-    "get /api/v2/events/live",
-    "get /api/v2/events/catalogue",
-    "get /api/v2/events/catalogue/{event_type}",
-    "get /api/v2/asyncapi.json",
-    "get /api/v2/telephony/maintenance",
-    "post /api/v2/telephony/maintenance",
-    "get /api/v2/telephony/maintenance/{window_id}",
-    "delete /api/v2/telephony/maintenance/{window_id}",
-    "get /api/v2/events/streams",
-    "post /api/v2/events/streams",
-    "get /api/v2/events/streams/{stream_id}",
-    "patch /api/v2/events/streams/{stream_id}",
-    "delete /api/v2/events/streams/{stream_id}",
-    "post /api/v2/events/streams/{stream_id}/pause",
-    "post /api/v2/events/streams/{stream_id}/resume",
-    "post /api/v2/events/streams/{stream_id}/disable",
-    "post /api/v2/events/streams/{stream_id}/enable",
-    "post /api/v2/events/streams/{stream_id}/test",
-    "get /api/v2/events/streams/{stream_id}/deliveries",
-    "get /api/v2/events/streams/{stream_id}/deliveries/{delivery_id}",
-    "post /api/v2/events/streams/{stream_id}/deliveries/{delivery_id}/retry",
-    "post /api/v2/events/streams/{stream_id}/replay",
-    "post /api/v2/routing/decide",
-    "get /api/v2/routing/routes",
-    "get /api/v2/routing/routes/{route_id}",
-    "get /api/v2/advice",
-    "get /api/v2/instances",
-    "get /healthz",
-    "get /readyz",
-    "get /metrics",
-}
+PAGES = {"get /", "get /docs"}
+"""For people, and so not in the document."""
+BY_THE_RFCS = {"MetadataOut", "JwkSetOut", "OAuthErrorOut", "TokenOut"}
+"""What OAuth 2 says how to spell."""
+
+
+ASKED = {"x-access": {"public": False, "permission": "<u>", "refusesLimited": False}}
 
 
 async def document() -> dict[str, Any]:
@@ -74,7 +41,10 @@ def references(part: Any) -> set[str]:
 
 async def test_the_document_has_every_endpoint_and_no_other() -> None:
     paths = (await document())["paths"]
-    assert {f"{method} {path}" for path, item in paths.items() for method in item} == ENDPOINTS
+    told = {f"{method} {path}" for path, item in paths.items() for method in item}
+    async with running() as world:
+        there = {f"{each.method.lower()} {each.path}" for each in route_table(world.app)}
+    assert told == there - PAGES
 
 
 async def test_the_document_is_sound() -> None:
@@ -99,7 +69,7 @@ async def test_the_document_is_sound() -> None:
 async def test_the_document_speaks_camel_case_and_of_problems() -> None:
     found = await document()
     for name, schema in found["components"]["schemas"].items():
-        for key in schema.get("properties", ()):
+        for key in () if name in BY_THE_RFCS else schema.get("properties", ()):
             assert re.fullmatch(r"[a-z][a-zA-Z]*", key), (name, key)
     listing = found["paths"]["/api/v2/telephony/trunks"]["get"]
     assert {each["name"] for each in listing["parameters"]} == {
@@ -143,9 +113,9 @@ async def test_the_page_lists_every_endpoint_and_loads_nothing() -> None:
         assert all(link.startswith("/") for link in page.links)
         for link in page.links:
             assert (await http.get(link)).status_code == 200
-        for endpoint in ENDPOINTS:
-            method, path = endpoint.split()
-            assert re.search(rf">{method.upper()}</b> {re.escape(path)}</h3>", answer.text)
+        for path, operations in (await document())["paths"].items():
+            for method in operations:
+                assert f">{method.upper()}</b> {path}</h3>" in answer.text
 
 
 async def test_the_page_shows_the_members_of_a_body_and_an_example_that_works() -> None:
@@ -180,7 +150,7 @@ def test_what_the_document_says_cannot_break_the_page() -> None:
     page = render_page(
         {
             "info": {"title": "<b>", "version": "&", "description": "<script>alert(1)</script>"},
-            "paths": {"/<x>": {"get": {"description": "<img>", "tags": ["<i>"]}}},
+            "paths": {"/<x>": {"get": {**ASKED, "description": "<img>", "tags": ["<i>"]}}},
         }
     )
     for raw in ("<script>", "<img>", "<i>", "/<x>", "<h1><b>"):

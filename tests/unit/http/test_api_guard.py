@@ -148,16 +148,16 @@ async def test_an_unknown_path_is_a_404_problem(path: str) -> None:
 
 async def test_a_wrong_method_is_a_405_problem_that_says_which_are_allowed() -> None:
     async with running() as world, world.client() as http:
-        answer = await http.delete("/api/v2/telephony/trunks/carrier-a")
+        answer = await http.delete("/api/v2/telephony/trunks/carrier-a/explain")
         assert answer.status_code == 405
         assert answer.headers["allow"] == "GET"
         assert answer.json() == {
             "type": "about:blank",
             "title": "Method Not Allowed",
             "status": 405,
-            "detail": "/api/v2/telephony/trunks/carrier-a does not take DELETE; "
+            "detail": "/api/v2/telephony/trunks/carrier-a/explain does not take DELETE; "
             "/docs says what it takes.",
-            "instance": "/api/v2/telephony/trunks/carrier-a",
+            "instance": "/api/v2/telephony/trunks/carrier-a/explain",
         }
 
 

@@ -7,7 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from trunkpulse.adapters import metrics
 from trunkpulse.probing.histogram import Histogram
-from unit.http.api_world import NOW_MS, WALL, World, many, running
+from unit.http.api_parts import WALL
+from unit.http.api_world import NOW_MS, World, many, running
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -42,13 +43,23 @@ async def test_the_process_is_alive() -> None:
 async def test_readiness_follows_its_reasons() -> None:
     async with running() as world, world.client() as http:
         answer = await http.get("/readyz")
-        assert (answer.status_code, answer.json()) == (200, {"status": "ready", "remarks": []})
+        ready = {"status": "ready", "remarks": [], "withheld": []}
+        assert (answer.status_code, answer.json()) == (200, ready)
         world.problems += ["The database is not available.", "It is shutting down."]
         answer = await http.get("/readyz")
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["problems"] == world.problems
         assert answer.text.count(world.problems[0]) == 1
+
+
+async def test_streams_that_are_withheld_are_named_and_do_not_unready() -> None:
+    async with running() as world, world.client() as http:
+        world.subscriptions.withheld |= {"pager": "Its key is another one.", "chat": "No Apprise."}
+        answer = await http.get("/readyz")
+        assert answer.status_code == 200
+        assert answer.json()["withheld"] == ["chat", "pager"]
+        assert "key" not in answer.text
 
 
 async def test_the_instance_introduces_itself() -> None:

@@ -135,7 +135,7 @@ async def test_routes_are_shown_as_they_are_written() -> None:
 
 async def test_a_new_configuration_is_routed_by_at_once() -> None:
     async with running() as world, world.client() as http:
-        world.routes = ()
+        await world.routing.declare(())
         decision = (await http.post(DECIDE, json={"to": "+15551230001"})).json()
         assert decision["reason"] == "NO_ROUTE"
         assert (await http.get(ROUTES)).json() == {"entities": [], "nextCursor": None}

@@ -57,6 +57,7 @@ async def test_a_trunk_shows_its_settings_and_what_its_targets_said() -> None:
                 "enableNat": False,
                 "advertisedAddress": None,
                 "username": None,
+                "hasPassword": False,
                 "tls": {
                     "verify": True,
                     "caFile": None,
@@ -67,6 +68,9 @@ async def test_a_trunk_shows_its_settings_and_what_its_targets_said() -> None:
             },
             "maintenance": None,
             "managedBy": FILE,
+            "configuration": None,
+            "revision": None,
+            "withheld": None,
         }
         good, bad = targets
         assert good.pop("nextAttemptInSeconds") in (0.0, None)  # due now, or under way

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from starlette.types import Message
 
+from access_world import GateFor
+from trunkpulse.access import Limits
 from trunkpulse.adapters.http.api.feed import FeedLimits
 from unit.http.api_world import World, running
 
@@ -143,6 +145,33 @@ async def test_who_is_far_behind_is_not_kept_waiting_between_pages() -> None:
             pages = [await reader.chunks.get() for _ in range(3)]
             assert [page.count(b"event: ") for page in pages] == [100, 100, 52]
             assert (await reader.chunks.get()).startswith(b":")
+
+
+async def test_who_is_limited_hears_of_their_trunks_alone() -> None:
+    world = World(gate=GateFor(Limits(carriers=frozenset({"acme"}))))
+    async with running(world=world):
+        for trunk_id in ("carrier-b", "carrier-a", "carrier-b"):
+            world.clock.seconds += 1
+            world.succeed(trunk_id)
+            world.fail(trunk_id)
+            await world.pipeline.recorder.flushed()
+        [theirs, *_] = await world.store.read(trunk_id="carrier-a")
+        async with reading(world, "after=0") as reader:
+            assert await reader.events(1) == [(theirs.position, theirs.body)]
+            world.feed.close()
+
+
+async def test_a_reader_whose_limits_change_is_told_and_cut_off() -> None:
+    gate = GateFor()
+    impatient = World(gate=gate, limits=FeedLimits(heartbeat_seconds=0.0))
+    async with running(world=impatient) as world, asyncio.TaskGroup() as tasks:
+        reader = Reader(world)
+        run = tasks.create_task(reader.run())
+        assert await reader.chunks.get() == b"retry: 2000\n\n"
+        gate.limits = Limits(regions=frozenset())
+        await run
+        assert (await reader.farewell())["reason"] == "access_ended"
+        assert world.feed.clients == 0
 
 
 async def test_silence_is_filled_with_comments() -> None:

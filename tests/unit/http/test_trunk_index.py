@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trunkpulse.access import Limits
 from trunkpulse.adapters.http.api import trunk_index
 from trunkpulse.adapters.http.api.shelf import Wanted
 from trunkpulse.adapters.http.api.trunk_index import TrunkIndex
@@ -26,6 +27,12 @@ wanted = st.builds(
     carrier=st.none() | st.sampled_from(["acme", "umbrella", "nobody"]),
     region=st.none() | st.sampled_from([REGION, "eu", "nowhere"]),
     direction=st.none() | st.sampled_from(list(Direction)),
+    limits=st.none()
+    | st.builds(
+        Limits,
+        regions=st.none() | st.frozensets(st.sampled_from([REGION, "eu", "nowhere"])),
+        carriers=st.none() | st.frozensets(st.sampled_from(["acme", "umbrella", "nobody"])),
+    ),
     part=st.none()
     | st.sampled_from(["1", "t-", "strasse", "ü", "z", "1\n", "nothing like it"])
     | st.integers(0, 40).map(lambda number: f"t-{number}"),

@@ -10,18 +10,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.server import ServerState
+
+from trunkpulse.adapters.http.api.bounds import HEADERS_LIMIT_BYTES
+from trunkpulse.adapters.http.connections import Connection, Patience, Peers
+from trunkpulse.adapters.http.tls import ServedCertificate
 
 __all__ = ["ListenFailed", "bind", "serve_http"]
 
 BACKLOG = 512
 CONNECTIONS = 512
 """Beyond these uvicorn answers 503."""
-HEADERS_LIMIT_BYTES = 16 * 1024
+HANDSHAKE_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 10
 UNACKNOWLEDGED_MILLISECONDS = 60_000
 """A peer that neither reads nor acknowledges for so long is gone (TCP_USER_TIMEOUT)."""
@@ -32,7 +39,32 @@ class ListenFailed(Exception):
 
 
 class _Uvicorn(uvicorn.Server):
-    """Leaves the signals to the process that it is a part of."""
+    """Leaves the signals to the process that it is a part of, and listens with our connections."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        connection: Callable[[ServerState], asyncio.Protocol],
+        tls: ServedCertificate | None,
+    ) -> None:
+        super().__init__(config)
+        self._connection = connection
+        self._tls = tls
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections."""
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                lambda: self._connection(self.server_state),
+                sock=listener,
+                backlog=BACKLOG,
+                ssl=None if self._tls is None else self._tls.context,
+                ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_SECONDS,
+            )
+            for listener in sockets or ()
+        ]
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -75,41 +107,66 @@ async def serve_http(
     *,
     graceful_seconds: int = 5,
     stopping: Callable[[], None] = lambda: None,
+    tls: ServedCertificate | None = None,
+    peers: Peers | None = None,
+    patience: Patience | None = None,
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve ``app`` for as long as the block runs; gives the address that is listened on.
 
     At the end ``stopping`` is called, so that endless answers come to theirs, no connection is
-    taken any more, and requests under way have ``graceful_seconds``. Raises ListenFailed.
+    taken any more, and requests under way have ``graceful_seconds``. Without ``tls`` all is in the
+    clear. Raises ListenFailed.
     """
+    connection = partial(
+        Connection,
+        peers=peers or Peers(),
+        patience=patience or Patience(),
+        logger=_defects_only(),
+    )
     with contextlib.closing(bind(host, port)) as listener:
-        server = _Uvicorn(
-            uvicorn.Config(
-                app,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=CONNECTIONS,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=graceful_seconds,
-                h11_max_incomplete_event_size=HEADERS_LIMIT_BYTES,
-                backlog=BACKLOG,
-            )
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=graceful_seconds,
+            h11_max_incomplete_event_size=HEADERS_LIMIT_BYTES,
+            backlog=BACKLOG,
         )
+        server = _Uvicorn(config, partial(connection, config), tls)
         address = listener.getsockname()
         async with asyncio.TaskGroup() as tasks:
             # The kernel queues connections from here on; uvicorn takes them in a moment.
             serving = tasks.create_task(server.serve([listener]), name="serve HTTP")
+            following = None if tls is None else tasks.create_task(tls.follow(), name="follow TLS")
             try:
                 yield address[0], address[1]
             finally:
+                if following is not None:
+                    following.cancel()
                 stopping()
                 server.should_exit = True
                 # Also when the block was cancelled, which would else cut requests short.
                 await asyncio.wait([serving])
+
+
+def _defects_only() -> logging.Logger:
+    """Without what uvicorn warns of: each request that cannot be read would fill the log."""
+    logger = logging.getLogger("trunkpulse.http")
+    logger.setLevel(logging.ERROR)
+    logger.addFilter(_is_defect)
+    return logger
+
+
+def _is_defect(record: logging.LogRecord) -> bool:
+    """False of a request that was under way for too long at the end, and was cut off."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _sentence(error: OSError, host: str, port: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from trunkpulse.config.advice.calls import on_route, on_secret_files, on_unrouted
@@ -14,8 +16,9 @@ from trunkpulse.config.advice.requests import on_certificates, on_requests
 from trunkpulse.config.advice.sources import on_sources
 from trunkpulse.config.advice.streams import on_stream
 from trunkpulse.config.settings import Config
+from trunkpulse.model import Route, Trunk
 
-__all__ = ["Advice", "advise"]
+__all__ = ["Advice", "advise", "advise_on", "advise_on_route"]
 
 
 def advise(config: Config, now: datetime | None = None) -> list[Advice]:
@@ -38,3 +41,17 @@ def advise(config: Config, now: datetime | None = None) -> list[Advice]:
         *on_unrouted(config),
         *(advice for stream in config.event_streams for advice in on_stream(stream, config)),
     ]
+
+
+def advise_on(trunk: Trunk, config: Config) -> Sequence[Advice]:
+    """What to reconsider of one trunk, whatever the others say; ``config`` is what is in force.
+
+    This machine is asked whether it has the address that its probes shall leave from.
+    """
+    alone = replace(config, trunks=(trunk,))
+    return [*on_sources(alone), *on_keepalive(alone), *on_requests(alone)]
+
+
+def advise_on_route(route: Route, trunks: Sequence[Trunk], config: Config) -> Sequence[Advice]:
+    """What to reconsider of one route; ``trunks`` are those that it leads over."""
+    return list(on_route(route, replace(config, trunks=tuple(trunks))))

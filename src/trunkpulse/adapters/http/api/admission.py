@@ -10,6 +10,7 @@ who they are ``signed_in()``. The table of all routes in the tests is made from 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
@@ -18,14 +19,17 @@ from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, OAuth2, SecurityScopes
 
-from trunkpulse.access import Permission, Principal, PrincipalKind, permission_of_scope
+from trunkpulse.access import Permission, Principal, permission_of_scope
 from trunkpulse.adapters.http.api.problems import Problem
+from trunkpulse.adapters.http.api.rates import charge
 
 __all__ = [
     "SESSION_COOKIE",
     "Caller",
+    "Declaration",
     "Gate",
-    "OpenGate",
+    "admit",
+    "declaration_of",
     "declarations_of",
     "only_if_declared",
     "public",
@@ -61,39 +65,38 @@ class Gate(Protocol):
         """Whoever sent ``request``; raises a Problem (401, or 403 for a forged request)."""
 
 
-class OpenGate:
-    """Takes everybody for whoever runs this machine."""
-
-    async def principal(self, request: Request) -> Principal:
-        """Somebody who may do everything."""
-        return Principal(
-            kind=PrincipalKind.MACHINE,
-            id="machine",
-            name="this machine",
-            permissions=frozenset(Permission),
-        )
-
-
 async def _proved(
     request: Request,
     _token: Annotated[str | None, Depends(_token)],
     _session: Annotated[str | None, Depends(_session)],
 ) -> Principal:
-    gate: Gate = request.app.state.context.gate
-    caller = await gate.principal(request)
+    gate: Gate = request.app.state.access.gate
+    try:
+        caller = await gate.principal(request)
+    except Problem:
+        charge(request, None)
+        raise
     request.state.caller = caller
+    charge(request, caller)
     return caller
 
 
 Proved = Annotated[Principal, Depends(_proved)]
 
 
-async def _anybody() -> None:
+async def _anybody(request: Request) -> None:
     """For routes that everybody may use."""
+    charge(request, None)
 
 
 async def _within_limits(caller: Proved, wanted: SecurityScopes) -> Principal:
     """For routes that keep to the caller's limits by themselves."""
+    if caller.must_change_password:
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "Your password is one to be used once; change it with PUT /api/v2/session/password "
+            "before anything else.",
+        )
     for scope in wanted.scopes:
         permission = permission_of_scope(scope)
         assert permission is not None, scope
@@ -133,9 +136,18 @@ def requires(permission: Permission, *, within_limits: bool = False) -> Any:
     return Security(_within_limits if within_limits else _whole, scopes=[permission.scope])
 
 
-def signed_in() -> Any:
-    """The declaration of a route for anybody who has proved who they are."""
-    return Security(_within_limits, scopes=[])
+async def admit(request: Request, permission: Permission) -> None:
+    """What ``requires(permission)`` demands, for a public route that takes it of some only."""
+    caller = await _proved(request, None, None)
+    await _whole(await _within_limits(caller, SecurityScopes([permission.scope])))
+
+
+def signed_in(*, before_new_password: bool = False) -> Any:
+    """The declaration of a route for anybody who has proved who they are.
+
+    ``before_new_password``: also for those who may do nothing else until they have changed theirs.
+    """
+    return Security(_proved if before_new_password else _within_limits, scopes=[])
 
 
 def public() -> Any:
@@ -148,17 +160,44 @@ def only_if_declared() -> Any:
     return Depends(_undeclared)
 
 
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """Who may use a route."""
+
+    public: bool = False
+    """Everybody."""
+    permission: Permission | None = None
+    """Whoever has it; None: anybody who has proved who they are, if it is not public."""
+    refuses_limited: bool = False
+    """Not those who are limited to some regions or carriers."""
+    before_new_password: bool = False
+    """Also those who may do nothing else until they have changed their password."""
+
+
+def declaration_of(route: APIRoute) -> Declaration | None:
+    """What ``route`` declares; None if it declares nothing."""
+    for dependency in route.dependant.dependencies:
+        if dependency.call is _anybody:
+            return Declaration(public=True, before_new_password=True)
+        if dependency.call in (_proved, _within_limits, _whole):
+            scopes = dependency.own_oauth_scopes
+            return Declaration(
+                permission=permission_of_scope(scopes[0]) if scopes else None,
+                refuses_limited=dependency.call is _whole,
+                before_new_password=dependency.call is _proved,
+            )
+    return None
+
+
 def declarations_of(route: APIRoute) -> tuple[str, ...] | None:
     """What ``route`` declares: its scopes, ``("public",)``, or () for anybody signed in.
 
     None if it declares nothing.
     """
-    for dependency in route.dependant.dependencies:
-        if dependency.call is _anybody:
-            return ("public",)
-        if dependency.call in (_within_limits, _whole):
-            return tuple(dependency.own_oauth_scopes or ())
-    return None
+    declared = declaration_of(route)
+    if declared is None or declared.public:
+        return None if declared is None else ("public",)
+    return () if declared.permission is None else (declared.permission.scope,)
 
 
 async def _caller(request: Request) -> Principal:

@@ -18,6 +18,7 @@ from trunkpulse.adapters.http.api.admission import requires
 from trunkpulse.adapters.http.api.context import ApiContext, Context
 from trunkpulse.adapters.http.api.models import Entities, Out
 from trunkpulse.adapters.http.api.paging import Cursor, Limit, position_of
+from trunkpulse.adapters.http.api.reach import InReach, Reach
 from trunkpulse.config.advice import Advice
 from trunkpulse.probing.expiry import Expiry, expiring
 from trunkpulse.probing.publicity import Sighting
@@ -67,15 +68,19 @@ async def _findings(request: Request) -> Findings:
     return findings
 
 
-@router.get("", dependencies=[requires(Permission.TRUNK_VIEW)])
+@router.get("", dependencies=[requires(Permission.TRUNK_VIEW, within_limits=True)])
 async def list_advice(
     context: Context,
     findings: Annotated[Findings, Depends(_findings)],
+    reach: InReach,
     *,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Entities[AdviceOut]:
-    """What the probes have seen first, then what the configuration shows."""
+    """What the probes have seen first, then what the configuration shows.
+
+    Whoever is limited to some regions or carriers gets what is about a single trunk of theirs.
+    """
     start = 0 if cursor is None else position_of(cursor, field="query.cursor")
     found = [
         *_of_refusals(context),
@@ -83,6 +88,8 @@ async def list_advice(
         *await findings.told(context),
         *await context.advice(),
     ]
+    if reach.limits is not None:
+        found = [each for each in found if _is_about_one(each, reach)]
     page = found[start : start + limit]
     more = start + limit < len(found)
     return Entities(
@@ -94,6 +101,12 @@ async def list_advice(
         ],
         next_cursor=str(start + limit) if more else None,
     )
+
+
+def _is_about_one(advice: Advice, reach: Reach) -> bool:
+    """True if it is about one trunk, within reach; what names several may name others."""
+    kind, _, name = advice.where.partition(" ")
+    return kind == "trunk" and reach.has(name.strip('"'))
 
 
 def _of_refusals(context: ApiContext) -> Iterator[Advice]:

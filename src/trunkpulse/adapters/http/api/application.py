@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from types import ModuleType
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -11,79 +12,95 @@ from fastapi.routing import APIRoute
 from trunkpulse.adapters.http.api import (
     advice,
     asyncapi,
+    audit,
     catalogue,
+    clients,
     deliveries,
     events,
     health,
+    licence,
     maintenance,
     numbers,
+    oauth,
+    oidc,
     pages,
+    roles,
+    routes,
     routing,
+    session,
+    settings,
     streams,
+    trunk_bulk,
+    trunk_changes,
     trunks,
+    users,
 )
+from trunkpulse.adapters.http.api.access import Access
 from trunkpulse.adapters.http.api.admission import only_if_declared
+from trunkpulse.adapters.http.api.audited import Audited, only_while_recordable
+from trunkpulse.adapters.http.api.conditional import (
+    NotModified,
+    describe_conditions,
+    on_not_modified,
+)
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.guard import Guard
+from trunkpulse.adapters.http.api.idempotency import Once, Repeated, on_repeated
 from trunkpulse.adapters.http.api.models import ProblemOut
+from trunkpulse.adapters.http.api.oauth_answers import OAuthRefused, on_oauth_refused
 from trunkpulse.adapters.http.api.paging import Catalogue
 from trunkpulse.adapters.http.api.problems import register_problems
+from trunkpulse.adapters.http.api.proxies import BehindProxies
 from trunkpulse.adapters.http.api.queries import known_parameters_only
+from trunkpulse.adapters.http.api.rates import RateLimited
+from trunkpulse.adapters.http.api.route_table import describe_access
+from trunkpulse.adapters.http.api.statuses import PROBLEM, describe_problems
 from trunkpulse.adapters.http.api.trunk_index import TrunkIndex
 from trunkpulse.adapters.turns import InTurn
+from trunkpulse.config.settings import ApiSettings
 
-__all__ = ["create_api"]
+__all__ = ["create_access_api", "create_api"]
 
-_PROBLEM: dict[str, Any] = {
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
-}
+ACCESS = (clients, users, roles, audit)
+"""The resources that say who may come in, and what they did."""
 
 
 class _Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The document; FastAPI takes every model for ``application/json``, problems are not."""
+        if self.openapi_schema is not None:
+            return self.openapi_schema
         document = super().openapi()
         for operations in document["paths"].values():
             for operation in operations.values():
                 for response in operation["responses"].values():
                     if "application/problem+json" in response.get("content", {}):
                         response["content"].pop("application/json", None)
+        describe_conditions(document)
+        describe_problems(document)
+        describe_access(self, document)
         return document
 
 
 def create_api(context: ApiContext) -> FastAPI:
     """The whole API over ``context``, as an ASGI application without a lifespan."""
-    app = _Api(
-        title="trunkpulse",
-        description="The state of SIP trunks, the events of its changes, and which trunk "
-        "takes a call.",
-        version=context.version,
-        openapi_url="/api/v2/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
-        responses={
-            "4XX": {"description": "What was asked is wrong.", "model": ProblemOut, **_PROBLEM},
-            "5XX": {"description": "It cannot be done now.", "model": ProblemOut, **_PROBLEM},
-            HTTPStatus.UNPROCESSABLE_ENTITY.value: {
-                "description": "A field is wrong; `errors` says which.",
-                "model": ProblemOut,
-                **_PROBLEM,
-            },
-        },
-        # Metrics and logs are our own; nothing is to be looked up for each request.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-    )
+
+    def api_settings() -> ApiSettings:
+        return context.configuration().api
+
+    app = _empty(context.access, context.version)
     app.state.context = context
     app.state.trunk_index = TrunkIndex(context.roster.records, context.board, context.region)
-    app.state.routes = Catalogue(context.routes)
+    app.state.routes = Catalogue(lambda: context.routing.all)
     app.state.streams = Catalogue(lambda: context.subscriptions.all)
     app.state.windows = Catalogue(lambda: context.maintenance.windows)
     app.state.findings = advice.Findings()
-    register_problems(app)
-    for resource in (
+    _include(
+        app,
+        trunk_bulk,  # its paths are not ids
         trunks,
+        trunk_changes,
+        settings,
         numbers,
         maintenance,
         events,
@@ -92,16 +109,81 @@ def create_api(context: ApiContext) -> FastAPI:
         catalogue,
         asyncapi,
         routing,
+        routes,
         advice,
-    ):
-        app.include_router(
-            resource.router, dependencies=[only_if_declared(), Depends(known_parameters_only)]
-        )
+        licence,
+        oauth,
+        session,
+        oidc,
+        *ACCESS,
+    )
     for resource in (health, pages):  # balancers and scrapers add parameters of their own
         app.include_router(resource.router, dependencies=[only_if_declared()])
-    app.add_middleware(Guard, listen_host=context.listen_host)
-    app.add_middleware(InTurn, turns=context.turns)  # the last one is the first to be met
+    app.add_middleware(Once, answers=context.answers)
+    app.add_middleware(
+        RateLimited,
+        clock=context.clock,
+        requests_per_second=context.configuration().api.requests_per_second,
+        burst=context.configuration().api.burst,
+    )
+    app.add_middleware(Guard, listen_host=context.listen_host, api=api_settings)
+    app.add_middleware(Audited, ledger=context.access.ledger)
+    app.add_middleware(InTurn, turns=context.turns)
+    app.add_middleware(BehindProxies, api=api_settings)  # the last one is the first to be met
     return app
+
+
+def create_access_api(access: Access, *, version: str, listen_host: str) -> FastAPI:
+    """Only what says who may come in: for a command while the service does not run."""
+    app = _empty(access, version)
+    _include(app, *ACCESS)
+    app.add_middleware(Guard, listen_host=listen_host)
+    app.add_middleware(Audited, ledger=access.ledger)
+    return app
+
+
+def _empty(access: Access, version: str) -> FastAPI:
+    app = _Api(
+        title="trunkpulse",
+        description="The state of SIP trunks, the events of its changes, and which trunk "
+        "takes a call.",
+        version=version,
+        openapi_url="/api/v2/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        responses={
+            # Ranges, until ``describe_problems`` says which of them each operation has.
+            "4XX": {"description": "What was asked is wrong.", "model": ProblemOut, **PROBLEM},
+            "5XX": {"description": "It cannot be done now.", "model": ProblemOut, **PROBLEM},
+            HTTPStatus.UNPROCESSABLE_ENTITY.value: {
+                "description": "A field is wrong; `errors` says which.",
+                "model": ProblemOut,
+                **PROBLEM,
+            },
+        },
+        # Metrics and logs are our own; nothing is to be looked up for each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.access = access
+    register_problems(app)
+    app.add_exception_handler(NotModified, on_not_modified)
+    app.add_exception_handler(Repeated, on_repeated)
+    app.add_exception_handler(OAuthRefused, on_oauth_refused)
+    return app
+
+
+def _include(app: FastAPI, *resources: ModuleType) -> None:
+    for resource in resources:
+        app.include_router(
+            resource.router,
+            dependencies=[
+                only_if_declared(),
+                Depends(only_while_recordable),
+                Depends(known_parameters_only),
+            ],
+        )
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -9,13 +9,16 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from trunkpulse.adapters.http.api.admission import Gate, OpenGate
+from trunkpulse.adapters.http.api.access import Access
 from trunkpulse.adapters.http.api.feed import EventFeed
 from trunkpulse.adapters.http.api.paging import Catalogue
 from trunkpulse.adapters.http.api.trunk_index import TrunkIndex
 from trunkpulse.adapters.metrics import Metrics
 from trunkpulse.adapters.turns import Turns
+from trunkpulse.admission.idempotency import KeptAnswers
+from trunkpulse.admission.licensing import Licensing
 from trunkpulse.board import Board
+from trunkpulse.config import Config
 from trunkpulse.config.advice import Advice
 from trunkpulse.events.delivery import DeliveryProgress
 from trunkpulse.events.maintenance import Maintenance
@@ -31,8 +34,10 @@ from trunkpulse.ports import (
     StreamHealth,
 )
 from trunkpulse.probing.heard import LastHeard
+from trunkpulse.provisioning.routes import MadeRoutes
+from trunkpulse.provisioning.settings import GlobalSettings
+from trunkpulse.provisioning.trunks import MadeTrunks
 from trunkpulse.roster import Roster
-from trunkpulse.routing.selection import RouteTable
 
 __all__ = ["ApiContext", "Context", "Index", "Routes", "Streams", "Windows"]
 
@@ -45,6 +50,7 @@ async def _no_advice() -> Sequence[Advice]:
 class ApiContext:
     """The live parts of one instance. Callables are asked anew for each request."""
 
+    access: Access
     pipeline: Pipeline
     roster: Roster
     board: Board
@@ -61,8 +67,8 @@ class ApiContext:
     """When this process started."""
     listen_host: str
     """What the API listens on, without brackets: a ``Host`` header may name it."""
-    routes: Callable[[], Sequence[Route]]
-    route_table: Callable[[], RouteTable]
+    routing: MadeRoutes
+    """All routes, those of the file among them, and what decides."""
     subscriptions: Subscriptions
     deliveries: Callable[[], Mapping[str, DeliveryProgress]]
     """By stream id; a stream that is not delivered to is absent."""
@@ -70,6 +76,15 @@ class ApiContext:
     stream_health: Callable[[], Mapping[str, StreamHealth]]
     """Of streams whose destinations do nothing but fail, by id."""
     delivery_log: DeliveryLog
+    trunks: MadeTrunks
+    """Those that were made through the API."""
+    settings: GlobalSettings
+    configuration: Callable[[], Config]
+    """What is in force."""
+    answers: KeptAnswers
+    """Given before to requests that may be sent again."""
+    licensing: Licensing
+    """What the licence covers."""
     wake: Callable[[Iterable[str]], None]
     """There is something new to be delivered to these streams."""
     sink_for: Callable[[EventStream], EventSink]
@@ -80,8 +95,6 @@ class ApiContext:
     """What the configuration in force makes one reconsider."""
     refused: Callable[[], Sequence[str]] = tuple
     """Why the newest configuration was not taken; empty: it is in force."""
-    gate: Gate = field(default_factory=OpenGate)
-    """Finds out who asks."""
     last_heard: LastHeard = field(default_factory=LastHeard)
     """When which address last sent us an OPTIONS."""
     trials: set[str] = field(default_factory=set)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from trunkpulse.access import Permission
+from trunkpulse.access.licence import Entitlement
 from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.auditing import note_details
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Streams
+from trunkpulse.adapters.http.api.idempotency import once
+from trunkpulse.adapters.http.api.licence import refuse_unlicensed
 from trunkpulse.adapters.http.api.models import Entities, Out
 from trunkpulse.adapters.http.api.paging import (
     LARGEST_POSITION,
@@ -23,6 +27,7 @@ from trunkpulse.adapters.http.api.problems import Problem, invalid
 from trunkpulse.events.trial import TRIAL_SECONDS, try_destination
 from trunkpulse.model import EventStream
 from trunkpulse.ports import (
+    AlertKind,
     DeliveryOutcome,
     DeliveryResult,
     DeliveryState,
@@ -52,16 +57,27 @@ class TrialOut(Out):
 
 
 class DeliveryLineOut(Out):
-    """One event on its way to one stream, or at its end."""
+    """One event on its way to one stream, or at its end; or what is told of an alert."""
 
     id: int
+    alert: AlertKind | None = Field(
+        description="null for an event. Else this is not one event but what was told of an alert, "
+        "which may stand for many: its trigger, one update or its end (resolve). eventId, position "
+        "and recorded are those of the last event that had gone into it when it was first told."
+    )
     event_id: str
-    entity_id: str = Field(description="Of the event: a trunk's id, prober:… or stream:….")
+    entity_id: str = Field(
+        description="Of the event: a trunk's id, prober:… or stream:…; of an alert: alert: and "
+        "its id, by which the destination knows it from trigger to resolve."
+    )
     position: int = Field(description="Of the event, in the log.")
     state: DeliveryState
     attempts: int
     recorded: int = Field(description="When the event was; milliseconds since the epoch.")
-    due: int | None = Field(description="When it is sent next; null while it waits for another.")
+    due: int | None = Field(
+        description="When it is sent next; null while it waits for another, and with an alert, "
+        "which is parked until it is taken and told again as things are by then."
+    )
     settled: int | None = Field(description="When it was delivered, given up or last parked.")
     replayed: int | None = Field(description="When somebody asked for it; null: nobody had to.")
     detail: str = Field(description="What its destination said last.")
@@ -115,8 +131,10 @@ class ReplayOut(Out):
     next_cursor: str | None = Field(description="Where to go on; null if that was all.")
 
 
-@router.post("/test", dependencies=[requires(Permission.STREAM_EDIT)])
-async def test_stream(context: Context, streams: Streams, stream_id: StreamId) -> TrialOut:
+@router.post("/test", dependencies=[requires(Permission.STREAM_EDIT), once()])
+async def test_stream(
+    request: Request, context: Context, streams: Streams, stream_id: StreamId
+) -> TrialOut:
     """Send a test event straight to the destination, and say what it answered.
 
     It is a telephony.trunks.stateChange of the entity trunkpulse-test with metadata.test = true,
@@ -124,6 +142,7 @@ async def test_stream(context: Context, streams: Streams, stream_id: StreamId) -
     not in the log of events.
     """
     stream = _known(streams.get(stream_id), stream_id)
+    refuse_unlicensed(context.licensing, Entitlement.STREAMS)
     if problem := context.subscriptions.withheld.get(stream_id):
         raise Problem(HTTPStatus.CONFLICT, f"Event stream {stream_id} is withheld: {problem}")
     if stream_id in context.trials:
@@ -146,6 +165,7 @@ async def test_stream(context: Context, streams: Streams, stream_id: StreamId) -
     finally:
         context.trials.discard(stream_id)
     answer = trial.answer
+    note_details(request, eventId=trial.event_id, outcome=answer.outcome.value)
     return TrialOut(
         event_id=trial.event_id,
         outcome=answer.outcome,
@@ -169,7 +189,11 @@ async def list_deliveries(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Entities[DeliveryLineOut]:
-    """The deliveries to a stream, newest first; the dead ones are its dead letters."""
+    """The deliveries to a stream, newest first; the dead ones are its dead letters.
+
+    Of a stream that tells alerts there are two kinds: events, which are delivered once they are
+    taken into an alert, and what was told of alerts (alert is not null).
+    """
     _known(streams.get(stream_id), stream_id)
     before = None if cursor is None else position_of(cursor, field="query.cursor")
     found = await context.delivery_log.deliveries(
@@ -203,15 +227,25 @@ async def get_delivery(
     return DeliveryDetailOut.model_validate({**_line(delivery), "said": said})
 
 
-@router.post("/deliveries/{delivery_id}/retry", dependencies=[requires(Permission.STREAM_EDIT)])
+@router.post(
+    "/deliveries/{delivery_id}/retry", dependencies=[requires(Permission.STREAM_EDIT), once()]
+)
 async def retry_delivery(
     context: Context, streams: Streams, stream_id: StreamId, delivery_id: DeliveryId
 ) -> DeliveryLineOut:
-    """Send a dead letter, or a parked delivery, again at once; it is then retried as it was."""
+    """Send a dead letter, or a parked delivery, again at once; it is then retried as it was.
+
+    409 for what is told of an alert: its stream tells it again by itself.
+    """
     _known(streams.get(stream_id), stream_id)
     if not await context.delivery_log.retry(stream_id, delivery_id):
         delivery = await _delivery(context, stream_id, delivery_id)
-        if delivery.state is DeliveryState.DELIVERED:
+        if delivery.alert is not None:
+            hint = (
+                "it tells of an alert, and what is told of one goes by how its trunks are: what is "
+                "not taken is told again by itself, and what is refused with the next news"
+            )
+        elif delivery.state is DeliveryState.DELIVERED:
             hint = "it has been delivered; replay its event to have it delivered again"
         else:
             hint = "it is on its way already"
@@ -223,15 +257,16 @@ async def retry_delivery(
     return DeliveryLineOut.model_validate(_line(due))
 
 
-@router.post("/replay", dependencies=[requires(Permission.STREAM_EDIT)])
+@router.post("/replay", dependencies=[requires(Permission.STREAM_EDIT), once()])
 async def replay(
-    context: Context, streams: Streams, stream_id: StreamId, asked: ReplayIn
+    request: Request, context: Context, streams: Streams, stream_id: StreamId, asked: ReplayIn
 ) -> ReplayOut:
     """Deliver recorded events again, with the ids that they had, in order per trunk.
 
     Those that the stream was told of before; one that is named by its id also if it was not. What
     is still pending is left alone, and what is parked is sent at once. A call replays 10,000 events
-    at most: with nextCursor as after it goes on.
+    at most: with nextCursor as after it goes on. What was told of an alert is no event, and is not
+    replayed.
     """
     _known(streams.get(stream_id), stream_id)
     choice = ReplayChoice(
@@ -256,6 +291,12 @@ async def replay(
         raise Problem(
             HTTPStatus.NOT_FOUND, f"There is no event with the id {choice.event_id} to replay."
         )
+    note_details(
+        request,
+        asked=asked.model_dump(mode="json", by_alias=True, exclude_none=True),
+        replayed=done.again,
+        hurried=done.hurried,
+    )
     context.wake([stream_id])
     return ReplayOut(
         replayed=done.again,
@@ -285,6 +326,7 @@ async def _delivery(context: ApiContext, stream_id: str, delivery_id: int) -> Re
 def _line(each: RecordedDelivery) -> dict[str, object]:
     return {
         "id": each.id,
+        "alert": each.alert,
         "event_id": each.event_id,
         "entity_id": each.trunk_id,
         "position": each.position,

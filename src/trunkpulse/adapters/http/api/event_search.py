@@ -16,6 +16,7 @@ from fastapi import Depends, Query
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Streams
 from trunkpulse.adapters.http.api.paging import Catalogue
 from trunkpulse.adapters.http.api.problems import Problem, invalid
+from trunkpulse.adapters.http.api.reach import InReach, Reach
 from trunkpulse.adapters.http.api.wording import enumerated
 from trunkpulse.events.catalogue import REASON_CODES, STATES
 from trunkpulse.model import EventStream, EventType
@@ -95,6 +96,7 @@ OneOfReasons = Annotated[
 async def _search(
     context: Context,
     streams: Streams,
+    reach: InReach,
     *,
     trunk_id: Annotated[
         str | None,
@@ -118,7 +120,7 @@ async def _search(
     _check_word("query.state", state, STATES)
     _check_word("query.reasonCode", reason_code, REASON_CODES)
     if trunk_id is not None:
-        await _check_known(context, streams, trunk_id)
+        await _check_known(context, streams, reach, trunk_id)
     wanted = WantedEvents(
         trunk_id=trunk_id,
         event_type=event_type,
@@ -126,9 +128,7 @@ async def _search(
         reason_code=reason_code,
         region=region,
     )
-    return EventSearch(
-        context.events, wanted, None if carrier is None else _of_carrier(context, carrier)
-    )
+    return EventSearch(context.events, wanted, _taking(context, reach, carrier))
 
 
 Search = Annotated[EventSearch, Depends(_search)]
@@ -142,8 +142,13 @@ def _check_word(field: str, word: str | None, words: Sequence[str]) -> None:
         raise invalid(field, f"{field} must be {enumerated(quoted, 'or')}.")
 
 
-async def _check_known(context: ApiContext, streams: Catalogue[EventStream], trunk_id: str) -> None:
+async def _check_known(
+    context: ApiContext, streams: Catalogue[EventStream], reach: Reach, trunk_id: str
+) -> None:
     """A misspelt id must not look like a quiet trunk; events outlive their trunk, though."""
+    if reach.limits is not None:
+        reach.record(trunk_id)
+        return
     if trunk_id in context.roster.records() or trunk_id == f"prober:{context.instance_id}":
         return
     kind, _, name = trunk_id.partition(":")
@@ -162,10 +167,18 @@ async def _check_known(context: ApiContext, streams: Catalogue[EventStream], tru
         )
 
 
-def _of_carrier(context: ApiContext, carrier: str) -> Callable[[str], bool]:
+def _taking(context: ApiContext, reach: Reach, carrier: str | None) -> Callable[[str], bool] | None:
+    """Tells by the id of the trunk whether its events are asked for; None: all are."""
+    if carrier is None and reach.limits is None:
+        return None
+
     # Events do not name the carrier, which is a label that may be given anew at any time.
     def takes(trunk_id: str) -> bool:
         record = context.roster.records().get(trunk_id)
-        return record is not None and record.trunk.carrier == carrier
+        return (
+            record is not None
+            and (carrier is None or record.trunk.carrier == carrier)
+            and reach.covers(record.trunk)
+        )
 
     return takes

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from trunkpulse.access import Permission
-from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.admission import Caller, requires
 from trunkpulse.adapters.http.api.context import ApiContext, Context
 from trunkpulse.adapters.http.api.event_search import EventSearch, Search
 from trunkpulse.adapters.http.api.feed import LiveEvents
+from trunkpulse.adapters.http.api.lasting import may_still
 from trunkpulse.adapters.http.api.models import Entities, EventOut
 from trunkpulse.adapters.http.api.paging import Limit, page_response, position_of
 from trunkpulse.adapters.http.api.problems import invalid
@@ -40,7 +42,11 @@ After = Annotated[
 ]
 
 
-@router.get("", dependencies=[requires(Permission.STREAM_READ)], response_model=Entities[EventOut])
+@router.get(
+    "",
+    dependencies=[requires(Permission.STREAM_READ, within_limits=True)],
+    response_model=Entities[EventOut],
+)
 async def list_events(
     search: Search,
     *,
@@ -75,12 +81,14 @@ async def list_events(
 
 @router.get(
     "/live",
-    dependencies=[requires(Permission.STREAM_READ)],
+    dependencies=[requires(Permission.STREAM_READ, within_limits=True)],
     response_class=Response,
     responses={200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}},
 )
 async def live_events(
+    request: Request,
     context: Context,
+    caller: Caller,
     search: Search,
     *,
     after: After = None,
@@ -97,7 +105,13 @@ async def live_events(
         position = position_of(after, field="query.after")
     else:
         position = await context.events.last_position()
-    return LiveEvents(context.feed, position=position, read=search.page, turns=context.turns)
+    return LiveEvents(
+        context.feed,
+        position=position,
+        read=search.page,
+        turns=context.turns,
+        permitted=partial(may_still, request, caller),
+    )
 
 
 async def newest_first(

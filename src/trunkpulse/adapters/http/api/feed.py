@@ -6,7 +6,8 @@ overflow, and a client that comes back with ``Last-Event-ID`` goes on where it s
 client is one page of events. Whoever asks for few of all events is told with the comments in
 between how far the search came, so that it need not be made again after a break.
 
-A client that does not take what it is sent within ``send_seconds`` is cut off. Like everybody whose
+A client that does not take what it is sent within ``send_seconds`` is cut off, and so is one that
+would not be let in any more. Like everybody whose
 stream we end it is told why by a last message, ``feed.ended``, if it takes that.
 """
 
@@ -40,6 +41,8 @@ FEED_ENDED = "feed.ended"
 
 Reading = Callable[[int, int], Awaitable[FoundEvents]]
 """Gives, behind a position, so many events at most."""
+Permitting = Callable[[], Awaitable[bool]]
+"""True if the client may go on; asked again after each ``heartbeat_seconds``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,10 @@ class FeedEnd(Enum):
     LOG_UNAVAILABLE = (
         "log_unavailable",
         "The event log is away; come back with Last-Event-ID in a few seconds.",
+    )
+    ACCESS_ENDED = (
+        "access_ended",
+        "What let you in has ended or changed; prove anew who you are, with Last-Event-ID.",
     )
     SHUTTING_DOWN = (
         "shutting_down",
@@ -102,7 +109,15 @@ class LiveEvents(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: EventFeed, *, position: int, read: Reading, turns: Turns) -> None:
+    def __init__(
+        self,
+        feed: EventFeed,
+        *,
+        position: int,
+        read: Reading,
+        turns: Turns,
+        permitted: Permitting,
+    ) -> None:
         # A proxy that collects an answer before it passes it on would make live what it likes.
         super().__init__(status_code=HTTPStatus.OK.value, headers={"x-accel-buffering": "no"})
         del self.headers["content-length"]
@@ -110,6 +125,7 @@ class LiveEvents(Response):
         self._position = self._told = position
         self._read = read
         self._turns = turns
+        self._permitted = permitted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the client goes, the feed closes, or the client is too slow."""
@@ -151,9 +167,15 @@ class LiveEvents(Response):
 
     async def _follow(self, send: Send) -> FeedEnd:
         feed = self._feed
+        now = asyncio.get_running_loop().time
+        asked = now()
         while not feed.closed:
             turn = feed.turn
             await self._turns.take()  # a commit wakes all clients at once
+            if now() - asked >= feed.limits.heartbeat_seconds:
+                asked = now()
+                if not await self._permitted():
+                    return FeedEnd.ACCESS_ENDED
             try:
                 found = await self._read(self._position, PAGE)
             except StoreUnavailable:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.responses import Response
 
 from trunkpulse.access import Permission
 from trunkpulse.adapters.http.api.admission import public, requires
 from trunkpulse.adapters.http.api.context import Context
+from trunkpulse.adapters.http.api.licence import licence_remarks
 from trunkpulse.adapters.http.api.models import Entities, Out
 from trunkpulse.adapters.http.api.problems import Problem
+from trunkpulse.adapters.http.api.scraping import may_scrape
 from trunkpulse.adapters.metrics import CONTENT_TYPE
 from trunkpulse.model import IsolationRule, ProberState
 
@@ -31,7 +33,12 @@ class ReadyOut(StatusOut):
     """This instance may be given traffic."""
 
     remarks: list[str] = Field(
-        description="What is wrong all the same, one sentence each: drops, caps that delay probes."
+        description="What is wrong all the same, one sentence each: drops, caps that delay probes, "
+        "what the licence does not cover."
+    )
+    withheld: list[str] = Field(
+        description="Ids of event streams that nothing can be delivered to as this instance was "
+        "started; each says why in its own document. What they are told waits."
     )
 
 
@@ -68,12 +75,16 @@ async def readyz(context: Context) -> ReadyOut:
             "This instance is not ready; its problems say why.",
             members={"problems": problems},
         )
-    return ReadyOut(status="ready", remarks=context.roster.watchdog.remarks())
+    return ReadyOut(
+        status="ready",
+        remarks=[*context.roster.watchdog.remarks(), *licence_remarks(context.licensing)],
+        withheld=sorted(context.subscriptions.withheld),
+    )
 
 
 @router.get(
     "/metrics",
-    dependencies=[public()],
+    dependencies=[public(), Depends(may_scrape)],
     response_class=Response,
     responses={200: {"description": "Prometheus text format.", "content": {"text/plain": {}}}},
 )

@@ -6,17 +6,27 @@ from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
 from trunkpulse.access import Permission
 from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.auditing import note_change
+from trunkpulse.adapters.http.api.conditional import (
+    IfMatch,
+    IfNoneMatch,
+    check_match,
+    etag_of_value,
+    tag,
+)
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Windows
+from trunkpulse.adapters.http.api.idempotency import once
 from trunkpulse.adapters.http.api.models import Entities, Moment, Out
-from trunkpulse.adapters.http.api.paging import Cursor, Limit
+from trunkpulse.adapters.http.api.paging import Cursor, Limit, Part, Sort, Sorting
 from trunkpulse.adapters.http.api.problems import Problem
+from trunkpulse.adapters.http.api.reach import InReach, Reach
 from trunkpulse.config.maintenance import MaintenanceEntry, WindowInvalid, window_from
 from trunkpulse.config.report import Location, Report
 from trunkpulse.config.stream_documents import camel_case
@@ -99,52 +109,122 @@ class WindowOut(Out):
     managed_by: str | None = Field(description="The file that declares it; null: the API.")
 
 
-@router.get("", dependencies=[requires(Permission.TRUNK_VIEW)])
+@router.get("", dependencies=[requires(Permission.TRUNK_VIEW, within_limits=True)])
 async def list_maintenance(
-    context: Context, windows: Windows, *, limit: Limit = 100, cursor: Cursor = None
+    context: Context,
+    windows: Windows,
+    reach: InReach,
+    *,
+    going_on: Annotated[
+        bool | None, Query(alias="goingOn", description="Only those that do now, or do not.")
+    ] = None,
+    q: Part = None,
+    sort: Sorting = Sort.ID,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Entities[WindowOut]:
     """The maintenance windows, by id."""
-    page, next_cursor = windows.page(cursor, limit)
+    theirs = await _those_within(context, reach)
     now_ms = context.now_ms()
+    part, ongoing = (q or "").casefold(), context.maintenance.ongoing(now_ms)
+
+    def shown(window: MaintenanceWindow) -> bool:
+        return (
+            window.id in theirs
+            and (part in window.id.casefold() or part in window.name.casefold())
+            and (going_on is None or (window.id in ongoing) is going_on)
+        )
+
+    page, next_cursor = windows.page(cursor, limit, shown, sort)
     entities = [_shown(window, now_ms) for window in page]
     return Entities(entities=entities, next_cursor=next_cursor)
 
 
-@router.post("", dependencies=[requires(Permission.TRUNK_EDIT)], status_code=HTTPStatus.CREATED)
-async def create_maintenance(context: Context, given: WindowIn, response: Response) -> WindowOut:
+@router.post(
+    "",
+    dependencies=[requires(Permission.TRUNK_EDIT, within_limits=True), once()],
+    status_code=HTTPStatus.CREATED,
+)
+async def create_maintenance(
+    request: Request, context: Context, reach: InReach, given: WindowIn, response: Response
+) -> WindowOut:
     """Plan maintenance: alerts on these trunks are silent then."""
-    window = _window(context, given)
+    window = _window(given, reach)
+    if not reach.takes_in(window):
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "The window would also be about trunks of regions or carriers that are not among "
+            "yours; name yours in regions or carriers, or trunks of yours.",
+        )
     try:
         await context.maintenance.add(window, context.now_ms())
     except MaintenanceRefused as refused:
         raise Problem(HTTPStatus.CONFLICT, str(refused)) from None
     response.headers["location"] = f"{PATH}/{quote(window.id)}"
-    return _shown(window, context.now_ms())
+    note_change(request, "maintenance", window.id, None, _shown(window, context.now_ms()))
+    return _tagged(context, window, response)
 
 
-@router.get("/{window_id}", dependencies=[requires(Permission.TRUNK_VIEW)])
-async def get_maintenance(context: Context, windows: Windows, window_id: WindowId) -> WindowOut:
+@router.get("/{window_id}", dependencies=[requires(Permission.TRUNK_VIEW, within_limits=True)])
+async def get_maintenance(
+    context: Context,
+    windows: Windows,
+    reach: InReach,
+    window_id: WindowId,
+    *,
+    response: Response,
+    if_none_match: IfNoneMatch = None,
+) -> WindowOut:
     """One maintenance window."""
     window = windows.get(window_id)
-    if window is None:
+    if window is None or not reach.takes_in(window):
         raise _unknown(window_id)
-    return _shown(window, context.now_ms())
+    return _tagged(context, window, response, if_none_match)
 
 
 @router.delete(
     "/{window_id}",
-    dependencies=[requires(Permission.TRUNK_EDIT)],
+    dependencies=[requires(Permission.TRUNK_EDIT, within_limits=True)],
     status_code=HTTPStatus.NO_CONTENT,
 )
-async def delete_maintenance(context: Context, window_id: WindowId) -> Response:
+async def delete_maintenance(
+    request: Request,
+    context: Context,
+    windows: Windows,
+    reach: InReach,
+    window_id: WindowId,
+    *,
+    if_match: IfMatch = None,
+) -> Response:
     """Call it off, or end it: what is down by now is told."""
+    window = windows.get(window_id)
+    if window is None or not reach.takes_in(window):
+        raise _unknown(window_id)
+    before = _shown(window, context.now_ms())
+
+    def permit(window: MaintenanceWindow) -> None:
+        if not reach.takes_in(window):  # another of this id may have come meanwhile
+            raise _unknown(window_id)
+        check_match(if_match, etag_of_value(window))
+
     try:
-        await context.maintenance.remove(window_id)
+        await context.maintenance.remove(window_id, permit)
     except KeyError:
         raise _unknown(window_id) from None
     except MaintenanceRefused as refused:
         raise Problem(HTTPStatus.CONFLICT, str(refused)) from None
+    note_change(request, "maintenance", window_id, before, None)
     return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _those_within(context: ApiContext, reach: Reach) -> frozenset[str]:
+    """The ids of windows that are about nothing but trunks within reach."""
+    ids: list[str] = []
+    for window in context.maintenance.windows:
+        if reach.takes_in(window):
+            ids.append(window.id)
+        await context.turns.give_way()  # each may name a thousand trunks
+    return frozenset(ids)
 
 
 class _Findings(Report):
@@ -169,7 +249,7 @@ class _Findings(Report):
         )
 
 
-def _window(context: ApiContext, given: WindowIn) -> MaintenanceWindow:
+def _window(given: WindowIn, reach: Reach) -> MaintenanceWindow:
     document = given.model_dump(exclude_none=True)
     findings = _Findings(document)
     try:
@@ -181,12 +261,24 @@ def _window(context: ApiContext, given: WindowIn) -> MaintenanceWindow:
         findings.add((problem.key,), str(problem))
         raise findings.problem() from None
     for place, trunk_id in enumerate(window.trunks):
-        if trunk_id not in context.roster.records():
+        if not reach.has(trunk_id):
             sentence = f"must be the id of a trunk, but there is no trunk {shown(trunk_id)}"
             findings.add(("trunks", place), sentence)
     if findings.found:
         raise findings.problem()
     return window
+
+
+def _tagged(
+    context: ApiContext,
+    window: MaintenanceWindow,
+    response: Response,
+    if_none_match: str | None = None,
+) -> WindowOut:
+    """As it is shown, with its entity tag on the answer."""
+    shown = _shown(window, context.now_ms())
+    tag(response, etag_of_value(window), living=shown, if_none_match=if_none_match)
+    return shown
 
 
 def _shown(window: MaintenanceWindow, now_ms: int) -> WindowOut:

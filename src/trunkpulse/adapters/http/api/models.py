@@ -66,6 +66,7 @@ class FieldErrorOut(Out):
 
     field: str
     detail: str
+    line: int | None = Field(default=None, description="Of an imported list.")
 
 
 class ProblemOut(Out):
@@ -224,6 +225,7 @@ class ProbeSettingsOut(Out):
     enable_nat: bool
     advertised_address: str | None
     username: str | None
+    has_password: bool
     tls: TlsOut
 
 

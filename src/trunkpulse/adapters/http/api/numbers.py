@@ -15,7 +15,7 @@ from trunkpulse.adapters.http.api.context import Context
 from trunkpulse.adapters.http.api.models import Entities, MinuteOut
 from trunkpulse.adapters.http.api.paging import Cursor, Limit, page_response
 from trunkpulse.adapters.http.api.problems import invalid
-from trunkpulse.adapters.http.api.trunks import record_of
+from trunkpulse.adapters.http.api.reach import InReach
 from trunkpulse.adapters.http.api.views import milliseconds
 from trunkpulse.ports import MinuteNumbers, WantedMinutes
 
@@ -33,11 +33,12 @@ Key = tuple[int, str, str]
 
 @router.get(
     "/{trunk_id}/numbers",
-    dependencies=[requires(Permission.TRUNK_VIEW)],
+    dependencies=[requires(Permission.TRUNK_VIEW, within_limits=True)],
     response_model=Entities[MinuteOut],
 )
 async def trunk_numbers(
     context: Context,
+    reach: InReach,
     trunk_id: Annotated[str, Path(description="A trunk's id.")],
     *,
     from_ms: Annotated[
@@ -61,7 +62,7 @@ async def trunk_numbers(
     Kept for the trunks that ``[numbers]`` of the configuration covers; the minute that is not over
     yet is not among them, nor is one without an attempt.
     """
-    record_of(context, trunk_id)
+    reach.record(trunk_id)
     until = context.now_ms() if to_ms is None else to_ms
     since = max(0, until - HOUR_MS) if from_ms is None else from_ms
     if since >= until:

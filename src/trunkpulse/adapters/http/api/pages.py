@@ -99,21 +99,33 @@ def _operation(
     )
     example = ""
     if "requestBody" in operation:
-        body = _resolved(operation["requestBody"]["content"]["application/json"]["schema"], schemas)
+        content = operation["requestBody"]["content"]
+        kind, media = next(iter(content.items()))  # others say the same in another form
+        body = _resolved(media["schema"], schemas)
         rows += "".join(
             _member(name, schema, name in body.get("required", ()), schemas)
-            for name, schema in body["properties"].items()
+            for name, schema in body.get("properties", {}).items()
         )
         example = "".join(
-            "<p>A body, sent with Content-Type: application/json:</p>"
-            f"<pre>{escape(json.dumps(each))}</pre>"
+            f"<p>A body, sent with Content-Type: {escape(kind)}:</p>"
+            f"<pre>{escape(each if isinstance(each, str) else json.dumps(each))}</pre>"
             for each in body.get("examples", ())
         )
     details = f"<dl>{rows}</dl>" if rows else ""
     return (
         f'<article><h3><b class="{method}">{method.upper()}</b> {escape(path)}</h3>'
-        f"<p>{description}</p>{details}{example}</article>"
+        f"<p>{description}</p>{_access(operation['x-access'])}{details}{example}</article>"
     )
+
+
+def _access(access: Mapping[str, Any]) -> str:
+    """Who may use it."""
+    if access["public"]:
+        return "<p>For everybody.</p>"
+    limited = " and is not limited to some regions or carriers" if access["refusesLimited"] else ""
+    if access["permission"] is None:
+        return f"<p>For everybody who has proved who they are{limited}.</p>"
+    return f"<p>For whoever has the permission {escape(access['permission'])}{limited}.</p>"
 
 
 def _member(

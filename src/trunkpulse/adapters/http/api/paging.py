@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from itertools import islice
 from typing import Annotated, Generic, Protocol, TypeVar
 
 from fastapi import Query
@@ -21,6 +23,9 @@ __all__ = [
     "Catalogue",
     "Cursor",
     "Limit",
+    "Part",
+    "Sort",
+    "Sorting",
     "cursor_of",
     "id_of",
     "page_response",
@@ -42,6 +47,20 @@ Cursor = Annotated[
     str | None,
     Query(max_length=1024, description="nextCursor of the page before; absent: the first page."),
 ]
+
+Part = Annotated[
+    str | None, Query(max_length=256, description="Part of the id or name, in any case.")
+]
+
+
+class Sort(StrEnum):
+    """In which order a list is given."""
+
+    ID = "id"
+    ID_DESCENDING = "-id"
+
+
+Sorting = Annotated[Sort, Query(description="By id, upwards or downwards.")]
 
 LARGEST_POSITION = 2**63 - 1
 """What a database takes for a number."""
@@ -95,13 +114,26 @@ class Catalogue(Generic[EntryT]):
         self._follow()
         return self._by_id.get(entry_id)
 
-    def page(self, cursor: str | None, limit: int) -> tuple[list[EntryT], str | None]:
-        """A page by id, and the cursor of the next one."""
+    def page(
+        self,
+        cursor: str | None,
+        limit: int,
+        shown: Callable[[EntryT], bool] | None = None,
+        sort: Sort = Sort.ID,
+    ) -> tuple[list[EntryT], str | None]:
+        """A page by id, of those that are ``shown``, and the cursor of the next one."""
         self._follow()
-        start = 0 if cursor is None else bisect_right(self._ids, id_of(cursor))
-        page = self._ids[start : start + limit]
-        more = start + limit < len(self._ids)
-        return [self._by_id[each] for each in page], cursor_of(page[-1]) if more else None
+        after = None if cursor is None else id_of(cursor)
+        if sort is Sort.ID:
+            places = range(0 if after is None else bisect_right(self._ids, after), len(self._ids))
+        else:
+            before = len(self._ids) if after is None else bisect_left(self._ids, after)
+            places = range(before - 1, -1, -1)
+        entries = (self._by_id[self._ids[at]] for at in places)
+        page = list(islice(filter(shown, entries) if shown else entries, limit + 1))
+        more = len(page) > limit
+        del page[limit:]
+        return page, cursor_of(page[-1].id) if more else None
 
     def _follow(self) -> None:
         entries = self._entries()

@@ -1,27 +1,23 @@
-"""``/api/v2/routing``: which trunks take a call, and the routes that say so."""
+"""``/api/v2/routing/decide``: which trunks take a call."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from trunkpulse.access import Permission
 from trunkpulse.adapters.http.api.admission import requires
-from trunkpulse.adapters.http.api.context import ApiContext, Context, Routes
-from trunkpulse.adapters.http.api.models import Entities, Out
-from trunkpulse.adapters.http.api.paging import Cursor, Limit
+from trunkpulse.adapters.http.api.context import ApiContext, Context
+from trunkpulse.adapters.http.api.models import Out
 from trunkpulse.adapters.http.api.problems import Problem, invalid
+from trunkpulse.adapters.http.api.reach import InReach, Reach
 from trunkpulse.model import (
     Direction,
-    NumberRange,
     Reason,
-    Route,
     TargetState,
     TrunkState,
-    WhenNoneAvailable,
 )
 from trunkpulse.recorder import TrunkRecord
 from trunkpulse.roster import UnknownTrunk
@@ -96,56 +92,33 @@ class DecisionOut(Out):
     reason: NoCandidates | None = Field(description="Why there are no candidates.")
 
 
-class RouteTrunkOut(Out):
-    """A trunk's place in a route."""
+@router.post("/decide", dependencies=[requires(Permission.ROUTE_VIEW, within_limits=True)])
+async def decide(context: Context, reach: InReach, call: CallIn) -> DecisionOut:
+    """Choose a route and order its trunks by their states of this moment.
 
-    id: str
-    priority: int
-    weight: int
-
-
-class RouteOut(Out):
-    """Which trunks take the calls to which numbers."""
-
-    id: str
-    direction: Direction
-    numbers: list[str] = Field(description="E.164 prefixes and ranges; empty: every number.")
-    regions: list[str] = Field(description="Empty: every region.")
-    trunks: list[RouteTrunkOut]
-    when_none_available: WhenNoneAvailable
-    managed_by: str | None
-
-
-@router.post("/decide", dependencies=[requires(Permission.ROUTE_VIEW)])
-async def decide(context: Context, call: CallIn) -> DecisionOut:
-    """Choose a route and order its trunks by their states of this moment."""
+    Whoever is limited to some regions or carriers is refused if a trunk of the route is not theirs.
+    """
     try:
         number = normalise(call.to)
     except BadNumber as error:
         raise invalid("body.to", str(error)) from None
     request = CallRequest(number, call.from_, call.direction, call.region)
-    decision = context.route_table().decide(request, context.board.status, context.rng)
+    decision = context.routing.table.decide(request, context.board.status, context.rng)
+    if reach.limits is not None:
+        _refuse_beyond(decision, reach)
     return _decision_out(context, decision)
 
 
-@router.get("/routes", dependencies=[requires(Permission.ROUTE_VIEW)])
-async def list_routes(
-    routes: Routes, *, limit: Limit = 100, cursor: Cursor = None
-) -> Entities[RouteOut]:
-    """The routes, by id."""
-    page, next_cursor = routes.page(cursor, limit)
-    return Entities(entities=[_route_out(route) for route in page], next_cursor=next_cursor)
-
-
-@router.get("/routes/{route_id}", dependencies=[requires(Permission.ROUTE_VIEW)])
-async def get_route(
-    routes: Routes, route_id: Annotated[str, Path(description="A route's id.")]
-) -> RouteOut:
-    """One route."""
-    route = routes.get(route_id)
-    if route is None:
-        raise Problem(HTTPStatus.NOT_FOUND, f"There is no route with the id {route_id[:256]}.")
-    return _route_out(route)
+def _refuse_beyond(decision: Decision, reach: Reach) -> None:
+    """Half a decision would send calls wrong."""
+    trunk_ids = [each.trunk_id for each in decision.candidates]
+    trunk_ids += [each.trunk_id for each in decision.skipped]
+    if not all(map(reach.has, trunk_ids)):
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "The route of this call has trunks of regions or carriers that are not among yours; "
+            "ask somebody who is not limited to decide it.",
+        )
 
 
 def _decision_out(context: ApiContext, decision: Decision) -> DecisionOut:
@@ -169,7 +142,7 @@ def _decision_out(context: ApiContext, decision: Decision) -> DecisionOut:
         )
     return DecisionOut(
         route_id=decision.route_id,
-        matched=None if decision.rule is None else _number_text(decision.rule),
+        matched=None if decision.rule is None else str(decision.rule),
         candidates=candidates,
         skipped=[
             SkippedOut(
@@ -200,22 +173,3 @@ def _places(context: ApiContext, record: TrunkRecord) -> list[PlaceOut]:
         )
         for at in order
     ]
-
-
-def _route_out(route: Route) -> RouteOut:
-    return RouteOut(
-        id=route.id,
-        direction=route.direction,
-        numbers=[_number_text(each) for each in route.numbers],
-        regions=list(route.regions),
-        trunks=[
-            RouteTrunkOut(id=each.id, priority=each.priority, weight=each.weight)
-            for each in route.trunks
-        ],
-        when_none_available=route.when_none_available,
-        managed_by=route.managed_by,
-    )
-
-
-def _number_text(numbers: NumberRange) -> str:
-    return numbers.first if numbers.last is None else f"{numbers.first}-{numbers.last}"

@@ -16,11 +16,12 @@ from enum import IntEnum
 from itertools import accumulate
 from zlib import crc32
 
+from trunkpulse.access import Limits
 from trunkpulse.adapters.http.api.substring import holds
 from trunkpulse.model import Direction, TrunkState
 from trunkpulse.recorder import TrunkRecord
 
-__all__ = ["Column", "Shelf", "Wanted", "state_code"]
+__all__ = ["Column", "Condition", "Shelf", "Wanted", "state_code"]
 
 FEW = 32
 """Candidates that are looked at one by one rather than all the text searched."""
@@ -39,6 +40,24 @@ class Column(IntEnum):
     DIRECTION = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a candidate has in one column: any of some codes."""
+
+    column: Column
+    codes: frozenset[int]
+    marks: bytes
+    """What the column is translated by to have 1 where any of the codes is, and 0 elsewhere."""
+
+    @classmethod
+    def one_of(cls, column: Column, codes: Iterable[int]) -> Condition:
+        """Any of ``codes``."""
+        wanted = frozenset(codes)
+        if len(wanted) == 1:
+            return cls(column, wanted, _EQUALS[next(iter(wanted))])
+        return cls(column, wanted, bytes(byte in wanted for byte in range(256)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which trunks are asked for; what is None does not matter."""
@@ -49,6 +68,8 @@ class Wanted:
     direction: Direction | None = None
     part: str | None = None
     """Somewhere in the id or the name; casefolded."""
+    limits: Limits | None = None
+    """Of whoever asks."""
 
     def fits(self, record: TrunkRecord, own_region: str) -> bool:
         """True if the trunk is one that is asked for; ``own_region`` is this instance's."""
@@ -63,20 +84,30 @@ class Wanted:
                 or self.part in trunk.id.casefold()
                 or self.part in trunk.name.casefold()
             )
+            and (
+                self.limits is None or self.limits.cover(trunk.region or own_region, trunk.carrier)
+            )
         )
 
-    def codes(self) -> tuple[tuple[Column, int], ...]:
-        """What the candidates have in which column."""
-        codes: list[tuple[Column, int]] = []
+    def conditions(self) -> tuple[Condition, ...]:
+        """What the candidates have in their columns."""
+        wanted: list[Condition] = []
         if self.state is not None:
-            codes.append((Column.STATE, state_code(self.state)))
+            wanted.append(Condition.one_of(Column.STATE, (state_code(self.state),)))
         if self.carrier is not None:
-            codes.append((Column.CARRIER, _text_code(self.carrier)))
+            wanted.append(Condition.one_of(Column.CARRIER, (_text_code(self.carrier),)))
         if self.region is not None:
-            codes.append((Column.REGION, _text_code(self.region)))
+            wanted.append(Condition.one_of(Column.REGION, (_text_code(self.region),)))
         if self.direction is not None:
-            codes.append((Column.DIRECTION, _DIRECTIONS[self.direction]))
-        return tuple(codes)
+            wanted.append(Condition.one_of(Column.DIRECTION, (_DIRECTIONS[self.direction],)))
+        if self.limits is not None:
+            limited = ((Column.REGION, self.limits.regions), (Column.CARRIER, self.limits.carriers))
+            wanted += [
+                Condition.one_of(column, map(_text_code, names))
+                for column, names in limited
+                if names is not None
+            ]
+        return tuple(wanted)
 
 
 class Shelf:
@@ -141,24 +172,26 @@ class Shelf:
         ]
         self._text, self._ends = b"".join(lines), array("I", accumulate(map(len, lines)))
 
-    def has_codes(self, codes: Iterable[tuple[Column, int]]) -> bool:
-        """False if no trunk here can have all of these."""
-        return all(code in self._columns[column] for column, code in codes)
+    def can_meet(self, conditions: Iterable[Condition]) -> bool:
+        """False if no trunk here can meet all of these."""
+        return all(
+            any(code in self._columns[each.column] for code in each.codes) for each in conditions
+        )
 
     def reads(self, part: bytes) -> bool:
         """False if no trunk here has this in its text; needs ``put_text_together`` before."""
         return holds(self._text, part)
 
     def candidates(
-        self, codes: Sequence[tuple[Column, int]], part: bytes | None, start: int
+        self, conditions: Sequence[Condition], part: bytes | None, start: int
     ) -> Iterator[int]:
-        """Places from ``start`` on that may be of trunks with these codes and this text.
+        """Places from ``start`` on that may be of trunks that meet these and have this text.
 
         None that is asked for is missing. ``part`` needs ``put_text_together`` before.
         """
-        mask = self._mask(codes)
+        mask = self._mask(conditions)
         if mask is None:
-            return iter(()) if codes else self._all(part, start)
+            return iter(()) if conditions else self._all(part, start)
         if part is None or mask.count(1, start) <= FEW:
             return self._marked(mask, part, start)
         return (place for place in self._holding(part, start) if mask[place])
@@ -166,14 +199,13 @@ class Shelf:
     def _all(self, part: bytes | None, start: int) -> Iterator[int]:
         return iter(range(start, len(self.ids))) if part is None else self._holding(part, start)
 
-    def _mask(self, codes: Sequence[tuple[Column, int]]) -> bytes | None:
-        """1 at each place that has all the codes; None if there is none, or no code."""
+    def _mask(self, conditions: Sequence[Condition]) -> bytes | None:
+        """1 at each place that meets all conditions; None if there is none, or no condition."""
+        if not self.can_meet(conditions):
+            return None
         merged: int | None = None
-        for column, code in codes:
-            content = self._columns[column]
-            if code not in content:
-                return None
-            marks = int.from_bytes(content.translate(_EQUALS[code]), "little")
+        for each in conditions:
+            marks = int.from_bytes(self._columns[each.column].translate(each.marks), "little")
             merged = marks if merged is None else merged & marks
         return None if not merged else merged.to_bytes(len(self.ids), "little")
 

@@ -1,6 +1,6 @@
-"""What a document of an event stream may hold, as JSON Schema: read from what checks it.
+"""What a document of the API may hold, as JSON Schema: read from what checks it.
 
-The file's models check the documents too (``config.stream_documents``), so the OpenAPI document
+The file's models check the documents too (``config.json_documents``), so the OpenAPI document
 says what they say, and is not used to check anything.
 """
 
@@ -9,12 +9,14 @@ from __future__ import annotations
 from types import UnionType
 from typing import Any, get_args, get_origin
 
+from pydantic import PlainValidator
 from pydantic.fields import FieldInfo
 
+from trunkpulse.config.json_documents import camel_case, in_words_of_json
 from trunkpulse.config.schema import Allowed, Section, StreamEntry
-from trunkpulse.config.stream_documents import camel_case, in_words_of_json
+from trunkpulse.config.section import TextOr
 
-__all__ = ["stream_schema"]
+__all__ = ["document_schema", "stream_schema"]
 
 _TYPES = {bool: "boolean", int: "integer", float: "number"}
 _POINTER = "env:NAME"
@@ -23,8 +25,15 @@ _NAMED_PAIRS = "headers"
 
 
 def stream_schema(*, required: bool, example: dict[str, Any]) -> dict[str, Any]:
+    """The members of an event stream's document."""
+    return document_schema(StreamEntry, required=required, example=example)
+
+
+def document_schema(
+    section: type[Section], *, required: bool, example: dict[str, Any]
+) -> dict[str, Any]:
     """The members of a document; ``required``: those that a new one needs are marked."""
-    schema = _object(StreamEntry)
+    schema = _object(section)
     if not required:
         del schema["required"]
     return {**schema, "examples": [example]}
@@ -48,10 +57,24 @@ def _member(name: str, field: FieldInfo) -> dict[str, Any]:
     if _POINTER in phrase:
         phrase = "a text; it is not given back" if name != _NAMED_PAIRS else "texts by name"
     described = in_words_of_json(phrase)
+    is_text = name != _NAMED_PAIRS and any(
+        isinstance(item, PlainValidator) for item in field.metadata
+    )
     return {
-        **_type(name, field.annotation),
+        **({"type": "string"} if is_text else _type(name, field.annotation)),
         "description": f"{described[0].upper()}{described[1:]}.",
     }
+
+
+def _item(annotation: Any) -> dict[str, Any]:
+    """What a list holds: texts, or objects that may stand in their place."""
+    first = get_args(annotation)[0]
+    if isinstance(first, type) and issubclass(first, Section):
+        return _object(first)
+    for item in getattr(first, "__metadata__", ()):
+        if isinstance(item, TextOr):
+            return {"anyOf": [{"type": "string"}, _object(item.table)]}
+    return {"type": "string"}
 
 
 def _type(name: str, annotation: Any) -> dict[str, Any]:
@@ -63,7 +86,7 @@ def _type(name: str, annotation: Any) -> dict[str, Any]:
     if name == _NAMED_PAIRS:
         return {"type": "object", "additionalProperties": {"type": "string"}}
     if get_origin(annotation) is tuple:
-        return {"type": "array", "items": {"type": "string"}}
+        return {"type": "array", "items": _item(annotation)}
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return _object(annotation)
     return {"type": _TYPES.get(annotation, "string")}

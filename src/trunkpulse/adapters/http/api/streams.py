@@ -13,15 +13,24 @@ from http import HTTPStatus
 from typing import Annotated, TypeVar
 from urllib.parse import quote
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Body, Path, Query, Request
 from pydantic import Field, WithJsonSchema
 from starlette.responses import Response
 
 from trunkpulse.access import Permission
 from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.auditing import note_change
+from trunkpulse.adapters.http.api.conditional import (
+    IfMatch,
+    IfNoneMatch,
+    check_match,
+    etag_of,
+    tag,
+)
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Streams
+from trunkpulse.adapters.http.api.idempotency import once
 from trunkpulse.adapters.http.api.models import Entities
-from trunkpulse.adapters.http.api.paging import Cursor, Limit
+from trunkpulse.adapters.http.api.paging import Cursor, Limit, Part, Sort, Sorting
 from trunkpulse.adapters.http.api.problems import Problem, invalid
 from trunkpulse.adapters.http.api.stream_schema import stream_schema
 from trunkpulse.adapters.http.api.stream_views import StreamOut, stream_out
@@ -76,10 +85,30 @@ StreamPatch = Annotated[
 
 @router.get("", dependencies=[requires(Permission.STREAM_READ)])
 async def list_streams(
-    context: Context, streams: Streams, *, limit: Limit = 100, cursor: Cursor = None
+    context: Context,
+    streams: Streams,
+    *,
+    kind: Annotated[
+        str | None,
+        Query(alias="type", max_length=64, description="With a destination of this type."),
+    ] = None,
+    enabled: Annotated[bool | None, Query(description="Only those that are, or are not.")] = None,
+    q: Part = None,
+    sort: Sorting = Sort.ID,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Entities[StreamOut]:
     """The event streams, by id."""
-    page, next_cursor = streams.page(cursor, limit)
+    part = (q or "").casefold()
+
+    def shown(stream: EventStream) -> bool:
+        return (
+            (kind is None or stream.destination.type == kind)
+            and (enabled is None or stream.enabled is enabled)
+            and (part in stream.id.casefold() or part in stream.name.casefold())
+        )
+
+    page, next_cursor = streams.page(cursor, limit, shown, sort)
     # Each gathers all streams, which would be too much to do for each of them.
     progress, health = context.deliveries(), context.stream_health()
     withheld = context.subscriptions.withheld
@@ -90,8 +119,12 @@ async def list_streams(
     return Entities(entities=entities, next_cursor=next_cursor)
 
 
-@router.post("", dependencies=[requires(Permission.STREAM_EDIT)], status_code=HTTPStatus.CREATED)
-async def create_stream(context: Context, document: NewStream, response: Response) -> StreamOut:
+@router.post(
+    "", dependencies=[requires(Permission.STREAM_EDIT), once()], status_code=HTTPStatus.CREATED
+)
+async def create_stream(
+    request: Request, context: Context, document: NewStream, response: Response
+) -> StreamOut:
     """Make an event stream; it is told of what happens from now on."""
     try:
         stream = new_stream(document, is_trunk=partial(_is_trunk, context))
@@ -99,27 +132,43 @@ async def create_stream(context: Context, document: NewStream, response: Respons
         raise _refusal(refused) from None
     await _applied(stream.id, context.subscriptions.create(stream))
     response.headers["location"] = f"{PATH}/{quote(stream.id)}"
-    return _shown(context, stream)
+    note_change(request, "stream", stream.id, None, _shown(context, stream))
+    return _tagged(context, stream, response)
 
 
 @router.get("/{stream_id}", dependencies=[requires(Permission.STREAM_READ)])
-async def get_stream(context: Context, streams: Streams, stream_id: StreamId) -> StreamOut:
+async def get_stream(
+    context: Context,
+    streams: Streams,
+    stream_id: StreamId,
+    response: Response,
+    if_none_match: IfNoneMatch = None,
+) -> StreamOut:
     """One event stream with its delivery counters."""
     stream = streams.get(stream_id)
     if stream is None:
         raise _unknown(stream_id)
-    return _shown(context, stream)
+    return _tagged(context, stream, response, if_none_match)
 
 
 @router.patch("/{stream_id}", dependencies=[requires(Permission.STREAM_EDIT)])
-async def change_stream(context: Context, stream_id: StreamId, document: StreamPatch) -> StreamOut:
+async def change_stream(
+    request: Request,
+    context: Context,
+    stream_id: StreamId,
+    *,
+    document: StreamPatch,
+    response: Response,
+    if_match: IfMatch = None,
+) -> StreamOut:
     """Change an event stream by a JSON Merge Patch; what waits for it, and is owed to it, stays."""
     is_trunk = partial(_is_trunk, context)
-    return await _changed(
-        context,
-        stream_id,
-        lambda stream: changed_stream(stream, document, is_trunk=is_trunk),
-    )
+
+    def edited(stream: EventStream) -> EventStream:
+        check_match(if_match, _etag(context, stream_id))
+        return changed_stream(stream, document, is_trunk=is_trunk)
+
+    return await _changed(request, context, stream_id, response, edited)
 
 
 @router.delete(
@@ -127,48 +176,99 @@ async def change_stream(context: Context, stream_id: StreamId, document: StreamP
     dependencies=[requires(Permission.STREAM_EDIT)],
     status_code=HTTPStatus.NO_CONTENT,
 )
-async def delete_stream(context: Context, stream_id: StreamId) -> Response:
-    """Delete an event stream with all that waits for it."""
-    await _applied(stream_id, context.subscriptions.delete(stream_id))
+async def delete_stream(
+    request: Request,
+    context: Context,
+    streams: Streams,
+    stream_id: StreamId,
+    if_match: IfMatch = None,
+) -> Response:
+    """Delete an event stream with all that waits for it.
+
+    Alerts of it that are open at PagerDuty or ServiceNow are resolved first, for at most 10
+    seconds; the log of the service says which were not.
+    """
+
+    def permit() -> None:
+        check_match(if_match, _etag(context, stream_id))
+
+    stream = streams.get(stream_id)
+    before = None if stream is None else _shown(context, stream)
+    await _applied(stream_id, context.subscriptions.delete(stream_id, permit))
+    note_change(request, "stream", stream_id, before, None)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-@router.post("/{stream_id}/pause", dependencies=[requires(Permission.STREAM_EDIT)])
-async def pause_stream(context: Context, stream_id: StreamId) -> StreamOut:
+@router.post("/{stream_id}/pause", dependencies=[requires(Permission.STREAM_EDIT), once()])
+async def pause_stream(
+    request: Request, context: Context, stream_id: StreamId, response: Response
+) -> StreamOut:
     """Deliver nothing more for now; what happens meanwhile is kept for it. Safe to repeat."""
-    return await _changed(context, stream_id, lambda stream: replace(stream, paused=True))
+    return await _changed(
+        request, context, stream_id, response, lambda stream: replace(stream, paused=True)
+    )
 
 
-@router.post("/{stream_id}/resume", dependencies=[requires(Permission.STREAM_EDIT)])
-async def resume_stream(context: Context, stream_id: StreamId) -> StreamOut:
+@router.post("/{stream_id}/resume", dependencies=[requires(Permission.STREAM_EDIT), once()])
+async def resume_stream(
+    request: Request, context: Context, stream_id: StreamId, response: Response
+) -> StreamOut:
     """Deliver again, first of all what has been kept. Safe to repeat."""
-    return await _changed(context, stream_id, lambda stream: replace(stream, paused=False))
+    return await _changed(
+        request, context, stream_id, response, lambda stream: replace(stream, paused=False)
+    )
 
 
-@router.post("/{stream_id}/disable", dependencies=[requires(Permission.STREAM_EDIT)])
-async def disable_stream(context: Context, stream_id: StreamId) -> StreamOut:
+@router.post("/{stream_id}/disable", dependencies=[requires(Permission.STREAM_EDIT), once()])
+async def disable_stream(
+    request: Request, context: Context, stream_id: StreamId, response: Response
+) -> StreamOut:
     """Tell it nothing new; the recoveries that it is owed wait for it. Safe to repeat."""
-    return await _changed(context, stream_id, lambda stream: replace(stream, enabled=False))
+    return await _changed(
+        request, context, stream_id, response, lambda stream: replace(stream, enabled=False)
+    )
 
 
-@router.post("/{stream_id}/enable", dependencies=[requires(Permission.STREAM_EDIT)])
-async def enable_stream(context: Context, stream_id: StreamId) -> StreamOut:
+@router.post("/{stream_id}/enable", dependencies=[requires(Permission.STREAM_EDIT), once()])
+async def enable_stream(
+    request: Request,
+    context: Context,
+    streams: Streams,
+    stream_id: StreamId,
+    response: Response,
+) -> StreamOut:
     """Tell it again of what happens from now on, or send what waits for it. Safe to repeat.
 
     A stream that was given up because of its destination is enabled again also if the
     configuration file declares it.
     """
-    return _shown(context, await _applied(stream_id, context.subscriptions.enable(stream_id)))
+    there = streams.get(stream_id)
+    before = None if there is None else _shown(context, there)
+    stream = await _applied(stream_id, context.subscriptions.enable(stream_id))
+    note_change(request, "stream", stream_id, before, _shown(context, stream))
+    return _tagged(context, stream, response)
 
 
 async def _changed(
-    context: ApiContext, stream_id: str, edit: Callable[[EventStream], EventStream]
+    request: Request,
+    context: ApiContext,
+    stream_id: str,
+    response: Response,
+    edit: Callable[[EventStream], EventStream],
 ) -> StreamOut:
+    before: StreamOut | None = None
+
+    def seen_and_edited(stream: EventStream) -> EventStream:
+        nonlocal before
+        before = _shown(context, stream)
+        return edit(stream)
+
     try:
-        stream = await _applied(stream_id, context.subscriptions.change(stream_id, edit))
+        stream = await _applied(stream_id, context.subscriptions.change(stream_id, seen_and_edited))
     except DocumentRefused as refused:
         raise _refusal(refused) from None
-    return _shown(context, stream)
+    note_change(request, "stream", stream_id, before, _shown(context, stream))
+    return _tagged(context, stream, response)
 
 
 async def _applied(stream_id: str, change: Awaitable[ResultT]) -> ResultT:
@@ -183,6 +283,23 @@ async def _applied(stream_id: str, change: Awaitable[ResultT]) -> ResultT:
         raise invalid("body.destination", str(refused)) from None
     except (KeysUnusable, SecretUnreadable) as problem:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
+
+
+def _etag(context: ApiContext, stream_id: str) -> str:
+    return etag_of(context.subscriptions.kept(stream_id))
+
+
+def _tagged(
+    context: ApiContext,
+    stream: EventStream,
+    response: Response,
+    if_none_match: str | None = None,
+) -> StreamOut:
+    """As it is shown, with its entity tag on the answer."""
+    shown = _shown(context, stream)
+    etag = _etag(context, stream.id)
+    tag(response, etag, living=shown, if_none_match=if_none_match)
+    return shown
 
 
 def _shown(context: ApiContext, stream: EventStream) -> StreamOut:

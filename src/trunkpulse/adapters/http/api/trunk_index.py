@@ -90,7 +90,7 @@ class TrunkIndex:
     ) -> tuple[list[TrunkRecord], bool]:
         """At most ``limit`` trunks by id, those after ``after``; and whether there are more."""
         await self._mend(turns)
-        codes = wanted.codes()
+        conditions = wanted.conditions()
         part = None if wanted.part is None else wanted.part.encode()
         if part is not None and not self._has_texts:
             await self._put_texts_together(turns)
@@ -99,10 +99,10 @@ class TrunkIndex:
         at = 0 if after is None else self._first_beyond(after)
         while at < len(self._shelves):
             shelf = self._shelves[at]
-            if shelf.has_codes(codes) and (part is None or self._reads(shelf, part)):
+            if shelf.can_meet(conditions) and (part is None or self._reads(shelf, part)):
                 records = self._records()
                 start = 0 if after is None else bisect_right(shelf.ids, after)
-                for place in shelf.candidates(codes, part, start):
+                for place in shelf.candidates(conditions, part, start):
                     record = records.get(shelf.ids[place])
                     if record is None or not wanted.fits(record, self._own_region):
                         continue

@@ -6,13 +6,18 @@ import asyncio
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from trunkpulse.access import Permission
+from trunkpulse.access.licence import Entitlement
 from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.auditing import note_change, note_details
+from trunkpulse.adapters.http.api.conditional import IfNoneMatch
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Index
 from trunkpulse.adapters.http.api.events import newest_first
+from trunkpulse.adapters.http.api.idempotency import once
+from trunkpulse.adapters.http.api.licence import refuse_unlicensed
 from trunkpulse.adapters.http.api.models import (
     Entities,
     EventOut,
@@ -29,13 +34,14 @@ from trunkpulse.adapters.http.api.paging import (
     position_of,
 )
 from trunkpulse.adapters.http.api.problems import Problem
+from trunkpulse.adapters.http.api.reach import InReach
 from trunkpulse.adapters.http.api.shelf import Wanted
+from trunkpulse.adapters.http.api.trunk_views import TrunkDetailOut, tagged
 from trunkpulse.adapters.http.api.views import explain_out, is_enabled, trunk_out
 from trunkpulse.model import Direction, TrunkState
 from trunkpulse.recorder import TrunkRecord
-from trunkpulse.roster import UnknownTrunk
 
-__all__ = ["record_of", "router"]
+__all__ = ["TrunkId", "router"]
 
 router = APIRouter(prefix="/api/v2/telephony/trunks", tags=["trunks"])
 
@@ -43,10 +49,15 @@ TrunkId = Annotated[str, Path(description="A trunk's id.")]
 Label = Annotated[str | None, Query(max_length=256, description="Exactly this label.")]
 
 
-@router.get("", dependencies=[requires(Permission.TRUNK_VIEW)], response_model=Entities[TrunkOut])
+@router.get(
+    "",
+    dependencies=[requires(Permission.TRUNK_VIEW, within_limits=True)],
+    response_model=Entities[TrunkOut],
+)
 async def list_trunks(
     context: Context,
     index: Index,
+    reach: InReach,
     *,
     state: Annotated[TrunkState | None, Query(description="In this state now.")] = None,
     carrier: Label = None,
@@ -67,6 +78,7 @@ async def list_trunks(
         region=region,
         direction=direction,
         part=q.casefold() if q else None,
+        limits=reach.limits,
     )
     after = None if cursor is None else id_of(cursor)
     page, more = await index.page(wanted, after=after, limit=limit, turns=context.turns)
@@ -77,40 +89,57 @@ async def list_trunks(
     return page_response(bodies, cursor_of(page[-1].trunk.id) if more else None)
 
 
-@router.get("/{trunk_id}", dependencies=[requires(Permission.TRUNK_VIEW)])
-async def get_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
-    """One trunk."""
-    return trunk_out(context, record_of(context, trunk_id))
+@router.get("/{trunk_id}", dependencies=[requires(Permission.TRUNK_VIEW, within_limits=True)])
+async def get_trunk(
+    context: Context,
+    reach: InReach,
+    trunk_id: TrunkId,
+    response: Response,
+    if_none_match: IfNoneMatch = None,
+) -> TrunkDetailOut:
+    """One trunk, with what was said of it."""
+    return tagged(context, reach.record(trunk_id), response, if_none_match)
 
 
-@router.post("/{trunk_id}/disable", dependencies=[requires(Permission.TRUNK_EDIT)])
-async def disable_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
+@router.post(
+    "/{trunk_id}/disable",
+    dependencies=[requires(Permission.TRUNK_EDIT, within_limits=True), once()],
+)
+async def disable_trunk(
+    request: Request, context: Context, reach: InReach, trunk_id: TrunkId
+) -> TrunkOut:
     """Take a trunk out of service, at once; safe to repeat. Answers once it is recorded."""
-    record_of(context, trunk_id)
-    return await _administer(context, trunk_id, enabled=False)
+    return await _administer(request, context, reach.record(trunk_id), enabled=False)
 
 
-@router.post("/{trunk_id}/enable", dependencies=[requires(Permission.TRUNK_EDIT)])
-async def enable_trunk(context: Context, trunk_id: TrunkId) -> TrunkOut:
+@router.post(
+    "/{trunk_id}/enable",
+    dependencies=[requires(Permission.TRUNK_EDIT, within_limits=True), once()],
+)
+async def enable_trunk(
+    request: Request, context: Context, reach: InReach, trunk_id: TrunkId
+) -> TrunkOut:
     """Put a trunk back in service; safe to repeat. Answers once it is recorded."""
-    trunk = record_of(context, trunk_id).trunk
-    if not trunk.enabled:
-        where = trunk.managed_by or "its configuration"
+    record = reach.record(trunk_id)
+    if not record.trunk.enabled:
+        where = record.trunk.managed_by or "its configuration"
         raise Problem(
             HTTPStatus.CONFLICT,
             f"Trunk {trunk_id} is disabled by {where}; set enabled = true there instead.",
         )
-    return await _administer(context, trunk_id, enabled=True)
+    return await _administer(request, context, record, enabled=True)
 
 
 @router.post(
     "/{trunk_id}/probe",
-    dependencies=[requires(Permission.TRUNK_EDIT)],
+    dependencies=[requires(Permission.TRUNK_EDIT, within_limits=True), once()],
     status_code=HTTPStatus.ACCEPTED,
 )
-async def probe_trunk(context: Context, trunk_id: TrunkId) -> ProbeOut:
+async def probe_trunk(
+    request: Request, context: Context, reach: InReach, trunk_id: TrunkId
+) -> ProbeOut:
     """Probe all targets of a trunk now; the verdicts follow the ordinary rules."""
-    record = record_of(context, trunk_id)
+    record = reach.record(trunk_id)
     if not is_enabled(record):
         raise Problem(
             HTTPStatus.CONFLICT, f"Trunk {trunk_id} is disabled; enable it before probing it."
@@ -121,41 +150,46 @@ async def probe_trunk(context: Context, trunk_id: TrunkId) -> ProbeOut:
             f"Keepalives are switched off for trunk {trunk_id}; "
             "set keepalive.enabled = true to have it probed.",
         )
-    return ProbeOut(targets=context.roster.probe_now(trunk_id))
+    refuse_unlicensed(context.licensing, Entitlement.TALK)
+    targets = context.roster.probe_now(trunk_id)
+    note_details(request, targets=targets)
+    return ProbeOut(targets=targets)
 
 
 @router.get(
     "/{trunk_id}/history",
-    dependencies=[requires(Permission.TRUNK_VIEW)],
+    dependencies=[requires(Permission.TRUNK_VIEW, within_limits=True)],
     response_model=Entities[EventOut],
 )
 async def trunk_history(
-    context: Context, trunk_id: TrunkId, *, limit: Limit = 100, cursor: Cursor = None
+    context: Context,
+    reach: InReach,
+    trunk_id: TrunkId,
+    *,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Response:
     """A trunk's past changes as they were delivered, newest first."""
-    record_of(context, trunk_id)
+    reach.record(trunk_id)
     before = None if cursor is None else position_of(cursor, field="query.cursor")
     return await newest_first(context, before=before, limit=limit, trunk_id=trunk_id)
 
 
-@router.get("/{trunk_id}/explain", dependencies=[requires(Permission.TRUNK_VIEW)])
-async def explain_trunk(context: Context, trunk_id: TrunkId) -> ExplainOut:
+@router.get(
+    "/{trunk_id}/explain", dependencies=[requires(Permission.TRUNK_VIEW, within_limits=True)]
+)
+async def explain_trunk(context: Context, reach: InReach, trunk_id: TrunkId) -> ExplainOut:
     """Why a trunk is in its state, and what happens next."""
-    return explain_out(context, record_of(context, trunk_id))
+    return explain_out(context, reach.record(trunk_id))
 
 
-def record_of(context: ApiContext, trunk_id: str) -> TrunkRecord:
-    """The trunk of this id; raises a 404 Problem if there is none."""
-    try:
-        return context.roster.record(trunk_id)
-    except UnknownTrunk:
-        raise Problem(
-            HTTPStatus.NOT_FOUND, f"There is no trunk with the id {trunk_id[:256]}."
-        ) from None
-
-
-async def _administer(context: ApiContext, trunk_id: str, *, enabled: bool) -> TrunkOut:
+async def _administer(
+    request: Request, context: ApiContext, record: TrunkRecord, *, enabled: bool
+) -> TrunkOut:
+    trunk_id = record.trunk.id
+    before = trunk_out(context, record)
     record = context.roster.set_admin_enabled(trunk_id, enabled=enabled)
+    note_change(request, "trunk", trunk_id, before, trunk_out(context, record))
     try:
         async with asyncio.timeout(context.record_seconds):
             await context.pipeline.recorder.written(record)

@@ -27,7 +27,7 @@ from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.recorder import TrunkRecord
 from trunkpulse.sip.grammar import host_and_port
 
-__all__ = ["explain_out", "is_enabled", "milliseconds", "trunk_out"]
+__all__ = ["explain_out", "is_enabled", "keepalive_out", "milliseconds", "trunk_out"]
 
 
 def is_enabled(record: TrunkRecord) -> bool:
@@ -53,7 +53,7 @@ def trunk_out(context: ApiContext, record: TrunkRecord) -> TrunkOut:
         targets=[_target_out(context, target) for target in record.targets],
         last_heard=max((moment for moment in moments if moment is not None), default=None),
         min_available_targets=trunk.min_available_targets,
-        keepalive=_keepalive_out(trunk.keepalive),
+        keepalive=keepalive_out(trunk.keepalive),
         probe=_probe_out(trunk.identity),
         maintenance=_maintenance_out(context, trunk),
         managed_by=trunk.managed_by,
@@ -62,7 +62,8 @@ def trunk_out(context: ApiContext, record: TrunkRecord) -> TrunkOut:
 
 def explain_out(context: ApiContext, record: TrunkRecord) -> ExplainOut:
     """Why the trunk is in its state."""
-    resting = not (is_enabled(record) and record.trunk.keepalive.enabled)
+    in_service = is_enabled(record) and context.pipeline.licensed
+    resting = not (in_service and record.trunk.keepalive.enabled)
     told = explain(
         record.trunk,
         record.status,
@@ -120,6 +121,7 @@ def _probe_out(identity: ProbeIdentity) -> ProbeSettingsOut:
         enable_nat=identity.enable_nat,
         advertised_address=identity.advertised_address,
         username=None if identity.credentials is None else identity.credentials.username,
+        has_password=identity.credentials is not None,
         tls=TlsOut(
             verify=tls.verify,
             ca_file=tls.ca_file,
@@ -130,7 +132,8 @@ def _probe_out(identity: ProbeIdentity) -> ProbeSettingsOut:
     )
 
 
-def _keepalive_out(policy: KeepalivePolicy) -> KeepaliveOut:
+def keepalive_out(policy: KeepalivePolicy) -> KeepaliveOut:
+    """The settings, inherited ones included."""
     return KeepaliveOut(
         enabled=policy.enabled,
         interval_seconds=policy.interval_seconds,

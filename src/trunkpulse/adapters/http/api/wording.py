@@ -17,6 +17,7 @@ _PHRASES = {
     "string_too_long": "{field} must have at most {max_length} characters",
     "enum": "{field} must be {expected}",
     "int_parsing": "{field} must be a whole number",
+    "bool_parsing": "{field} must be true or false",
     "greater_than_equal": "{field} must be at least {ge}",
     "less_than_equal": "{field} must be at most {le}",
 }

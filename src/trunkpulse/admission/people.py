@@ -1,0 +1,269 @@
+"""How people are let in: users, their roles and sessions put together, and who guesses."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import structlog
+
+from trunkpulse.access import Permission, Principal, PrincipalKind
+from trunkpulse.access.roles import ADMINISTRATOR
+from trunkpulse.access.user import User, folded, name_from
+from trunkpulse.admission.errors import (
+    AdmissionRefused,
+    ForgedRequest,
+    NotLetIn,
+    PasswordRefused,
+    TooManyGuesses,
+)
+from trunkpulse.admission.guessing import Guessing
+from trunkpulse.admission.hashing import Hashing, HashingBusy
+from trunkpulse.admission.roles import Roles
+from trunkpulse.admission.sessions import Session, SessionRules, Sessions, csrf_token_of
+from trunkpulse.admission.users import Users
+from trunkpulse.ports import Clock, DocumentStore, StoreUnavailable
+
+__all__ = ["FIRST_ADMINISTRATOR", "FirstAdministrator", "Identity", "LetIn", "People"]
+
+FIRST_ADMINISTRATOR: Final = "admin"
+_KEPT_EVERY_SECONDS: Final = 60.0
+_WRONG: Final = "The name or the password is wrong."
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstAdministrator:
+    """Who was made because there was nobody."""
+
+    password: str | None = field(repr=False)
+    """Made here, to be told once; None: it was given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetIn:
+    """Somebody has signed in."""
+
+    cookie: str = field(repr=False)
+    """What the session's cookie shall hold."""
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whom a provider says that somebody is."""
+
+    subject: tuple[str, str]
+    """The issuer, and its name for them."""
+    email: str | None
+    """An address that the provider has verified."""
+    name: str
+    """What they might be called here."""
+    display_name: str | None
+    roles: Sequence[str] | None
+    """The ids of roles that its claims stand for; None: it has no say in that."""
+    may_sign_up: bool
+    """A user is made of somebody who has at least one role."""
+
+
+_PROVIDER: Final = Principal(
+    kind=PrincipalKind.MACHINE,
+    id="provider",
+    name="the provider",
+    permissions=frozenset(Permission),
+)
+"""Whoever wrote the configuration has said what its word counts."""
+_OURSELVES: Final = replace(_PROVIDER, id="trunkpulse", name="trunkpulse")
+
+
+class People:
+    """Everything about people who sign in."""
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        clock: Clock,
+        *,
+        hashing: Hashing | None = None,
+        guessing: Guessing | None = None,
+        rules: SessionRules | None = None,
+    ) -> None:
+        self.hashing = hashing or Hashing()
+        self.guessing = guessing or Guessing()
+        self.sessions = Sessions(store, clock, rules or SessionRules())
+        self.roles = Roles(store, clock)
+        self.users = Users(
+            store,
+            clock,
+            self.hashing,
+            self.roles,
+            sign_out=self.sessions.sign_out,
+            forget_guesses=self.guessing.forget,
+        )
+        self._clock = clock
+
+    async def load(self) -> None:
+        """Read everybody; raises StoreUnavailable."""
+        await self.hashing.prepare()
+        await self.roles.load()
+        await self.users.load()
+        for session in await self.sessions.load():
+            user = self.users.get(session.user_id)
+            if user is not None:
+                self.guessing.know(folded(user.name), session.address)
+
+    async def run(self) -> None:
+        """Keep the store up to date with what goes on, until cancelled."""
+        while True:
+            await asyncio.sleep(_KEPT_EVERY_SECONDS)
+            try:
+                await self.sessions.write_use()
+            except StoreUnavailable as problem:
+                log.warning("sessions.not_written", problem=str(problem))
+
+    async def make_first_administrator(self, password: str | None) -> FirstAdministrator | None:
+        """If there is no user, make one who may do everything and has to change the password.
+
+        None: there is somebody already. Raises PasswordRefused and StoreUnavailable.
+        """
+        if self.users.all:
+            return None
+        wanted = User(
+            id="", name=FIRST_ADMINISTRATOR, roles=(ADMINISTRATOR,), must_change_password=True
+        )
+        _, made = await self.users.create(wanted, password, _OURSELVES, one_time=password is None)
+        return FirstAdministrator(password=made)
+
+    # --- letting in ---------------------------------------------------------------------------
+
+    async def sign_in(self, name: str, password: str, *, address: str, agent: str) -> LetIn:
+        """Let in who knows ``password``; raises NotLetIn, HashingBusy and StoreUnavailable."""
+        user = await self._proved(name, password, address)
+        await self.users.freshen_hash(user, password)
+        return await self._let_in(user, address, agent)
+
+    async def sign_in_by(self, identity: Identity, *, address: str, agent: str) -> LetIn:
+        """Let in whom a provider has proved; raises NotLetIn, AdmissionRefused, StoreUnavailable.
+
+        Found by the provider's name for them, else by the address once, else made a user.
+        """
+        user = self.users.known_as(identity.subject)
+        if user is None:
+            user = await self._newcomer(identity)
+        elif user.roles_by_provider and identity.roles is not None:
+            user = await self.users.change(
+                user.id, lambda known: replace(known, roles=tuple(identity.roles or ())), _PROVIDER
+            )
+            if not user.roles:
+                raise NotLetIn("The provider gives you no role here any more; ask there for one.")
+        if not user.enabled:
+            raise NotLetIn(f"The user {user.name} is disabled; ask an administrator.")
+        return await self._let_in(user, address, agent)
+
+    async def principal_of(
+        self,
+        cookie: str,
+        csrf: str | None,
+        safe: bool,  # noqa: FBT001 - the gate's protocol
+    ) -> Principal | None:
+        """Whose session this cookie is of; None: of nobody's.
+
+        ``safe``: the request changes nothing. Otherwise ``csrf`` has to be the session's token;
+        raises ForgedRequest.
+        """
+        session = self.sessions.find(cookie)
+        if session is None:
+            return None
+        user = self.users.get(session.user_id)
+        if user is None or not user.enabled or _is_older_than_password(session, user):
+            return None
+        if not safe and not hmac.compare_digest(
+            csrf_token_of(cookie).encode(), (csrf or "").encode()
+        ):
+            raise ForgedRequest(
+                "This changes something and came without the token of your session; send it as "
+                "the header X-CSRF-Token, GET /api/v2/session says it."
+            )
+        return self.users.principal(user, session.id)
+
+    async def change_own_password(
+        self, caller: Principal, old: str, new: str, *, address: str, agent: str
+    ) -> LetIn:
+        """They know the ``old`` one and take a ``new`` one; all their sessions end for one new.
+
+        Raises NotLetIn, PasswordRefused, HashingBusy and StoreUnavailable.
+        """
+        user = self.users.get(caller.id)
+        if caller.kind is not PrincipalKind.USER or user is None or user.password_hash is None:
+            raise AdmissionRefused(f"{caller.name} has no password here that could be changed.")
+        await self._proved(user.name, old, address)
+        if old == new:
+            raise PasswordRefused("The password is the one that you have; take another.")
+        user = await self.users.change_own_password(user.id, new)
+        return await self._let_in(user, address, agent)
+
+    async def _proved(self, name: str, password: str, address: str) -> User:
+        account = folded(name[:1000])[:1000]
+        wait = self.guessing.admit(account, address, self._clock.monotonic())
+        if wait > 0:
+            raise TooManyGuesses(
+                "There were too many wrong passwords; wait before you try again.", wait
+            )
+        user = self.users.named(account)
+        known = user.password_hash if user is not None and user.enabled else None
+        stranger = not self.guessing.is_known(account, address)
+        try:
+            right = await self.hashing.matches(password, known, stranger=stranger)
+        except (HashingBusy, asyncio.CancelledError):
+            self.guessing.was_not_tried(account, address)
+            raise
+        # Somebody may have changed them meanwhile.
+        if not right or user is None or self.users.get(user.id) != user:
+            raise NotLetIn(_WRONG)
+        self.guessing.was_right(account, address)
+        return user
+
+    async def _newcomer(self, identity: Identity) -> User:
+        known = None if identity.email is None else self.users.with_email(identity.email)
+        if known is not None and known.subject is None:
+            return await self.users.change(
+                known.id, lambda user: replace(user, subject=identity.subject), _PROVIDER
+            )
+        if known is None and identity.may_sign_up and identity.roles:
+            try:
+                name = name_from(identity.name)
+            except ValueError as problem:
+                raise NotLetIn(
+                    f"The name that the provider has for you {problem}; ask an administrator to "
+                    "make a user with your e-mail address."
+                ) from None
+            wanted = User(
+                id="",
+                name=name,
+                display_name=identity.display_name,
+                email=identity.email,
+                roles=tuple(identity.roles),
+                subject=identity.subject,
+                roles_by_provider=True,
+            )
+            user, _ = await self.users.create(wanted, None, _PROVIDER)
+            return user
+        raise NotLetIn(
+            "The provider knows you, but you are no user here; ask an administrator to make one "
+            "with your e-mail address."
+        )
+
+    async def _let_in(self, user: User, address: str, agent: str) -> LetIn:
+        cookie = await self.sessions.open(user.id, address=address, agent=agent)
+        session = self.sessions.find(cookie)
+        assert session is not None
+        return LetIn(cookie=cookie, principal=self.users.principal(user, session.id))
+
+
+def _is_older_than_password(session: Session, user: User) -> bool:
+    """A restart may bring back what a new password has ended, if the store was away just then."""
+    return user.password_changed_ms is not None and session.created_ms < user.password_changed_ms

@@ -1,0 +1,245 @@
+"""People's sessions: who has signed in, where, and for how long still.
+
+A session is known by 256 bits by chance that the browser keeps in a cookie; kept here, in memory
+and in the store, is their SHA-256, so nobody who reads the store can be somebody else. A fast hash
+will do, because nobody can go through 2^256 guesses.
+
+It ends when nothing came for ``idle_seconds``, at last after ``longest_seconds``, when its owner
+signs out, and when they are disabled, deleted or get another password. What it may do is asked of
+its user at each request.
+
+A page of another site may make a browser send the cookie along. So whatever changes something has
+to come with a second secret as a header, which only a page of ours can read. It is made from the
+first one by a keyed hash, so nothing more has to be kept, and it is worth nothing by itself.
+
+When a session was last used is written every few minutes at most; after a restart a session may
+end that much too early.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from trunkpulse.admission.keeping import load_all
+from trunkpulse.ports import Clock, Document, DocumentKind, DocumentStore
+
+__all__ = ["Session", "SessionRules", "Sessions", "csrf_token_of"]
+
+MOST_SESSIONS: Final = 20_000
+_WRITTEN_EVERY_MS: Final = 5 * 60 * 1000
+_AT_ONCE: Final = 500
+"""So many are written in one transaction."""
+_COOKIE_CHARACTERS: Final = 43
+"""256 bits in base64url."""
+_AGENT_CHARACTERS: Final = 200
+_MOST_KEPT: Final = 200_000
+"""With those that are over and have not been dropped yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRules:
+    """How long somebody stays signed in."""
+
+    idle_seconds: float = 30 * 60.0
+    longest_seconds: float = 12 * 3600.0
+    most_per_user: int = 10
+    """Beyond that the one that was used longest ago ends."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One browser of one person."""
+
+    key: str
+    """SHA-256 of what its cookie holds."""
+    user_id: str
+    created_ms: int
+    seen_ms: int
+    """When it was last used."""
+    expires_ms: int
+    """It ends then at last."""
+    address: str
+    agent: str
+    """What the browser says that it is."""
+    written_ms: int
+    """The ``seen_ms`` in the store."""
+    revision: int = 1
+
+    @property
+    def id(self) -> str:
+        """What it may be called by; says nothing of its cookie."""
+        return self.key[:24]
+
+
+class Sessions:
+    """All sessions, in memory over their store."""
+
+    def __init__(self, store: DocumentStore, clock: Clock, rules: SessionRules) -> None:
+        self.rules = rules
+        self._store = store
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+        self._of_user: dict[str, set[str]] = {}
+
+    async def load(self) -> list[Session]:
+        """Those that go on after a restart; raises TooManyKept and StoreUnavailable."""
+        kept = await load_all(self._store, DocumentKind.SESSION, most=_MOST_KEPT)
+        found = [session for session in map(_session_from, kept) if not self._is_over(session)]
+        found.sort(key=lambda session: session.seen_ms, reverse=True)
+        for session in found[:MOST_SESSIONS]:
+            self._put(session)
+        return list(self._sessions.values())
+
+    async def open(self, user_id: str, *, address: str, agent: str) -> str:
+        """A new session; what its cookie shall hold. Raises StoreUnavailable."""
+        cookie = secrets.token_urlsafe(32)
+        now_ms = self._now_ms()
+        session = Session(
+            key=_key_of(cookie),
+            user_id=user_id,
+            created_ms=now_ms,
+            seen_ms=now_ms,
+            expires_ms=now_ms + int(self.rules.longest_seconds * 1000),
+            address=address[:64],
+            agent="".join(each for each in agent if each.isprintable())[:_AGENT_CHARACTERS],
+            written_ms=now_ms,
+        )
+        await self._end(self._too_many(user_id))
+        await self._store.save_documents([_document_of(session)])
+        self._put(session)
+        return cookie
+
+    def find(self, cookie: str) -> Session | None:
+        """The session of this cookie, which has been used now; None if there is none (any more)."""
+        if len(cookie) != _COOKIE_CHARACTERS:
+            return None
+        session = self._sessions.get(_key_of(cookie))
+        if session is None:
+            return None
+        if self._is_over(session):
+            self._drop(session)
+            return None
+        session.seen_ms = max(session.seen_ms, self._now_ms())
+        return session
+
+    def of_user(self, user_id: str) -> list[Session]:
+        """Theirs, the one that was used last first."""
+        found = (self._sessions[key] for key in self._of_user.get(user_id, ()))
+        going_on = (session for session in found if not self._is_over(session))
+        return sorted(going_on, key=lambda session: (-session.seen_ms, session.key))
+
+    async def end(self, session: Session) -> None:
+        """It is over at once; raises StoreUnavailable if it may come back with a restart."""
+        await self._end([session])
+
+    async def sign_out(self, user_id: str) -> None:
+        """All of theirs are over; raises as ``end`` does."""
+        await self._end([self._sessions[key] for key in self._of_user.get(user_id, ())])
+
+    async def write_use(self) -> None:
+        """Note in the store when sessions were last used; raises StoreUnavailable.
+
+        Also drops from memory what is over.
+        """
+        for session in [each for each in self._sessions.values() if self._is_over(each)]:
+            self._drop(session)
+        due = [
+            session
+            for session in self._sessions.values()
+            if session.seen_ms - session.written_ms >= _WRITTEN_EVERY_MS
+        ]
+        for start in range(0, len(due), _AT_ONCE):
+            some = [each for each in due[start : start + _AT_ONCE] if each.key in self._sessions]
+            for session in some:
+                session.revision += 1
+            documents = [_document_of(session) for session in some]
+            try:
+                await self._store.save_documents(documents)
+            except BaseException:
+                for session in some:
+                    session.revision -= 1
+                raise
+            for session, document in zip(some, documents, strict=True):
+                session.written_ms = document.changed_ms
+
+    def _too_many(self, user_id: str) -> list[Session]:
+        """Those that have to make room for one more."""
+        theirs = self.of_user(user_id)
+        over = theirs[self.rules.most_per_user - 1 :]
+        if not over and len(self._sessions) >= MOST_SESSIONS:
+            over = [min(self._sessions.values(), key=lambda session: session.seen_ms)]
+        return over
+
+    async def _end(self, ended: Iterable[Session]) -> None:
+        keys = []
+        for session in list(ended):
+            self._drop(session)
+            keys.append(session.key)
+        if keys:
+            await self._store.drop_documents(DocumentKind.SESSION, keys)
+
+    def _put(self, session: Session) -> None:
+        self._sessions[session.key] = session
+        self._of_user.setdefault(session.user_id, set()).add(session.key)
+
+    def _drop(self, session: Session) -> None:
+        self._sessions.pop(session.key, None)
+        theirs = self._of_user.get(session.user_id, set())
+        theirs.discard(session.key)
+        if not theirs:
+            self._of_user.pop(session.user_id, None)
+
+    def _is_over(self, session: Session) -> bool:
+        now_ms = self._now_ms()
+        idle_ms = now_ms - session.seen_ms
+        return now_ms >= session.expires_ms or idle_ms >= self.rules.idle_seconds * 1000
+
+    def _now_ms(self) -> int:
+        return int(self._clock.wall() * 1000)
+
+
+def csrf_token_of(cookie: str) -> str:
+    """What has to come as a header with each change that is made in the session of ``cookie``."""
+    digest = hmac.new(cookie.encode(), b"trunkpulse csrf token", hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
+
+
+def _key_of(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode()).hexdigest()
+
+
+def _document_of(session: Session) -> Document:
+    return Document(
+        kind=DocumentKind.SESSION,
+        id=session.key,
+        definition={
+            "user": session.user_id,
+            "address": session.address,
+            "agent": session.agent,
+        },
+        revision=session.revision,
+        created_ms=session.created_ms,
+        changed_ms=session.seen_ms,
+        expires_ms=session.expires_ms,
+    )
+
+
+def _session_from(document: Document) -> Session:
+    assert document.expires_ms is not None
+    return Session(
+        key=document.id,
+        user_id=str(document.definition["user"]),
+        created_ms=document.created_ms,
+        seen_ms=document.changed_ms,
+        expires_ms=document.expires_ms,
+        address=str(document.definition["address"]),
+        agent=str(document.definition["agent"]),
+        written_ms=document.changed_ms,
+        revision=document.revision,
+    )

@@ -1,0 +1,147 @@
+"""The file's entries as the documents of the API: in camelCase, and with secrets as they are.
+
+What may stand in a document is what may stand in the file: the models are the same, and so is
+what they say, in the words of JSON. A change is a JSON Merge Patch (RFC 7396).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trunkpulse.config.report import Location, Report
+from trunkpulse.config.schema import Section
+from trunkpulse.config.secrets import Secrets
+from trunkpulse.config.wording import key_path
+
+__all__ = [
+    "DocumentFindings",
+    "DocumentRefused",
+    "GivenSecrets",
+    "Json",
+    "Tables",
+    "camel_case",
+    "in_words_of_json",
+    "merged",
+    "raw_of",
+]
+
+LONGEST_SECRET_CHARACTERS = 16 * 1024
+
+Json = Mapping[str, object]
+
+Tables = Mapping[str, "Tables"]
+"""Members that are objects with members of fixed names, and those within them."""
+
+_DEPTH = 3
+"""How deep a document goes: ``destination.headers.NAME``."""
+_CAPITAL = re.compile(r"[A-Z]")
+_AFTER_UNDERSCORE = re.compile(r"_([a-z0-9])")
+_FILE_NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
+_POINTER = '"env:NAME" or "file:PATH"'
+
+
+class DocumentRefused(ValueError):
+    """A document cannot be used; ``problems`` are (member, sentence) and hold no secret."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__(" ".join(sentence for _, sentence in problems))
+        self.problems = problems
+
+
+def camel_case(name: str) -> str:
+    """``event_types`` as ``eventTypes``."""
+    return _AFTER_UNDERSCORE.sub(lambda found: found[1].upper(), name)
+
+
+def snake_case(name: str) -> str:
+    """``eventTypes`` as ``event_types``."""
+    return _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name)
+
+
+def in_words_of_json(sentence: str) -> str:
+    """``sentence`` in the words of JSON instead of the file's; what is quoted stays as it is."""
+    parts = sentence.split('"')
+    parts[::2] = [
+        _FILE_NAME.sub(lambda name: camel_case(name[0]), part).replace("a table", "an object")
+        for part in parts[::2]
+    ]
+    return '"'.join(parts)
+
+
+def merged(target: Json, patch: Json, depth: int = _DEPTH) -> dict[str, object]:
+    """RFC 7396 2, as deep as a document goes."""
+    result = dict(target)
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        elif depth > 1 and isinstance(value, Mapping):
+            inner = result.get(name)
+            result[name] = merged(inner if isinstance(inner, Mapping) else {}, value, depth - 1)
+        else:
+            result[name] = value
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSecrets(Secrets):
+    """Secrets that stand where the file has a pointer; nothing is looked up for a client."""
+
+    def resolve(self, pointer: str) -> str:
+        """``pointer`` itself, without white space around."""
+        secret = pointer.strip()
+        if not secret or len(secret) > LONGEST_SECRET_CHARACTERS:
+            raise ValueError(f"must be a text of 1 to {LONGEST_SECRET_CHARACTERS:,} characters")
+        return secret
+
+
+class AsGiven(str):
+    """A name that no member has, to be repeated as it came."""
+
+    __slots__ = ()
+
+
+class DocumentFindings(Report):
+    """The same report, of a document."""
+
+    def __init__(self, document: Json, schema: type[Section]) -> None:
+        super().__init__("", document, schema)
+        self.found: list[tuple[str, str]] = []
+
+    def add(self, location: Location, predicate: str) -> None:
+        """As in the file, but in the words of JSON."""
+        member = key_path(
+            tuple(
+                part if isinstance(part, int | AsGiven) else camel_case(part) for part in location
+            )
+        )
+        self.found.append((member, f"{member} {in_words_of_json(predicate)}."))
+
+    def spelt(self, key: str) -> str:
+        """As a document names what is ``key`` in the file."""
+        return camel_case(key)
+
+    def add_unknown(self, location: Location) -> None:
+        """There is no such member."""
+        self._add_unknown(location)
+
+    def _allowed(self, location: Location) -> tuple[str, bool]:
+        phrase, secret = super()._allowed(location)
+        return phrase.replace(_POINTER, "a text"), secret
+
+
+def raw_of(
+    document: Json, tables: Tables, findings: DocumentFindings, path: tuple[str, ...] = ()
+) -> dict[str, object]:
+    """``document`` with the names of the file; names that are not camelCase are findings."""
+    found: dict[str, object] = {}
+    for name, value in document.items():
+        inner = tables.get(name)
+        if "_" in name:
+            findings.add_unknown((*path, AsGiven(name)))
+        elif inner is not None and isinstance(value, Mapping):
+            found[name] = raw_of(value, inner, findings, (*path, name))
+        else:
+            found[snake_case(name)] = value
+    return found

@@ -1,0 +1,94 @@
+"""Routes as the documents of the API: in camelCase, with the keys and limits of the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+
+from pydantic import ValidationError
+
+from trunkpulse.config.json_documents import (
+    DocumentFindings,
+    DocumentRefused,
+    Json,
+    Tables,
+    merged,
+    raw_of,
+)
+from trunkpulse.config.loading import route_from
+from trunkpulse.config.schema import RouteEntry
+from trunkpulse.config.wording import shown
+from trunkpulse.model import Route
+
+__all__ = ["changed_route", "new_route", "route_document"]
+
+MOST_VALUES = {"numbers": 10_000, "regions": 1000, "trunks": 1000}
+"""Of one route: each takes part in the making of the table that decides."""
+
+_TABLES: Tables = {}
+
+
+def new_route(document: Json, *, is_trunk: Callable[[str], bool]) -> Route:
+    """The route that ``document`` describes; raises DocumentRefused."""
+    return _route_of(merged({}, document), lambda trunk_id: not is_trunk(trunk_id))
+
+
+def changed_route(route: Route, patch: Json, *, is_trunk: Callable[[str], bool]) -> Route:
+    """``route`` as the JSON Merge Patch ``patch`` changes it; raises DocumentRefused.
+
+    A trunk that it names already may be gone by now.
+    """
+    if patch.get("id", route.id) != route.id:
+        raise DocumentRefused([("id", "id cannot be changed; make another route instead.")])
+    named = {part.id for part in route.trunks}
+    return _route_of(
+        merged(route_document(route), patch),
+        lambda trunk_id: trunk_id not in named and not is_trunk(trunk_id),
+    )
+
+
+def route_document(route: Route) -> dict[str, object]:
+    """All that is said of a route: what a patch is applied to, and what is kept of it."""
+    return {
+        "id": route.id,
+        "direction": route.direction.value,
+        "numbers": [str(each) for each in route.numbers],
+        "regions": list(route.regions),
+        "trunks": [asdict(part) for part in route.trunks],
+        "whenNoneAvailable": route.when_none_available.value,
+    }
+
+
+def _route_of(document: Json, is_unknown: Callable[[str], bool]) -> Route:
+    findings = DocumentFindings(document, RouteEntry)
+    raw = raw_of(document, _TABLES, findings)
+    for name, most in MOST_VALUES.items():
+        values = raw.get(name)
+        if isinstance(values, list) and len(values) > most:
+            findings.add((name,), f"must hold at most {most:,} of them")
+    if findings.found:
+        raise DocumentRefused(findings.found)
+    try:
+        entry = RouteEntry.model_validate(raw)
+    except ValidationError as error:
+        findings.add_all(error)
+        raise DocumentRefused(findings.found) from None
+    seen: set[str] = set()
+    for place, part in enumerate(entry.trunks):
+        location = ("trunks", place, "id")
+        if is_unknown(part.id):
+            sentence = f"must be the id of a trunk, but there is no trunk {shown(part.id)}"
+            findings.add(location, sentence)
+        if part.id in seen:
+            findings.add(location, f"must be listed once in a route, not {shown(part.id)} twice")
+        seen.add(part.id)
+    if findings.found:
+        raise DocumentRefused(findings.found)
+    route = route_from(entry, None)
+    try:
+        json.dumps(route_document(route), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        sentence = "The document holds half a surrogate pair, which is no text; correct it."
+        raise DocumentRefused([("", sentence)]) from None
+    return route
