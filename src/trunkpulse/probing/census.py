@@ -79,7 +79,7 @@ class Asked(NamedTuple):
     def has_answered(self) -> bool:
         """True if it has said something since, whatever it was."""
         last = _last_of(self.target)
-        said = last is not None and last.code is not None and last is not self.attempt
+        said = last is not None and last.code is not None and last != self.attempt
         return said or self.target.last_success != self.success
 
 
