@@ -13,6 +13,7 @@ from trunkpulse.adapters.http.api.access import Access
 from trunkpulse.adapters.http.api.admission import Gate
 from trunkpulse.adapters.http.api.gate import CredentialsGate, machine
 from trunkpulse.adapters.oidc import OidcProvider
+from trunkpulse.adapters.sealed_head import SealedHead
 from trunkpulse.adapters.signing import SigningKeys
 from trunkpulse.adapters.tokens import AccessTokens
 from trunkpulse.admission.clients import Clients
@@ -62,8 +63,9 @@ def access_over(
 ) -> Access:
     """Not loaded yet; without ``gate`` the real one, for MACHINE_TOKEN and what clients get."""
     people = people or people_over(store, clock)
+    vault = vault or a_vault()
     clients = Clients(store, clock)
-    keys = SigningKeys(store, vault or a_vault(), clock)
+    keys = SigningKeys(store, vault, clock)
     revoked = RevokedTokens(store, clock)
     tokens = AccessTokens(
         keys, clock, issuer=lambda: ISSUER, lifetime_seconds=lambda: lifetime_seconds
@@ -85,6 +87,7 @@ def access_over(
         people=people,
         oidc=oidc,
         ledger=Ledger(store, clock),
+        sealed=SealedHead(store, vault, clock),
         audit=store,
         clock=clock,
     )
@@ -101,6 +104,7 @@ def cheap_hasher() -> PasswordHasher:
 
 async def load(access: Access) -> None:
     """Read what is kept, as a start does."""
+    await access.sealed.open(access.audit)
     await access.clients.load()
     await access.keys.load()
     await access.revoked.load()

@@ -63,8 +63,11 @@ def _row(name: str, section: type[Section], meaning: str) -> tuple[str, ...]:
     field = section.model_fields[name]
     allowed = next(item for item in field.metadata if isinstance(item, Allowed))
     phrase = f"{allowed.phrase}; each {allowed.each}" if allowed.each else allowed.phrase
-    default = "required" if field.is_required() else _default(field.default)
-    return f"`{name}`", phrase, default, meaning
+    if field.is_required():
+        return f"`{name}`", phrase, "required", meaning
+    is_made = field.default_factory is not None  # a table, which is empty then
+    default = field.get_default(call_default_factory=True) or None if is_made else field.default
+    return f"`{name}`", phrase, _default(default), meaning
 
 
 def configuration() -> str:

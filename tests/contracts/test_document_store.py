@@ -53,6 +53,16 @@ async def test_a_list_goes_on_where_its_page_ended(store: Store) -> None:
     assert [each.id for each in first + rest] == [f"{number:04}" for number in range(1200)]
 
 
+async def test_some_are_found_by_their_ids(store: Store) -> None:
+    await store.save_documents([document(f"{number:04}") for number in range(1200)])
+    await store.save_documents([document("0007", kind=DocumentKind.ROUTE)])
+    wanted = {f"{number:04}" for number in range(1100, 1300)} | {"0007"}
+    found = await store.find_documents(DocumentKind.TRUNK, wanted)
+    assert [each.id for each in found] == ["0007", *(f"{n:04}" for n in range(1100, 1200))]
+    assert found[0] == document("0007")
+    assert await store.find_documents(DocumentKind.TRUNK, []) == []
+
+
 async def test_a_change_follows_the_revision_before(store: Store) -> None:
     await store.save_documents([document("a")])
     await store.save_documents([document("a", revision=2)])

@@ -300,4 +300,5 @@ async def test_a_stream_that_came_over_the_api_does_not_reach_this_machine(far: 
     answer = await sink.deliver(a_delivery())
     await sink.close()
     assert answer.outcome is TRY_LATER
+    assert answer.request == ""  # nothing was sent
     assert far.receiver.connections == 0

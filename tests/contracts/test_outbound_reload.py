@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from access_world import bearer
 from http_receiver import Receiver
 from trunkpulse.app import Running, running
 from trunkpulse.config import Config, load_config
@@ -31,7 +32,9 @@ def configured(folder: Path, more: str = "") -> Config:
 
 
 def client(instance: Running) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=instance.url, trust_env=False, timeout=60)
+    return httpx2.AsyncClient(
+        base_url=instance.url, headers=bearer(instance.token), trust_env=False, timeout=60
+    )
 
 
 def files_of_the_database(folder: Path) -> list[bytes]:
@@ -52,26 +55,20 @@ async def test_what_is_allowed_holds_from_the_reload_on_and_until_it_is_taken_ba
     tmp_path: Path, receiver: Receiver
 ) -> None:
     async with running(configured(tmp_path), tmp_path) as instance, client(instance) as http:
-        made = await http.post(
-            "/api/v2/events/streams",
-            json={
-                "id": "theirs",
-                "name": "Theirs",
-                "destination": {"type": "webhook", "url": receiver.url},
-            },
-        )
-        assert made.status_code == 201, made.text
-        outcome, detail = await tried(http, "theirs")
-        assert outcome == "try_later"
-        assert "allow under [outbound]" in detail
-        assert receiver.connections == 0
+        theirs = {"id": "theirs", "destination": {"type": "webhook", "url": receiver.url}}
+        refused = await http.post("/api/v2/events/streams", json=theirs)
+        assert refused.status_code == 422, refused.text
+        assert "is a loopback address, where events may not go" in refused.json()["detail"]
 
         await instance.node.apply(configured(tmp_path, ALLOWED))
+        made = await http.post("/api/v2/events/streams", json=theirs)
+        assert made.status_code == 201, made.text
         assert await tried(http, "theirs") == ("accepted", "200 OK")
 
         await instance.node.apply(configured(tmp_path))
         outcome, detail = await tried(http, "theirs")
         assert outcome == "try_later"
+        assert "allow under [outbound]" in detail
         assert len(receiver.requests) == 1
 
 

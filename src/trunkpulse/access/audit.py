@@ -21,6 +21,7 @@ from enum import StrEnum
 from typing import Protocol
 
 __all__ = [
+    "SERVICE_ACTIONS",
     "START",
     "Act",
     "Actor",
@@ -34,6 +35,23 @@ __all__ = [
     "verify",
 ]
 
+SERVICE_ACTIONS = frozenset(
+    f"service.{name}"
+    for name in (
+        "audit_broken",
+        "configuration_applied",
+        "configuration_refused",
+        "first_administrator_made",
+        "keys_rotated",
+        "license_in_effect",
+        "refusals",
+        "refusals_unrecorded",
+        "signing_key_rotated",
+        "started",
+        "stopped",
+    )
+)
+"""What the service records of itself."""
 LONGEST_TEXT = 512
 """Of a name or a path that somebody sent; what is longer is cut."""
 LONGEST_SHOWN = 16_384
@@ -57,7 +75,8 @@ class Actor:
     """Who did it."""
 
     kind: str
-    """user, client, machine, nobody (has not proved anything) or service (this process)."""
+    """user, client, machine, nobody (has not proved anything) or service (this process, or the
+    provider that people sign in by)."""
     id: str = ""
     name: str = ""
     claimed: str | None = None

@@ -41,6 +41,10 @@ class Buckets:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """By name: how much was in it, and when."""
 
+    def change(self, per_second: float, burst: int) -> None:
+        """From now on so many; what is in a bucket stays, as far as it fits."""
+        self.per_second, self.burst = per_second, burst
+
     def __len__(self) -> int:
         return len(self._buckets)
 

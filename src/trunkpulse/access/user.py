@@ -33,10 +33,13 @@ class User:
     must_change_password: bool = False
     """Until then they may do nothing else."""
     password_changed_ms: int | None = None
+    """Never twice the same, so it tells one password from another."""
     subject: tuple[str, str] | None = None
     """The issuer and who it says they are; None: no provider knows them."""
     roles_by_provider: bool = False
     """Each time they sign in, their roles are those that the provider says."""
+    networks: tuple[str, ...] = field(default=(), repr=False)
+    """Where they have signed in, the last ones; guesses from elsewhere do not slow them there."""
     revision: int = 1
     created_ms: int = 0
     changed_ms: int = 0

@@ -12,8 +12,9 @@ A token that was given to a client carries the client's ``generation``. Whatever
 client may do, and each secret that is taken away, begins a new one, and all tokens from before are
 void at once.
 
-Nobody hands out what they do not have: whoever makes or changes a client, or gets a secret of it,
-must themselves be allowed everything that it may do, everywhere that it may do it.
+Nobody hands out what they do not have: whoever makes, changes or deletes a client, gets a secret
+of it or takes one away, must themselves be allowed everything that it may do, everywhere that it
+may do it. To disable it, which can be taken back, it is enough that they may edit clients.
 """
 
 from __future__ import annotations
@@ -230,13 +231,14 @@ class Clients:
             after = await self._write(self._next(replace(before, secrets=(*good, secret))))
             return MadeSecret(after, secret.id, text)
 
-    async def remove_secret(self, client_id: str, secret_id: str) -> Client:
+    async def remove_secret(self, client_id: str, secret_id: str, maker: Principal) -> Client:
         """Take a secret away; it and all tokens of the client are void at once.
 
-        Raises NotThere.
+        Raises AdmissionRefused.
         """
         async with self._changing:
             before = self._known(client_id)
+            _check_theirs(before, maker)
             left = tuple(each for each in before.secrets if each.id != secret_id)
             if left == before.secrets:
                 raise NotThere(
@@ -246,14 +248,15 @@ class Clients:
             return await self._write(self._next(after))
 
     async def delete(
-        self, client_id: str, *, check: Callable[[Client], None] = lambda _: None
+        self, client_id: str, maker: Principal, *, check: Callable[[Client], None] = lambda _: None
     ) -> Client:
         """Have a client gone, its tokens too; returns what it was.
 
-        Raises NotThere and what ``check`` raises of the client as it is.
+        Raises AdmissionRefused and what ``check`` raises of the client as it is.
         """
         async with self._changing:
             before = self._known(client_id)
+            _check_theirs(before, maker)
             check(before)
             await self._store.drop_documents(DocumentKind.CLIENT, [client_id])
             del self._by_id[client_id]
@@ -290,7 +293,8 @@ class Clients:
 def _check_theirs(draft: ClientDraft, maker: Principal) -> None:
     if beyond := what_is_beyond(maker, draft.permissions, draft.limits):
         raise GrantRefused(
-            f"{maker.name} may not give a client what they do not have themselves: {beyond}."
+            f"{maker.name} does not have {beyond}, and so cannot give it to a client or change one "
+            "that has it."
         )
 
 

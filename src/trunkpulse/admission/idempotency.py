@@ -221,7 +221,10 @@ class KeptAnswers:
             await self._store.save_documents([document])
         except DocumentChanged:  # one that has expired is still there
             await self._store.drop_documents(DocumentKind.IDEMPOTENT_ANSWER, [document.id])
-            await self._store.save_documents([document])
+            try:
+                await self._store.save_documents([document])
+            except DocumentChanged as problem:  # another process writes the same one
+                raise StoreUnavailable(str(problem)) from problem
         await self._drop_leaving()
 
     async def _read(self, id_: str) -> tuple[str, Answer] | None:

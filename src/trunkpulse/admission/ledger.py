@@ -25,17 +25,21 @@ from trunkpulse.access.audit import START, Act, Actor, Head, Outcome, digest_of
 from trunkpulse.admission.floods import RefusedOnes
 from trunkpulse.ports import AuditEntry, AuditLog, Clock, StoreUnavailable
 
-__all__ = ["SERVICE", "Ledger"]
+__all__ = ["LAST_ENTRIES_SECONDS", "SERVICE", "Ledger"]
 
 log = structlog.get_logger(__name__)
 
 MOST_WAITING = 10_000
 """Acts in memory while the database is away."""
+MOST_CHARACTERS_WAITING = 64 << 20
+"""Of all of them together: an act may say before and after of many trunks."""
 REFUSALS_WAITING = 5_000
 """Beyond so many that wait no refusal is added, so that there is room for acts."""
 WRITTEN_AT_ONCE = 500
 RETRY_SECONDS = 2.0
 HEAD_TOLD_SECONDS = 3600.0
+LAST_ENTRIES_SECONDS = 0.5
+"""What a stop has to write the last entries."""
 SERVICE = Actor("service", name="trunkpulse")
 """This process itself."""
 
@@ -56,8 +60,11 @@ class Ledger:
         self.most_waiting = most_waiting
         self._refusals = RefusedOnes()
         self._queue: deque[_Waiting] = deque()
+        self._characters = 0
+        """Of the records in the queue."""
         self._head: Head | None = None
         """None: not known at this moment."""
+        self._last_known = START
         self._attempted: list[AuditEntry] = []
         """What may have been written without our hearing of it."""
         self._taken = 0
@@ -69,6 +76,8 @@ class Ledger:
         self._away = False
         self._writing = asyncio.Lock()
         self._stirred = asyncio.Event()
+        self.moved = asyncio.Event()
+        """Set whenever ``head`` has become another one."""
 
     # --- to read -----------------------------------------------------------------------------
 
@@ -85,7 +94,8 @@ class Ledger:
     @property
     def full(self) -> bool:
         """True if no more can be recorded, so nothing more may be done."""
-        return len(self._queue) >= self.most_waiting
+        too_many = len(self._queue) >= self.most_waiting
+        return too_many or self._characters >= MOST_CHARACTERS_WAITING
 
     # --- to write ----------------------------------------------------------------------------
 
@@ -121,7 +131,7 @@ class Ledger:
         self._sum_up(now)
         status = act.status or 0
         if self._refusals.is_recorded(act.actor, act.address, status, now):
-            if len(self._queue) < min(REFUSALS_WAITING, self.most_waiting):
+            if not self.full and len(self._queue) < REFUSALS_WAITING:
                 self._add(act)
             else:
                 self._lose(act)
@@ -146,19 +156,25 @@ class Ledger:
                     pause = min(pause, RETRY_SECONDS)
             await self._rest(max(pause, 0.01))
 
-    async def close(self) -> None:
-        """Write what there is, as far as the database takes it; the log says what is lost."""
+    async def close(self, deadline_seconds: float = LAST_ENTRIES_SECONDS) -> None:
+        """Write what there is, as far as the database takes it by then; the log says what is lost.
+
+        It also says where the chain ends as far as that is known, whatever the database does.
+        """
         self._sum_up(self._clock.monotonic(), early=True)
         self._retry_at = 0.0
-        await self._flush()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_seconds):
+                await self._flush()
         if self._queue:
             log.error("audit.lost", acts=len(self._queue), problem="the database did not take them")
         self.tell_head()
 
     def tell_head(self) -> None:
         """Put the newest digest into the log, which is kept elsewhere: it proves the chain."""
-        if self._head is not None and self._head != START:
-            log.info("audit.head", position=self._head.position, digest=self._head.digest)
+        head = self._head or self._last_known
+        if head != START:
+            log.info("audit.head", position=head.position, digest=head.digest)
 
     # --- within ------------------------------------------------------------------------------
 
@@ -167,6 +183,7 @@ class Ledger:
         record = act.record(at_ms)
         self._taken += 1
         self._queue.append(_Waiting(self._taken, at_ms, record))
+        self._characters += len(record)
         self._stirred.set()
         return self._taken
 
@@ -206,7 +223,7 @@ class Ledger:
                 return
             entries = self._chained(head)
             self._attempted = entries
-            self._head = None
+            self._head, self._last_known = None, head
             await self._store.add_audit_entries(entries)
         except StoreUnavailable as problem:
             self._note_away(problem)
@@ -224,9 +241,12 @@ class Ledger:
 
     def _wrote(self, entries: list[AuditEntry]) -> None:
         for _ in entries:
-            self._written = self._queue.popleft().number
+            written = self._queue.popleft()
+            self._written = written.number
+            self._characters -= len(written.record)
         self._head = Head(entries[-1].position, entries[-1].digest)
         self._attempted = []
+        self.moved.set()
 
     def _chained(self, head: Head) -> list[AuditEntry]:
         entries: list[AuditEntry] = []

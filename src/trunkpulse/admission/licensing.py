@@ -18,6 +18,7 @@ from trunkpulse.ports import (
     Clock,
     DestinationInvalid,
     Document,
+    DocumentChanged,
     DocumentKind,
     DocumentStore,
     StoreUnavailable,
@@ -51,6 +52,8 @@ class Licensing:
         self._apply = apply
         self._changing = asyncio.Lock()
         self._stirred = asyncio.Event()
+        self._in_doubt = False
+        """True if the database may have a newer one than this."""
         self.licence: Licence = EVERYTHING
         self.revision = 0
         """Counts its changes; 0: nobody has set one."""
@@ -64,9 +67,11 @@ class Licensing:
         """Hears what was lacking and what is, once it is in effect."""
 
     async def load(self) -> None:
-        """Read what was set; raises StoreUnavailable and LicenceUnreadable."""
-        for document in await self._store.load_documents(DocumentKind.LICENSE):
-            self._adopt(document)
+        """Read what was set, at the start: from there on it is in effect.
+
+        Raises StoreUnavailable and LicenceUnreadable.
+        """
+        await self._read()
         self.in_effect = self.lacking()
 
     def lacking(self) -> Lacking:
@@ -85,7 +90,8 @@ class Licensing:
         """From now on this is the licence.
 
         ``check`` may object to what there is until now, where nobody can come in between. Raises
-        StoreUnavailable, DocumentChanged and what ``check`` raises; then nothing has changed.
+        StoreUnavailable, what ``check`` raises, and DocumentChanged if somebody else has set
+        another one meanwhile, which is the licence then.
         """
         async with self._changing:
             check()
@@ -98,15 +104,29 @@ class Licensing:
                 created_ms=self.created_ms or now_ms,
                 changed_ms=now_ms,
             )
-            await self._store.save_documents([document])
-            self._adopt(document)
-            self._stirred.set()
+            try:
+                await self._store.save_documents([document])
+            except DocumentChanged:
+                await self._read()
+                self._stirred.set()
+                if (self.licence, self.revision) != (licence, document.revision):
+                    raise
+                # It is this very one: that it was taken had not come through.
+            except BaseException:
+                self._in_doubt = True
+                self._stirred.set()
+                raise
+            else:
+                self._adopt(document)
+                self._stirred.set()
 
     async def run(self) -> None:
         """Have what is lacking take effect, whenever that changes."""
         while True:
             self._stirred.clear()
             pause = LOOK_SECONDS
+            if self._in_doubt and not await self._settled():
+                pause = RETRY_SECONDS
             lacking = self.lacking()
             if lacking != self.in_effect and not await self._effected(lacking):
                 pause = RETRY_SECONDS
@@ -119,6 +139,20 @@ class Licensing:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stirred.wait()
+
+    async def _settled(self) -> bool:
+        """Look what became of a change whose answer was lost."""
+        try:
+            async with self._changing:
+                await self._read()
+        except StoreUnavailable:
+            return False
+        return True
+
+    async def _read(self) -> None:
+        for document in await self._store.load_documents(DocumentKind.LICENSE):
+            self._adopt(document)
+        self._in_doubt = False
 
     async def _effected(self, lacking: Lacking) -> bool:
         try:

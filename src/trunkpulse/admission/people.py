@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,6 +13,7 @@ import structlog
 from trunkpulse.access import Permission, Principal, PrincipalKind
 from trunkpulse.access.roles import ADMINISTRATOR
 from trunkpulse.access.user import User, folded, name_from
+from trunkpulse.admission.devices import device_of, mark_for
 from trunkpulse.admission.errors import (
     AdmissionRefused,
     ForgedRequest,
@@ -20,10 +21,10 @@ from trunkpulse.admission.errors import (
     PasswordRefused,
     TooManyGuesses,
 )
-from trunkpulse.admission.guessing import Guessing
+from trunkpulse.admission.guessing import STRANGERS, Guessing, network_of
 from trunkpulse.admission.hashing import Hashing, HashingBusy
 from trunkpulse.admission.roles import Roles
-from trunkpulse.admission.sessions import Session, SessionRules, Sessions, csrf_token_of
+from trunkpulse.admission.sessions import SessionRules, Sessions, csrf_token_of
 from trunkpulse.admission.users import Users
 from trunkpulse.ports import Clock, DocumentStore, StoreUnavailable
 
@@ -51,6 +52,12 @@ class LetIn:
     cookie: str = field(repr=False)
     """What the session's cookie shall hold."""
     principal: Principal
+    device: str | None = field(repr=False)
+    """What the browser shall bring along the next time (``devices``); None: nothing."""
+
+
+UserChanged = Callable[[User | None, User], Awaitable[None]]
+"""Is told of a user before and after; None: there was none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +118,7 @@ class People:
         await self.hashing.prepare()
         await self.roles.load()
         await self.users.load()
-        for session in await self.sessions.load():
-            user = self.users.get(session.user_id)
-            if user is not None:
-                self.guessing.know(folded(user.name), session.address)
+        await self.sessions.load()
 
     async def run(self) -> None:
         """Keep the store up to date with what goes on, until cancelled."""
@@ -140,24 +144,32 @@ class People:
 
     # --- letting in ---------------------------------------------------------------------------
 
-    async def sign_in(self, name: str, password: str, *, address: str, agent: str) -> LetIn:
-        """Let in who knows ``password``; raises NotLetIn, HashingBusy and StoreUnavailable."""
-        user = await self._proved(name, password, address)
+    async def sign_in(
+        self, name: str, password: str, *, address: str, agent: str, device: str | None = None
+    ) -> LetIn:
+        """Let in who knows ``password``; ``device`` is the mark that the browser brings along.
+
+        Raises NotLetIn, HashingBusy and StoreUnavailable.
+        """
+        user = await self._proved(name, password, address, device)
         await self.users.freshen_hash(user, password)
         return await self._let_in(user, address, agent)
 
-    async def sign_in_by(self, identity: Identity, *, address: str, agent: str) -> LetIn:
+    async def sign_in_by(
+        self, identity: Identity, *, address: str, agent: str, changed: UserChanged
+    ) -> LetIn:
         """Let in whom a provider has proved; raises NotLetIn, AdmissionRefused, StoreUnavailable.
 
-        Found by the provider's name for them, else by the address once, else made a user.
+        Found by the provider's name for them, else by the address once, else made a user. What its
+        word makes of a user is told to ``changed`` at once, for it stays also if they are not let
+        in then.
         """
         user = self.users.known_as(identity.subject)
         if user is None:
-            user = await self._newcomer(identity)
+            user = await self._newcomer(identity, changed)
         elif user.roles_by_provider and identity.roles is not None:
-            user = await self.users.change(
-                user.id, lambda known: replace(known, roles=tuple(identity.roles or ())), _PROVIDER
-            )
+            roles = tuple(identity.roles)
+            user = await self._edited(user, lambda known: replace(known, roles=roles), changed)
             if not user.roles:
                 raise NotLetIn("The provider gives you no role here any more; ask there for one.")
         if not user.enabled:
@@ -179,7 +191,10 @@ class People:
         if session is None:
             return None
         user = self.users.get(session.user_id)
-        if user is None or not user.enabled or _is_older_than_password(session, user):
+        if user is None or not user.enabled:
+            return None
+        if session.password_ms != user.password_changed_ms:
+            # A restart may bring it back if the store was away when a new password ended it.
             return None
         if not safe and not hmac.compare_digest(
             csrf_token_of(cookie).encode(), (csrf or "").encode()
@@ -191,47 +206,72 @@ class People:
         return self.users.principal(user, session.id)
 
     async def change_own_password(
-        self, caller: Principal, old: str, new: str, *, address: str, agent: str
+        self,
+        caller: Principal,
+        old: str,
+        new: str,
+        *,
+        address: str,
+        agent: str,
+        device: str | None = None,
     ) -> LetIn:
         """They know the ``old`` one and take a ``new`` one; all their sessions end for one new.
 
-        Raises NotLetIn, PasswordRefused, HashingBusy and StoreUnavailable.
+        ``device`` is as for ``sign_in``. Raises NotLetIn, PasswordRefused, HashingBusy and
+        StoreUnavailable.
         """
         user = self.users.get(caller.id)
         if caller.kind is not PrincipalKind.USER or user is None or user.password_hash is None:
             raise AdmissionRefused(f"{caller.name} has no password here that could be changed.")
-        await self._proved(user.name, old, address)
+        try:
+            proved = await self._proved(user.name, old, address, device)
+        except NotLetIn:
+            raise NotLetIn("The present password is wrong.") from None
         if old == new:
             raise PasswordRefused("The password is the one that you have; take another.")
-        user = await self.users.change_own_password(user.id, new)
+        user = await self.users.change_own_password(proved, new)
         return await self._let_in(user, address, agent)
 
-    async def _proved(self, name: str, password: str, address: str) -> User:
-        account = folded(name[:1000])[:1000]
-        wait = self.guessing.admit(account, address, self._clock.monotonic())
+    async def _proved(self, name: str, password: str, address: str, device: str | None) -> User:
+        account = folded(name)
+        user = self.users.named(account)
+        crowd: str | None = device_of(user, device) or STRANGERS
+        if user is not None and network_of(address) in user.networks:
+            crowd = None
+        wait = self.guessing.admit(account, address, self._clock.monotonic(), crowd=crowd)
         if wait > 0:
             raise TooManyGuesses(
                 "There were too many wrong passwords; wait before you try again.", wait
             )
-        user = self.users.named(account)
         known = user.password_hash if user is not None and user.enabled else None
-        stranger = not self.guessing.is_known(account, address)
         try:
-            right = await self.hashing.matches(password, known, stranger=stranger)
+            right = await self.hashing.matches(password, known, stranger=crowd == STRANGERS)
         except (HashingBusy, asyncio.CancelledError):
-            self.guessing.was_not_tried(account, address)
+            self.guessing.was_not_tried(account, address, crowd=crowd)
             raise
-        # Somebody may have changed them meanwhile.
-        if not right or user is None or self.users.get(user.id) != user:
+        if not right or user is None or not _is_still(user, self.users.get(user.id)):
             raise NotLetIn(_WRONG)
-        self.guessing.was_right(account, address)
+        self.guessing.was_right(account, address, crowd=crowd)
         return user
 
-    async def _newcomer(self, identity: Identity) -> User:
+    async def _edited(self, user: User, edit: Callable[[User], User], changed: UserChanged) -> User:
+        """What a provider's word makes of ``user``."""
+        before: list[User] = []
+
+        def remembered(present: User) -> User:
+            before.append(present)
+            return edit(present)
+
+        after = await self.users.change(user.id, remembered, _PROVIDER)
+        if after != before[0]:
+            await changed(before[0], after)
+        return after
+
+    async def _newcomer(self, identity: Identity, changed: UserChanged) -> User:
         known = None if identity.email is None else self.users.with_email(identity.email)
         if known is not None and known.subject is None:
-            return await self.users.change(
-                known.id, lambda user: replace(user, subject=identity.subject), _PROVIDER
+            return await self._edited(
+                known, lambda user: replace(user, subject=identity.subject), changed
             )
         if known is None and identity.may_sign_up and identity.roles:
             try:
@@ -251,6 +291,7 @@ class People:
                 roles_by_provider=True,
             )
             user, _ = await self.users.create(wanted, None, _PROVIDER)
+            await changed(None, user)
             return user
         raise NotLetIn(
             "The provider knows you, but you are no user here; ask an administrator to make one "
@@ -258,12 +299,26 @@ class People:
         )
 
     async def _let_in(self, user: User, address: str, agent: str) -> LetIn:
-        cookie = await self.sessions.open(user.id, address=address, agent=agent)
+        """``user`` is as they were proved; raises NotLetIn if they are another since."""
+        await self.users.note_network(user.id, network_of(address))
+        cookie = await self.sessions.open(user, address=address, agent=agent)
         session = self.sessions.find(cookie)
         assert session is not None
-        return LetIn(cookie=cookie, principal=self.users.principal(user, session.id))
+        present = self.users.get(user.id)
+        if present is None or not _is_still(user, present):
+            await self.sessions.end(session)
+            raise NotLetIn(_WRONG)
+        return LetIn(
+            cookie=cookie,
+            principal=self.users.principal(present, session.id),
+            device=mark_for(present),
+        )
 
 
-def _is_older_than_password(session: Session, user: User) -> bool:
-    """A restart may bring back what a new password has ended, if the store was away just then."""
-    return user.password_changed_ms is not None and session.created_ms < user.password_changed_ms
+def _is_still(proved: User, present: User | None) -> bool:
+    """Whether who was proved may still be let in for it: it takes a while, and they may change."""
+    return (
+        present is not None
+        and present.enabled
+        and present.password_changed_ms == proved.password_changed_ms
+    )

@@ -26,6 +26,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from trunkpulse.access.user import User
 from trunkpulse.admission.keeping import load_all
 from trunkpulse.ports import Clock, Document, DocumentKind, DocumentStore
 
@@ -59,6 +60,8 @@ class Session:
     key: str
     """SHA-256 of what its cookie holds."""
     user_id: str
+    password_ms: int | None
+    """``User.password_changed_ms`` when it began; with another password it is worth nothing."""
     created_ms: int
     seen_ms: int
     """When it was last used."""
@@ -87,22 +90,25 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._of_user: dict[str, set[str]] = {}
 
-    async def load(self) -> list[Session]:
-        """Those that go on after a restart; raises TooManyKept and StoreUnavailable."""
+    async def load(self) -> None:
+        """Have those go on that were there before; raises TooManyKept and StoreUnavailable."""
         kept = await load_all(self._store, DocumentKind.SESSION, most=_MOST_KEPT)
         found = [session for session in map(_session_from, kept) if not self._is_over(session)]
         found.sort(key=lambda session: session.seen_ms, reverse=True)
         for session in found[:MOST_SESSIONS]:
             self._put(session)
-        return list(self._sessions.values())
 
-    async def open(self, user_id: str, *, address: str, agent: str) -> str:
-        """A new session; what its cookie shall hold. Raises StoreUnavailable."""
+    async def open(self, user: User, *, address: str, agent: str) -> str:
+        """A new session of ``user`` as they were proved; what its cookie shall hold.
+
+        Raises StoreUnavailable.
+        """
         cookie = secrets.token_urlsafe(32)
         now_ms = self._now_ms()
         session = Session(
             key=_key_of(cookie),
-            user_id=user_id,
+            user_id=user.id,
+            password_ms=user.password_changed_ms,
             created_ms=now_ms,
             seen_ms=now_ms,
             expires_ms=now_ms + int(self.rules.longest_seconds * 1000),
@@ -110,7 +116,7 @@ class Sessions:
             agent="".join(each for each in agent if each.isprintable())[:_AGENT_CHARACTERS],
             written_ms=now_ms,
         )
-        await self._end(self._too_many(user_id))
+        await self._end(self._too_many(user.id))
         await self._store.save_documents([_document_of(session)])
         self._put(session)
         return cookie
@@ -220,6 +226,7 @@ def _document_of(session: Session) -> Document:
         id=session.key,
         definition={
             "user": session.user_id,
+            "password_ms": session.password_ms,
             "address": session.address,
             "agent": session.agent,
         },
@@ -232,9 +239,12 @@ def _document_of(session: Session) -> Document:
 
 def _session_from(document: Document) -> Session:
     assert document.expires_ms is not None
+    password_ms = document.definition.get("password_ms")
+    assert password_ms is None or isinstance(password_ms, int)
     return Session(
         key=document.id,
         user_id=str(document.definition["user"]),
+        password_ms=password_ms,
         created_ms=document.created_ms,
         seen_ms=document.changed_ms,
         expires_ms=document.expires_ms,

@@ -31,6 +31,7 @@ def document_of(user: User) -> Document:
             "password_changed_ms": user.password_changed_ms,
             "subject": None if user.subject is None else list(user.subject),
             "roles_by_provider": user.roles_by_provider,
+            "networks": list(user.networks),
         },
         revision=user.revision,
         created_ms=user.created_ms,
@@ -57,6 +58,7 @@ def user_from(document: Document) -> User:
         password_changed_ms=changed_ms,
         subject=None if subject is None else (subject[0], subject[1]),
         roles_by_provider=given["roles_by_provider"] is True,
+        networks=_texts(given, "networks") or (),
         revision=document.revision,
         created_ms=document.created_ms,
         changed_ms=document.changed_ms,
@@ -69,7 +71,7 @@ def _text(given: Mapping[str, object], key: str) -> str | None:
 
 
 def _texts(given: Mapping[str, object], key: str) -> tuple[str, ...] | None:
-    value = given[key]
+    value = given.get(key)
     return tuple(map(str, value)) if isinstance(value, list) else None
 
 

@@ -24,6 +24,7 @@ from trunkpulse.access.user import User, folded
 from trunkpulse.admission.errors import (
     AdmissionRefused,
     GrantRefused,
+    NotLetIn,
     NotThere,
     PasswordRefused,
     TooManyKept,
@@ -37,6 +38,8 @@ from trunkpulse.ports import Clock, DocumentKind, DocumentStore
 __all__ = ["Users"]
 
 MOST_USERS: Final = 10_000
+MOST_NETWORKS: Final = 16
+"""Where one user has signed in, that are kept."""
 _UNMISTAKABLE: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """What a person can read from a screen and type."""
 
@@ -193,10 +196,15 @@ class Users:
             self._forget_guesses(folded(user.name))
             return made
 
-    async def change_own_password(self, user_id: str, password: str) -> User:
-        """The user, who has proved to know the old one, takes another; raises as above."""
+    async def change_own_password(self, proved: User, password: str) -> User:
+        """The user, who has ``proved`` to know the old one, takes another; raises as above.
+
+        Raises NotLetIn if the old one was taken from them meanwhile.
+        """
         async with self._turn:
-            user = self._there(user_id)
+            user = self._there(proved.id)
+            if user.password_changed_ms != proved.password_changed_ms:
+                raise NotLetIn("Your password was changed by somebody else just now; ask them.")
             changed = await self._with_password(user, password)
             return await self._save_new_password(replace(changed, must_change_password=False))
 
@@ -212,6 +220,19 @@ class Users:
                 await self._save(
                     replace(present, password_hash=hashed, revision=present.revision + 1)
                 )
+
+    async def note_network(self, user_id: str, network: str) -> None:
+        """They have signed in from ``network``; raises StoreUnavailable."""
+        user = self._users.get(user_id)
+        # One of the newest ones stays for long, so not each sign-in is a write.
+        if user is None or network in user.networks[-MOST_NETWORKS // 2 :]:
+            return
+        async with self._turn:
+            present = self._users.get(user_id)
+            if present is not None and network not in present.networks[-MOST_NETWORKS // 2 :]:
+                others = (each for each in present.networks if each != network)
+                networks = (*others, network)[-MOST_NETWORKS:]
+                await self._save(replace(present, networks=networks, revision=present.revision + 1))
 
     async def create_role(self, role: Role, by: Principal) -> Role:
         """See ``Roles``; changes of users and roles take turns with each other."""
@@ -278,7 +299,8 @@ class Users:
         if objection := objection_to(password, names):
             raise PasswordRefused(f"The password {objection}.")
         hashed = await self._hashing.hash(password)
-        return replace(user, password_hash=hashed, password_changed_ms=self._now_ms())
+        changed_ms = max(self._now_ms(), (user.password_changed_ms or 0) + 1)
+        return replace(user, password_hash=hashed, password_changed_ms=changed_ms)
 
     async def _save_new_password(self, user: User) -> User:
         user = replace(user, revision=user.revision + 1, changed_ms=self._now_ms())

@@ -22,11 +22,12 @@ from trunkpulse.adapters.machine_token import (
     new_machine_token,
 )
 from trunkpulse.adapters.oidc import OidcProvider
+from trunkpulse.adapters.sealed_head import SealedHead
 from trunkpulse.adapters.signing import SigningKeys
 from trunkpulse.adapters.tokens import AccessTokens
 from trunkpulse.admission.clients import Clients
 from trunkpulse.admission.errors import AdmissionRefused
-from trunkpulse.admission.ledger import Ledger
+from trunkpulse.admission.ledger import LAST_ENTRIES_SECONDS, Ledger
 from trunkpulse.admission.people import People
 from trunkpulse.admission.revocations import RevokedTokens
 from trunkpulse.admission.sessions import SessionRules
@@ -40,8 +41,6 @@ __all__ = ["Door", "load_access", "open_door"]
 log = structlog.get_logger(__name__)
 
 TENDING_SECONDS: Final = 600.0
-LAST_ENTRIES_SECONDS: Final = 0.5
-"""What a stop has to write the last entries of the audit."""
 
 
 class AccessStore(DocumentStore, AuditLog, Protocol):
@@ -113,15 +112,19 @@ async def open_door(
         using = tasks.create_task(access.people.run(), name="use of sessions")
         tending = tasks.create_task(_tend(access), name="tend access")
         writing = tasks.create_task(access.ledger.run(), name="audit")
+        sealing = tasks.create_task(access.sealed.keep_up_with(access.ledger), name="seal audit")
         try:
             yield Door(access, token, machine_token_file(database), place)
         finally:
             tending.cancel()
             using.cancel()
             writing.cancel()
+            sealing.cancel()
+            ends = asyncio.get_running_loop().time() + LAST_ENTRIES_SECONDS
+            await access.ledger.close()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LAST_ENTRIES_SECONDS):
-                    await access.ledger.close()
+                async with asyncio.timeout_at(ends):
+                    await access.sealed.catch_up_with(access.ledger)
 
 
 async def load_access(
@@ -141,8 +144,9 @@ async def load_access(
     revoked = RevokedTokens(store, clock)
     tokens = AccessTokens(keys, clock, issuer=issuer, lifetime_seconds=token_lifetime_seconds)
     people = People(store, clock, rules=rules)
-    ledger = Ledger(store, clock)
+    ledger, sealed = Ledger(store, clock), SealedHead(store, vault, clock)
     await ledger.open()
+    await sealed.open(store)
     await clients.load()
     await keys.load()
     await revoked.load()
@@ -163,6 +167,7 @@ async def load_access(
         people=people,
         oidc=oidc,
         ledger=ledger,
+        sealed=sealed,
         audit=store,
         clock=clock,
     )

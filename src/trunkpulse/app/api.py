@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
 from itertools import chain
 
 from trunkpulse import __version__
@@ -23,9 +21,8 @@ from trunkpulse.adapters.network.tls import TlsUnusable
 from trunkpulse.adapters.storage.database import DatabaseStore
 from trunkpulse.adapters.turns import Turns
 from trunkpulse.app.access import Door
+from trunkpulse.app.advising import StandingAdvice
 from trunkpulse.app.errors import CannotStart
-from trunkpulse.config import Config
-from trunkpulse.config.advice import Advice, advise
 from trunkpulse.config.settings import ApiSettings
 from trunkpulse.events.backlog import Backlogs
 from trunkpulse.model import EventStream
@@ -98,7 +95,7 @@ async def listening_api(
         wake=node.deliveries.wake,
         sink_for=sink_for,
         readiness_problems=node.problems,
-        advice=_advice_on(node),
+        advice=StandingAdvice(lambda: node.config, node.trunks, clock),
         refused=lambda: node.refused,
         last_heard=last_heard,
         turns=Turns(overdue_seconds=node.roster.prober.overdue_seconds),
@@ -131,20 +128,3 @@ def _certificate(api: ApiSettings) -> ServedCertificate | None:
         return ServedCertificate(api.tls)
     except TlsUnusable as problem:
         raise CannotStart(f"{problem}.") from problem
-
-
-def _advice_on(node: Node) -> Callable[[], Awaitable[Sequence[Advice]]]:
-    """Advice on the configuration in force, worked out once for each in a thread of its own."""
-    known: dict[tuple[int, int], tuple[Config, Sequence[Advice]]] = {}
-
-    async def advice() -> Sequence[Advice]:
-        config = node.config
-        now = id(config), node.trunks.changes
-        if now not in known:
-            together = replace(config, trunks=(*config.trunks, *node.trunks.trunks()))
-            found = await asyncio.to_thread(advise, together)
-            known.clear()
-            known[now] = config, found
-        return known[now][1]
-
-    return advice

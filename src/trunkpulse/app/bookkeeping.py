@@ -69,6 +69,18 @@ def note_refused_reload(ledger: Ledger, problems: Sequence[str]) -> None:
     )
 
 
+def note_broken_audit(ledger: Ledger, problem: str) -> None:
+    """The audit is not as it was when its end was sealed."""
+    ledger.note(
+        Act(
+            action="service.audit_broken",
+            actor=SERVICE,
+            outcome=Outcome.FAILED,
+            details={"problem": problem},
+        )
+    )
+
+
 def note_licence(
     ledger: Ledger, before: frozenset[Entitlement], lacking: frozenset[Entitlement]
 ) -> None:

@@ -27,7 +27,7 @@ from trunkpulse.admission.ledger import Ledger
 from trunkpulse.admission.people import FirstAdministrator
 from trunkpulse.app.access import open_door
 from trunkpulse.app.api import certificate_file, listening_api
-from trunkpulse.app.bookkeeping import note_licence, note_start, note_stop
+from trunkpulse.app.bookkeeping import note_broken_audit, note_licence, note_start, note_stop
 from trunkpulse.app.data import alone_with, open_store, open_vault
 from trunkpulse.app.errors import CannotStart
 from trunkpulse.app.people import first_administrator, provider_of, session_rules
@@ -141,6 +141,8 @@ async def running(
                         ledger = door.access.ledger
                         node.licensing.told = partial(note_licence, ledger)
                         note_start(ledger, node.config, made_administrator=made is not None)
+                        if (broken := door.access.sealed.problem) is not None:
+                            note_broken_audit(ledger, broken)
                         with door.at(url, certificate_file(config.api)):
                             yield Running(node, store, url, door.token, ledger, made)
                         note_stop(ledger)

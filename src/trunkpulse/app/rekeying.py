@@ -15,6 +15,7 @@ from pathlib import Path
 
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.keyring import Keyring, KeysUnusable
+from trunkpulse.adapters.sealed_head import SealedHead
 from trunkpulse.adapters.storage.database import DatabaseStore
 from trunkpulse.adapters.vault import AesGcmVault
 from trunkpulse.admission.ledger import Ledger
@@ -72,7 +73,10 @@ async def _rekey(config: Config, database: Path) -> Rekeyed:
         others = [each async for each in _with_secrets(store)]
         for document in others:
             await store.save_documents([_resealed(document, vault)])
-        await note_new_key(Ledger(store, SystemClock()), key.id)
+        ledger, sealed = Ledger(store, SystemClock()), SealedHead(store, vault, SystemClock())
+        await sealed.open(store)
+        await note_new_key(ledger, key.id)
+        await sealed.catch_up_with(ledger)
     finally:
         await store.close()
     return Rekeyed(
@@ -87,8 +91,8 @@ async def _rekey(config: Config, database: Path) -> Rekeyed:
 
 async def _with_secrets(store: DatabaseStore) -> AsyncIterator[Document]:
     for kind in DocumentKind:
-        if kind is DocumentKind.IDEMPOTENT_ANSWER:
-            continue  # gone within a day, and the old key still opens them
+        if kind in (DocumentKind.IDEMPOTENT_ANSWER, DocumentKind.AUDIT_HEAD):
+            continue  # gone within a day; sealed anew with the next entry. The old key opens both
         after = ""
         while page := await store.load_documents(kind, after=after, limit=_PAGE):
             for each in page:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ PATH: Final = "/api/v2/audit"
 LONGEST_LINE: Final = 4 << 20
 """Of an exported file; an entry is far shorter."""
 
-_HEAD: Final = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
+_POSITION_AND_DIGEST: Final = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 _STYLES: Final = {"refused": "red", "failed": "yellow", "done": "green"}
 
 audit = typer.Typer(
@@ -98,7 +98,7 @@ def list_entries(
                 _who(each.document("actor")),
                 each.text_or_none("address") or "-",
                 _what(each),
-                _about(each.document_or_none("object")),
+                _about(each),
                 _outcome(each),
             )
             for each in found
@@ -149,6 +149,14 @@ def verify(
         ),
     ] = None,
     *,
+    after: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="POSITION",
+            help="What FILE was exported with; it has to begin with the entry after this one.",
+        ),
+    ] = 0,
     head: Annotated[
         str | None,
         typer.Option(
@@ -157,19 +165,45 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Check that no entry was changed, dropped, added or exchanged since it was written."""
-    known = _known(head)
+    """Check that no entry was changed, dropped, added or exchanged since it was written.
+
+    A service is verified from the first entry to beyond the one that it sealed last.
+    """
+    known = [] if head is None else [_Known(_head(head), "was written down")]
+    found_wrong = None
     if file is None:
+        if after:
+            raise WrongUsage("--after is about a FILE; a service is verified from the beginning.")
+        sealed, found_wrong = _sealed(api)
+        known += sealed
         checked = _checked(api.lines(f"{PATH}/export", {"after": 0}), known)
+    elif known and known[0].head.position < after:
+        raise WrongUsage(
+            f"--head is of entry {known[0].head.position:,} and --after {after:,} leaves that out;"
+            " give a digest of a later one."
+        )
     else:
         try:
             with file.open(encoding="ascii", errors="replace") as lines:
-                checked = _checked(_bounded(lines), known)
+                checked = _checked(_bounded(lines), known, after)
         except OSError as problem:
             raise WrongUsage(
                 f"{printable(str(file))} cannot be read: {problem.strerror or problem}."
             ) from problem
-    _report(checked, known, as_json=api.as_json)
+    if checked.broken is None:
+        checked.broken = _missing(checked, known)
+    if checked.broken is None and found_wrong is not None:
+        checked.broken = Break(checked.head.position + 1, found_wrong)
+    _report(checked, as_json=api.as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An entry that is known from elsewhere."""
+
+    head: Head
+    how: str
+    """Goes with a digest: it 'was sealed'."""
 
 
 @dataclass(slots=True)
@@ -180,8 +214,6 @@ class _Checked:
     entries: int = 0
     head: Head = START
     broken: Break | None = None
-    met: bool = False
-    """The known digest is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +227,11 @@ class _Line:
     digest: str
 
 
-def _checked(lines: Iterable[str], known: Head | None) -> _Checked:
+def _checked(lines: Iterable[str], known: Sequence[_Known], after: int = 0) -> _Checked:
     checked = _Checked()
-    verification = Verification(None)
+    here = [each.head for each in known if each.head.position == after]
+    start = START if after == 0 else here[0] if here else None
+    verification = Verification(start)
     for number, text in enumerate(lines, 1):
         entry = _entry(text)
         if entry is None:
@@ -205,22 +239,41 @@ def _checked(lines: Iterable[str], known: Head | None) -> _Checked:
             return checked
         if number == 1:
             checked.first = entry.position
-            if entry.position <= 1:
-                verification = Verification(START)
+            if start is None and entry.position != after + 1:
+                checked.broken = Break(
+                    after + 1, f"what is here begins at entry {entry.position:,}"
+                )
+                return checked
         checked.broken = verification.add(entry)
         if checked.broken is not None:
             return checked
-        assert verification.head is not None
-        checked.head = verification.head
-        checked.entries = number
-        if known is not None and known.position == entry.position:
-            if known.digest != entry.digest:
-                checked.broken = Break(
-                    entry.position, "its digest is not the one that was written down"
-                )
+        for each in known:
+            if each.head.position == entry.position and each.head.digest != entry.digest:
+                checked.broken = Break(entry.position, f"its digest is not the one that {each.how}")
                 return checked
-            checked.met = True
+        checked.head = Head(entry.position, entry.digest)
+        checked.entries = number
     return checked
+
+
+def _missing(checked: _Checked, known: Sequence[_Known]) -> Break | None:
+    """The chain ends before an entry that is known."""
+    for each in known:
+        if each.head.position > checked.head.position:
+            return Break(
+                checked.head.position + 1,
+                f"the digest of entry {each.head.position:,} {each.how}, and the audit ends at"
+                f" {checked.head.position:,}",
+            )
+    return None
+
+
+def _sealed(api: Api) -> tuple[list[_Known], str | None]:
+    """The entry that the service has sealed, and what it found wrong by itself."""
+    sealed = api.get(f"{PATH}/head").document("sealed")
+    position, digest = sealed.number_or_none("position"), sealed.text_or_none("digest")
+    known = [] if position is None else [_Known(Head(int(position), digest or ""), "was sealed")]
+    return known, sealed.text_or_none("problem")
 
 
 def _entry(text: str) -> _Line | None:
@@ -245,12 +298,11 @@ def _bounded(lines: Iterable[str]) -> Iterator[str]:
             yield line[:LONGEST_LINE]
 
 
-def _report(checked: _Checked, known: Head | None, *, as_json: bool) -> None:
+def _report(checked: _Checked, *, as_json: bool) -> None:
     broken = checked.broken
-    missing = known is not None and not checked.met and broken is None
     if as_json:
         print_json({
-            "whole": broken is None and not missing,
+            "whole": broken is None,
             "first": checked.first,
             "entries": checked.entries,
             "position": checked.head.position,
@@ -262,12 +314,6 @@ def _report(checked: _Checked, known: Head | None, *, as_json: bool) -> None:
         raise CommandFailed(
             f"The audit is broken at entry {broken.position:,}: {broken.problem};"
             f" {_what_is_whole(checked)}."
-        )
-    if missing:
-        assert known is not None
-        raise CommandFailed(
-            f"Entry {known.position:,}, whose digest was written down, is not there: the audit ends"
-            f" at {checked.head.position:,}."
         )
     if as_json:
         return
@@ -287,10 +333,8 @@ def _what_is_whole(checked: _Checked) -> str:
     return f"entries {checked.first:,} to {checked.head.position:,} are as they were written"
 
 
-def _known(head: str | None) -> Head | None:
-    if head is None:
-        return None
-    found = _HEAD.fullmatch(head.strip().lower())
+def _head(head: str) -> Head:
+    found = _POSITION_AND_DIGEST.fullmatch(head.strip().lower())
     if found is None:
         raise WrongUsage(
             f"--head {shown(head)} is no position and digest; give them as 'audit verify' prints"
@@ -312,13 +356,19 @@ def _who(actor: Document) -> str:
 
 def _what(entry: Document) -> str:
     count = entry.number("count")
-    return f"{entry.text('action')} ({count:,.0f} times)" if count > 1 else entry.text("action")
+    action = entry.text("action")
+    if entry.document("details").members.get("dryRun") is True:
+        action = f"{action} (dry run)"
+    return f"{action} ({count:,.0f} times)" if count > 1 else action
 
 
-def _about(about: Document | None) -> str:
+def _about(entry: Document) -> str:
+    about = entry.document_or_none("object")
     if about is None:
         return "-"
-    return f"{about.text('kind')} {about.text_or_none('id') or ''}".rstrip()
+    first = f"{about.text('kind')} {about.text_or_none('id') or ''}".rstrip()
+    others = len(entry.documents("changes")) - 1
+    return f"{first} and {others:,} more" if others > 0 else first
 
 
 def _outcome(entry: Document) -> Cell:

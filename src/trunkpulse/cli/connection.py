@@ -41,6 +41,8 @@ _AWAY_STATUSES: Final = frozenset({429, 502, 503, 504})
 _PAGE: Final = 1000
 _ERROR_NUMBER: Final = re.compile(r"\[Errno -?\d+\] ")
 
+_REQUEST_PART: Final = re.compile(r"(^|; )(?:body|query)\.")
+
 Query = Mapping[str, str | int | None]
 
 
@@ -117,10 +119,14 @@ class Api:
                 self._read(response)
             yield from response.iter_lines()
 
-    def patch(self, path: str, body: Mapping[str, object]) -> Document:
+    def patch(
+        self, path: str, body: Mapping[str, object], *, if_match: str | None = None
+    ) -> Document:
         """What the service answers to a JSON Merge Patch (RFC 7396)."""
         with self._failures():
             headers = {"content-type": "application/merge-patch+json"}
+            if if_match:
+                headers["if-match"] = if_match
             content = json.dumps(body).encode()
             return self._read(self._client.patch(path, content=content, headers=headers))
 
@@ -235,7 +241,12 @@ class Api:
         if status in _AWAY_STATUSES:
             raise ConnectionBroken(printable(detail))
         failure = WrongUsage if status in _USAGE_STATUSES else CommandFailed
-        raise failure(printable(detail))
+        raise failure(printable(_of_a_command(detail)))
+
+
+def _of_a_command(detail: str) -> str:
+    """``detail`` without the parts of a request, which nobody who gives a command has seen."""
+    return _REQUEST_PART.sub(r"\1", detail)
 
 
 def _why(problem: Exception) -> str:
@@ -335,6 +346,8 @@ def _connection_options(
     config: Annotated[
         Path | None,
         typer.Option(
+            "--config",
+            "-c",
             metavar="FILE",
             help="On the machine itself: find the service by its configuration file, and get in"
             " without a token; otherwise TRUNKPULSE_CONFIG.",

@@ -102,7 +102,8 @@ def _print(api: Api, document: Document) -> None:
     for name, member in MEMBERS.items():
         grant = document.document(member)
         status, until = grant.text("status"), grant.number_or_none("until")
-        end = "for ever" if until is None else clock_time(until)
+        never = "for ever" if status == "active" else "-"
+        end = never if until is None else clock_time(until)
         rows.append((name, paint(status, STYLES.get(status, "")), end))
         if status != "active":
             lacking.append(name)

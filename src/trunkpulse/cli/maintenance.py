@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from trunkpulse.cli.advice import print_advice
 from trunkpulse.cli.connection import Api, over_api, segment
 from trunkpulse.cli.document import Document
 from trunkpulse.cli.errors import WrongUsage
@@ -120,6 +121,7 @@ def add(
     until = window.number_or_none("until")
     when = f"goes on until {clock_time(until)}" if until is not None else "is planned"
     print_line(f"Maintenance {window.text('id')} {when}: {_only(window)}.")
+    print_advice(window)
 
 
 @maintenance.command()

@@ -105,7 +105,9 @@ def delivery(api: Api, stream_id: StreamId, delivery_id: DeliveryId) -> None:
     if api.as_json:
         print_json(found.members)
         return
-    print_line(paint(found.text("eventId"), "bold"), "  ", _state(found.text("state")))
+    print_line(
+        "event      ", paint(found.text("eventId"), "bold"), "  ", _state(found.text("state"))
+    )
     print_line(f"of         {_of(found)}")
     print_line(f"recorded   {clock_time(found.number('recorded'))}")
     if (asked_ms := found.number_or_none("replayed")) is not None:
@@ -154,7 +156,11 @@ def replay(
     until: Annotated[str | None, typer.Option(metavar=MOMENT, help="Recorded before then.")] = None,
     dead: Annotated[bool, typer.Option("--dead", help="Only what has been given up.")] = False,
 ) -> None:
-    """Deliver recorded events again, with the ids that they had and in order per trunk."""
+    """Deliver recorded events again, with the ids that they had and in order per trunk.
+
+    A stream that tells alerts takes events of trunks into them again; what it tells goes by how the
+    trunks are now, so nothing is sent of what is over.
+    """
     asked: dict[str, object] = {
         "eventId": event,
         "trunkId": trunk,
@@ -177,10 +183,19 @@ def replay(
         if cursor is None:
             break
         body["after"] = cursor
+    tells_alerts = done.flag("tellsAlerts")
     if api.as_json:
-        print_json({"replayed": replayed, "hurried": hurried, "nextCursor": None})
+        whole = {"replayed": replayed, "hurried": hurried, "nextCursor": None}
+        print_json({**whole, "tellsAlerts": tells_alerts})
         return
-    print_line(f"{amount(replayed, 'event is', 'events are')} delivered again.")
+    if tells_alerts:
+        print_line(
+            f"{amount(replayed, 'event is', 'events are')} taken up again by {stream_id}, which"
+            " tells alerts: these go by how the trunks are now, and nothing is sent of what is"
+            " over."
+        )
+    else:
+        print_line(f"{amount(replayed, 'event is', 'events are')} delivered again.")
     if hurried:
         print_line(f"{amount(hurried, 'parked delivery is', 'parked deliveries are')} sent now.")
 
@@ -202,7 +217,7 @@ def _of(each: Document) -> str:
 def _row(each: Document) -> Iterator[Cell]:
     yield f"{each.number('id'):.0f}"
     yield clock_time(each.number("recorded"))
-    yield _of(each)
+    yield _of(each) if each.number_or_none("replayed") is None else f"{_of(each)} (replayed)"
     yield _state(each.text("state"))
     yield f"{each.number('attempts'):g}"
     due_ms = each.number_or_none("due")

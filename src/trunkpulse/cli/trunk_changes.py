@@ -8,12 +8,13 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from trunkpulse.cli.advice import print_advice
 from trunkpulse.cli.connection import Api, Query, over_api, segment
 from trunkpulse.cli.document import Document
 from trunkpulse.cli.errors import CommandFailed, WrongUsage
 from trunkpulse.cli.output import amount, paint, print_json, print_line, state_text
 from trunkpulse.cli.trunk_options import described, put_in, take_away
-from trunkpulse.config.wording import printable
+from trunkpulse.config.wording import plain_number, printable
 
 __all__ = ["register"]
 
@@ -47,14 +48,29 @@ def create(api: Api, trunk_id: TrunkId, document: dict[str, object]) -> None:
 
 
 @described
-def edit(api: Api, trunk_id: TrunkId, *, clear: Clear = None, document: dict[str, object]) -> None:
+def edit(
+    api: Api,
+    trunk_id: TrunkId,
+    *,
+    clear: Clear = None,
+    if_match: Annotated[
+        int | None,
+        typer.Option(
+            metavar="REVISION",
+            help="Only if it is still this revision, which 'trunks show --json' tells.",
+        ),
+    ] = None,
+    document: dict[str, object],
+) -> None:
     """Change a trunk that was made through the API; what is not named stays as it is."""
     take_away(document, clear or ())
     if not document:
         raise WrongUsage(
             "Nothing is to be changed; 'trunkpulse trunks edit --help' says what can be."
         )
-    _say(api, api.patch(f"{PATH}/{segment(trunk_id)}", document), "is changed")
+    path = f"{PATH}/{segment(trunk_id)}"
+    etag = None if if_match is None else _etag_of(api, path, trunk_id, if_match)
+    _say(api, api.patch(path, document, if_match=etag), "is changed")
 
 
 def delete(api: Api, trunk_id: TrunkId) -> None:
@@ -156,9 +172,28 @@ def settings(
     }
     for name, value in {**keepalive, "userAgent": found.text("userAgent")}.items():
         where = f"  (declared in {found.text_or_none('managedBy')})" if name in managed else ""
-        text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        text = " ".join(map(_text, value)) if isinstance(value, list) else _text(value)
         print_line(paint(f"{name:<34}", "dim"), text, where)
-    _advise(found)
+    print_advice(found)
+
+
+def _etag_of(api: Api, path: str, trunk_id: str, revision: int) -> str | None:
+    """The entity tag of this revision, if it is the present one."""
+    present, etag = api.get_with_etag(path)
+    now = present.number_or_none("revision")
+    if now is not None and now != revision:  # without one the file declares it, which is told
+        raise CommandFailed(
+            f"{trunk_id} has revision {now:.0f} by now, not {revision}, and nothing was done; look"
+            " at it, and make your change to what is there."
+        )
+    return etag
+
+
+def _text(value: object) -> str:
+    """As the file would have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return plain_number(value) if isinstance(value, float) else str(value)
 
 
 def _save(api: Api, query: Query, file: BinaryIO) -> None:
@@ -186,10 +221,4 @@ def _say(api: Api, trunk: Document, done: str) -> None:
         print_json(trunk.members)
         return
     print_line(f"{trunk.text('id')} {done}; its state is ", state_text(trunk.text("state")), ".")
-    _advise(trunk)
-
-
-def _advise(saved: Document) -> None:
-    for each in saved.documents("advice") if "advice" in saved.members else ():
-        style = "yellow" if each.text("severity") == "warning" else "dim"
-        print_line(paint("advice", style), f"  {each.text('where')}: {each.text('detail')}")
+    print_advice(trunk)

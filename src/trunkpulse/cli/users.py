@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from trunkpulse.cli.advice import print_advice
 from trunkpulse.cli.connection import Api, segment
 from trunkpulse.cli.desk import over_desk
 from trunkpulse.cli.document import Document
@@ -135,6 +136,7 @@ def create(
         return
     print_line(f"{made.text('name')} may sign in.")
     _show_password(made)
+    print_advice(made)
 
 
 @users.command()
@@ -162,6 +164,8 @@ def edit(
         raise WrongUsage("Nothing to change was given; 'trunkpulse users edit --help' says what.")
     user = api.patch(_path(_found(api, name)), changes)
     _say(api, user, "is changed", user.members)
+    if not api.as_json:
+        print_advice(user)
 
 
 @users.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from trunkpulse.config.certificates import Certificates, TlsFiles
@@ -60,31 +60,46 @@ def declared_trunks(raw: Mapping[str, object]) -> frozenset[str | None] | None:
 
 
 def check_references(
-    document: Document,
-    positions: Mapping[str, Sequence[int]],
+    raw: Mapping[str, object],
+    faults: Collection[Location],
     declared: Collection[str | None] | None,
     report: Report,
 ) -> None:
-    """Every trunk that routes and streams name is declared, and named once in a route.
+    """Every trunk that is named is declared, and named once in a route.
 
-    ``positions`` tells where in the file the entries of ``document`` stand, ``declared`` the ids
-    of its trunks; None if these cannot be read.
+    ``faults`` are the places of which something has been said already, ``declared`` the ids of
+    the trunks; None if these cannot be read.
     """
-    for position, route in zip(positions["routes"], document.routes, strict=True):
+    for position, trunks in _named_trunks(raw, "routes"):
         seen: set[str] = set()
-        for place, member in enumerate(route.trunks):
-            location = ("routes", position, "trunks", place, "id")
-            if declared is not None and member.id not in declared:
-                report.add(location, _dangling(member.id))
-            if member.id in seen:
-                report.add(
-                    location, f"must be listed once in a route, not {shown(member.id)} twice"
-                )
-            seen.add(member.id)
-    for position, stream in zip(positions["event_streams"], document.event_streams, strict=True):
-        for place, name in enumerate(stream.trunks):
+        for place, member in enumerate(trunks):
+            location: Location = ("routes", position, "trunks", place, "id")
+            name = member.get("id") if isinstance(member, dict) else None
+            if not isinstance(name, str) or location in faults:
+                continue
             if declared is not None and name not in declared:
-                report.add(("event_streams", position, "trunks", place), _dangling(name))
+                report.add(location, _dangling(name))
+            if name in seen:
+                report.add(location, f"must be listed once in a route, not {shown(name)} twice")
+            seen.add(name)
+    for section in ("event_streams", "maintenance"):
+        for position, trunks in _named_trunks(raw, section):
+            for place, name in enumerate(trunks):
+                location = (section, position, "trunks", place)
+                known = declared is None or name in declared
+                if isinstance(name, str) and not known and location not in faults:
+                    report.add(location, _dangling(name))
+
+
+def _named_trunks(
+    raw: Mapping[str, object], section: str
+) -> Iterator[tuple[int, Sequence[object]]]:
+    """Of each entry, faulty ones included, its position and what stands under its ``trunks``."""
+    entries = raw.get(section)
+    for position, entry in enumerate(entries if isinstance(entries, list) else ()):
+        trunks = entry.get("trunks") if isinstance(entry, dict) else None
+        if isinstance(trunks, list):
+            yield position, trunks
 
 
 def check_destinations(
@@ -109,17 +124,9 @@ def check_destination(stream: StreamEntry, location: Location, report: Report) -
         report.add((*location, "alerts"), str(problem))
 
 
-def check_maintenance(
-    document: Document,
-    positions: Sequence[int],
-    declared: Collection[str | None] | None,
-    report: Report,
-) -> None:
-    """What is said of each window goes together, and its trunks are declared; as above."""
+def check_maintenance(document: Document, positions: Sequence[int], report: Report) -> None:
+    """What is said of each window goes together; ``positions`` as above."""
     for position, entry in zip(positions, document.maintenance, strict=True):
-        for place, name in enumerate(entry.trunks):
-            if declared is not None and name not in declared:
-                report.add(("maintenance", position, "trunks", place), _dangling(name))
         try:
             window_from(entry, None)
         except WindowInvalid as problem:

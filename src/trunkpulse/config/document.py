@@ -16,6 +16,8 @@ __all__ = ["LARGEST_BYTES", "parsed", "read_content", "read_document"]
 LARGEST_BYTES = 512 * 1024 * 1024
 """Twice what a million trunks need; more is a mistaken path."""
 
+_LINE_ENDS = r"Illegal character '\n'"
+"""What tomli says of a quote that is not closed, made printable."""
 _WHERE_IT_STOPPED = re.compile(
     r"(?P<reason>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)",
     re.DOTALL,
@@ -78,4 +80,6 @@ def _where_it_stopped(message: str, content: bytes) -> str:
     else:
         place = f"line {found['line']}, column {found['column']},"
     reason = printable(found["reason"])
+    if reason == _LINE_ENDS:
+        reason = "the line ends within a text; close its quote"
     return f"{place} is not valid TOML: {reason[:1].lower()}{reason[1:]}"

@@ -7,7 +7,7 @@ what they say, in the words of JSON. A change is a JSON Merge Patch (RFC 7396).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trunkpulse.config.report import Location, Report
@@ -22,12 +22,20 @@ __all__ = [
     "Json",
     "Tables",
     "camel_case",
+    "check_sizes",
     "in_words_of_json",
     "merged",
     "raw_of",
 ]
 
 LONGEST_SECRET_CHARACTERS = 16 * 1024
+MOST_FOUND = 100
+"""Problems of one document that are told: each takes time, and a document may have thousands."""
+
+MOST_MEMBERS = 64
+"""Of each list and object of which nothing else is said; the longest are the targets of a trunk."""
+MOST_OF_ELEMENT = 8
+"""Of an element of a list: a trunk of a route has three members."""
 
 Json = Mapping[str, object]
 
@@ -110,7 +118,9 @@ class DocumentFindings(Report):
         self.found: list[tuple[str, str]] = []
 
     def add(self, location: Location, predicate: str) -> None:
-        """As in the file, but in the words of JSON."""
+        """As in the file, but in the words of JSON; beyond `MOST_FOUND` nothing is added."""
+        if len(self.found) >= MOST_FOUND:
+            return
         member = key_path(
             tuple(
                 part if isinstance(part, int | AsGiven) else camel_case(part) for part in location
@@ -125,6 +135,17 @@ class DocumentFindings(Report):
     def add_unknown(self, location: Location) -> None:
         """There is no such member."""
         self._add_unknown(location)
+
+    def add_size(self, location: Location, most: int) -> None:
+        """There are more than ``most`` in the list or object there."""
+        if len(self.found) < MOST_FOUND:
+            member = key_path(location)
+            sentence = f"{member or 'The document'} must hold at most {most:,} of them."
+            self.found.append((member, sentence))
+
+    def _add_unknown(self, location: Location) -> None:
+        if len(self.found) < MOST_FOUND:  # what it may have been meant to be is looked for
+            super()._add_unknown(location)
 
     def _allowed(self, location: Location) -> tuple[str, bool]:
         phrase, secret = super()._allowed(location)
@@ -145,3 +166,27 @@ def raw_of(
         else:
             found[snake_case(name)] = value
     return found
+
+
+def check_sizes(
+    value: object, findings: DocumentFindings, most: Mapping[str, int], path: Location = ()
+) -> None:
+    """What holds too much is a finding, before anything in it is looked at; call it first.
+
+    Each mistake that is found takes time, so a document is bounded before its values are read: its
+    own members by ``most``, elements of lists by `MOST_OF_ELEMENT`, the rest by `MOST_MEMBERS`.
+    """
+    if not isinstance(value, Mapping | list):
+        return
+    allowed = MOST_MEMBERS
+    if path and isinstance(path[-1], int):
+        allowed = MOST_OF_ELEMENT
+    elif len(path) == 1:
+        allowed = most.get(str(path[0]), MOST_MEMBERS)
+    if len(value) > allowed:
+        findings.add_size(path, allowed)
+        return
+    parts: Iterable[tuple[str | int, object]]
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+    for part, inner in parts:
+        check_sizes(inner, findings, most, (*path, part))

@@ -1,8 +1,9 @@
 """From a file to a ``Config``: read, validate, check what entries say of each other, build.
 
-Everything that is wrong is found in one go. An entry that is wrong in itself is reported and set
-aside; the rest is then checked as if it had not been there, except that its id still counts as
-declared, so that one mistake is one sentence.
+Everything that is wrong is found in one go, but for what the keys of a faulty entry or section say
+of each other. An entry that is wrong in itself is reported and set aside; the rest is then checked
+as if it had not been there, except that its id still counts as declared, so that one mistake is one
+sentence, and that the trunks which it names have to be there.
 
 A large file is first taken in pieces (see ``pieces``), each of which is forgotten as soon as its
 trunks are made. If anything at all is amiss, it is read again as a whole to say what.
@@ -38,7 +39,7 @@ from trunkpulse.config.maintenance import window_from
 from trunkpulse.config.pieces import Pieces, entries_of
 from trunkpulse.config.profiles import Profiles
 from trunkpulse.config.public import check_api
-from trunkpulse.config.report import Report
+from trunkpulse.config.report import Location, Report
 from trunkpulse.config.schema import Document, RouteEntry, StreamEntry, TrunkEntry
 from trunkpulse.config.secrets import Secrets
 from trunkpulse.config.sections import IdentityEntry
@@ -103,11 +104,11 @@ def _from_whole(
 ) -> Config:
     """The configuration; raises ConfigError with all that is wrong."""
     report = Report(printable(str(path)), raw)
-    document, positions = _validated(raw, secrets, report)
+    document, positions, faulty = _validated(raw, secrets, report)
     check_ids(raw, report)
-    check_references(document, positions, declared_trunks(raw), report)
+    check_references(raw, faulty, declared_trunks(raw), report)
     check_destinations(document.event_streams, positions["event_streams"], report)
-    check_maintenance(document, positions["maintenance"], declared_trunks(raw), report)
+    check_maintenance(document, positions["maintenance"], report)
     certificates = Certificates()
     check_listeners(document.sip, path.parent, certificates, report)
     check_api(document.api, path.parent, certificates, report)
@@ -169,12 +170,9 @@ def _from_pieces(
     progress(Step.READING, len(made), len(made))
     ids = {trunk.id for trunk in made}
     check_ids(pieces.rest, report)
-    positions = {"routes": range(len(document.routes))}
-    positions["event_streams"] = range(len(document.event_streams))
-    positions["maintenance"] = range(len(document.maintenance))
-    check_references(document, positions, ids, report)
-    check_destinations(document.event_streams, positions["event_streams"], report)
-    check_maintenance(document, positions["maintenance"], ids, report)
+    check_references(pieces.rest, frozenset(), ids, report)
+    check_destinations(document.event_streams, range(len(document.event_streams)), report)
+    check_maintenance(document, range(len(document.maintenance)), report)
     if report.problems or len(ids) != len(made):
         raise ConfigError(report.problems)
     return _config(document, path, trunks.default, tuple(made), secrets)
@@ -194,21 +192,23 @@ def _collector_paused() -> Iterator[None]:
 
 def _validated(
     raw: Mapping[str, object], secrets: Secrets, report: Report
-) -> tuple[Document, dict[str, list[int]]]:
-    """The document without its faulty sections and entries, and where the others stood."""
-    faulty: set[tuple[str | int, ...]] = set()
+) -> tuple[Document, dict[str, list[int]], frozenset[Location]]:
+    """The document without its faulty sections and entries, where the others stood, and faults."""
+    faults: frozenset[Location] = frozenset()
+    faulty: set[Location] = set()
     try:
         document = Document.model_validate(raw, context=secrets)
     except ValidationError as error:
         report.add_all(error)
-        faulty = {finding["loc"][:2] for finding in error.errors(include_url=False)}
+        faults = frozenset(finding["loc"] for finding in error.errors(include_url=False))
+        faulty = {location[:2] for location in faults}
         document = Document.model_validate(_without(raw, faulty), context=secrets)
     positions: dict[str, list[int]] = {}
     for section in ("trunks", "routes", "event_streams", "maintenance"):
         entries = raw.get(section)
         count = len(entries) if isinstance(entries, list) else 0
         positions[section] = [at for at in range(count) if (section, at) not in faulty]
-    return document, positions
+    return document, positions, faults
 
 
 def _without(raw: Mapping[str, object], faulty: set[tuple[str | int, ...]]) -> dict[str, object]:

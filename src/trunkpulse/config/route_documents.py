@@ -9,15 +9,18 @@ from dataclasses import asdict
 from pydantic import ValidationError
 
 from trunkpulse.config.json_documents import (
+    MOST_FOUND,
     DocumentFindings,
     DocumentRefused,
     Json,
     Tables,
+    check_sizes,
     merged,
     raw_of,
 )
 from trunkpulse.config.loading import route_from
 from trunkpulse.config.schema import RouteEntry
+from trunkpulse.config.values import number_range
 from trunkpulse.config.wording import shown
 from trunkpulse.model import Route
 
@@ -62,11 +65,13 @@ def route_document(route: Route) -> dict[str, object]:
 
 def _route_of(document: Json, is_unknown: Callable[[str], bool]) -> Route:
     findings = DocumentFindings(document, RouteEntry)
+    check_sizes(document, findings, MOST_VALUES)
+    if findings.found:
+        raise DocumentRefused(findings.found)
     raw = raw_of(document, _TABLES, findings)
-    for name, most in MOST_VALUES.items():
-        values = raw.get(name)
-        if isinstance(values, list) and len(values) > most:
-            findings.add((name,), f"must hold at most {most:,} of them")
+    numbers = raw.get("numbers")
+    if isinstance(numbers, list):
+        raw["numbers"] = _up_to_what_is_told(numbers)
     if findings.found:
         raise DocumentRefused(findings.found)
     try:
@@ -92,3 +97,16 @@ def _route_of(document: Json, is_unknown: Callable[[str], bool]) -> Route:
         sentence = "The document holds half a surrogate pair, which is no text; correct it."
         raise DocumentRefused([("", sentence)]) from None
     return route
+
+
+def _up_to_what_is_told(numbers: list[object]) -> list[object]:
+    """``numbers``, without those that stand behind as many mistakes as are told of a document."""
+    mistakes = 0
+    for place, text in enumerate(numbers, start=1):
+        try:
+            number_range(str(text))
+        except ValueError:
+            mistakes += 1
+            if mistakes == MOST_FOUND:
+                return numbers[:place]
+    return numbers

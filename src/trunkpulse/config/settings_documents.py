@@ -18,6 +18,7 @@ from trunkpulse.config.json_documents import (
     Json,
     Tables,
     camel_case,
+    check_sizes,
     merged,
     raw_of,
 )
@@ -46,6 +47,9 @@ def new_settings(document: Json) -> SettingsEntry:
     """What ``document`` says; raises DocumentRefused."""
     given = {name: value for name, value in document.items() if name not in _SHOWN_ONLY}
     findings = DocumentFindings(given, SettingsEntry)
+    check_sizes(given, findings, {})
+    if findings.found:
+        raise DocumentRefused(findings.found)
     raw = raw_of(merged({}, given), _TABLES, findings)
     try:
         entry = SettingsEntry.model_validate(raw, context=GivenSecrets(Path(), {}))

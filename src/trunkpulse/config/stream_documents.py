@@ -23,6 +23,7 @@ from trunkpulse.config.json_documents import (
     Json,
     Tables,
     camel_case,
+    check_sizes,
     in_words_of_json,
     merged,
     raw_of,
@@ -34,7 +35,7 @@ from trunkpulse.model import Destination, EventStream
 
 __all__ = ["DocumentRefused", "camel_case", "changed_stream", "in_words_of_json", "new_stream"]
 
-MOST_VALUES = 1000
+MOST_VALUES = dict.fromkeys(("trunks", "carriers", "regions"), 1000)
 """Of one filter: each is looked through for each change that it may take."""
 
 _TABLES: Tables = {"destination": {}, "alerts": {}}
@@ -76,6 +77,9 @@ def changed_stream(
 
 def _stream_of(document: Json, is_unknown: Callable[[str], bool]) -> EventStream:
     findings = DocumentFindings(document, StreamEntry)
+    check_sizes(document, findings, MOST_VALUES)
+    if findings.found:
+        raise DocumentRefused(findings.found)
     raw = raw_of(document, _TABLES, findings)
     try:
         entry = StreamEntry.model_validate(raw, context=GivenSecrets(Path(), {}))
@@ -83,9 +87,6 @@ def _stream_of(document: Json, is_unknown: Callable[[str], bool]) -> EventStream
         findings.add_all(error)
         raise DocumentRefused(findings.found) from None
     check_destination(entry, (), findings)
-    for name in ("trunks", "carriers", "regions"):
-        if len(getattr(entry, name)) > MOST_VALUES:
-            findings.add((name,), f"must hold at most {MOST_VALUES:,} of them")
     for place, trunk_id in enumerate(entry.trunks):
         if is_unknown(trunk_id):
             sentence = f"must be the id of a trunk, but there is no trunk {shown(trunk_id)}"

@@ -13,11 +13,14 @@ from trunkpulse.config.profiles import Profile, Profiles, check_limits, merged, 
 from trunkpulse.config.report import Location, Report
 from trunkpulse.config.schema import AdvancedEntry, TrunkEntry
 from trunkpulse.config.trunks import targets_of
-from trunkpulse.config.wording import shown
+from trunkpulse.config.wording import either, shown
 from trunkpulse.model import TransportProtocol
 from trunkpulse.sip.uri import SipUri
 
 __all__ = ["check_trunks"]
+
+RESERVED_IDS = frozenset({"export", "import"})
+"""What the paths of the API itself are called: there such a trunk could not be seen."""
 
 
 class _Hop(NamedTuple):
@@ -45,6 +48,9 @@ def check_trunks(
     for position, trunk in zip(positions, trunks, strict=True):
         profile = profiles.find(trunk.profile, report, ("trunks", position, "profile"))
         _check_targets(position, trunk, report)
+        if trunk.id in RESERVED_IDS:
+            taken = f"must not be {either(sorted(RESERVED_IDS))}, which is a path of the API"
+            report.add(("trunks", position, "id"), taken)
         if profile is None:
             continue
         if trunk.keepalive is not None:

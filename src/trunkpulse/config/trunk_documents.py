@@ -29,6 +29,7 @@ from trunkpulse.config.json_documents import (
     GivenSecrets,
     Json,
     Tables,
+    check_sizes,
     merged,
     raw_of,
 )
@@ -53,8 +54,6 @@ __all__ = [
     "secrets_of",
 ]
 
-RESERVED_IDS = frozenset({"export", "import"})
-"""What the paths of the API itself are called."""
 MOST_SHARED = 20_000
 """Settings that are remembered so that trunks can share them."""
 
@@ -122,8 +121,9 @@ class TrunkDocuments:
         if patch.get("id", made.trunk.id) != made.trunk.id:
             raise DocumentRefused([("id", "id cannot be changed; make another trunk instead.")])
         before = document_of(made, with_secrets=True)
+        patch = _without_what_is_shown(made, patch)
         changed = self._made_of(merged(before, patch))
-        if not _places(changed.trunk) <= _places(made.trunk):
+        if _goes_elsewhere(made.trunk, changed.trunk):
             _check_given_again(made, changed, patch)
         return changed
 
@@ -137,7 +137,7 @@ class TrunkDocuments:
         if HAS_PASSWORD in given or HEADER_NAMES in given:
             document = {**document, "advanced": _with_known(given, before)}
         made = self.new(document)
-        if before is not None and not _places(made.trunk) <= _places(before.trunk):
+        if before is not None and _goes_elsewhere(before.trunk, made.trunk):
             _check_given_again(before, made, {"advanced": given})
         return made
 
@@ -164,6 +164,9 @@ class TrunkDocuments:
 
     def _made_of(self, document: Json) -> MadeTrunk:
         findings = _TrunkFindings(document)
+        check_sizes(document, findings, {})
+        if findings.found:
+            raise DocumentRefused(findings.found)
         raw = raw_of(document, _TABLES, findings)
         try:
             entry = TrunkEntry.model_validate(raw, context=GivenSecrets(Path(), {}))
@@ -230,6 +233,20 @@ def secrets_of(made: MadeTrunk) -> dict[str, str]:
     return found
 
 
+def _without_what_is_shown(made: MadeTrunk, patch: Json) -> Json:
+    """``patch``; what only says that there are the secrets that there are, changes nothing."""
+    advanced = patch.get("advanced")
+    if not isinstance(advanced, Mapping):
+        return patch
+    shown = json.loads(made.said).get("advanced", {})
+    changes = {
+        name: value
+        for name, value in advanced.items()
+        if name not in (HAS_PASSWORD, HEADER_NAMES) or value != shown.get(name)
+    }
+    return {**patch, "advanced": changes}
+
+
 def _with_known(advanced: Json, before: MadeTrunk | None) -> dict[str, object]:
     """``advanced`` with the secrets that it says it has, as far as ``before`` has them."""
     kept = {} if before is None else secrets_of(before)
@@ -289,8 +306,6 @@ def _with_secrets(document: Json, secrets: Mapping[str, str]) -> dict[str, objec
 
 def _of_the_api(entry: TrunkEntry) -> Iterator[tuple[Location, str]]:
     """What the file may say and a document may not."""
-    if entry.id in RESERVED_IDS:
-        yield ("id",), f"must not be {either(sorted(RESERVED_IDS))}, which is a path of the API"
     if is_profile_path(entry.profile):
         yield (
             ("profile",),
@@ -319,6 +334,14 @@ def _places(trunk: Trunk) -> frozenset[tuple[str, int | None, str | None]]:
     return frozenset((each.host, each.port, each.transport) for each in ends)
 
 
+def _goes_elsewhere(before: Trunk, after: Trunk) -> bool:
+    """True if secrets could now be shown to somebody whom they were not entrusted to."""
+    known, new = before.identity.tls, after.identity.tls
+    # Unverified anybody in the middle could be the place, so nothing that verifies is another one.
+    judged_otherwise = known.verify and (not new.verify or new.server_name != known.server_name)
+    return judged_otherwise or not _places(after) <= _places(before)
+
+
 def _check_given_again(before: MadeTrunk, after: MadeTrunk, patch: Json) -> None:
     """What is still there after a move has to have come with it, each header by its name."""
     advanced = patch.get("advanced")
@@ -332,6 +355,6 @@ def _check_given_again(before: MadeTrunk, after: MadeTrunk, patch: Json) -> None
     if "headers" in old and "headers" in new:
         kept = set(json.loads(old["headers"])) & set(json.loads(new["headers"])) - set(named)
         members += [f"advanced.headers.{name}" for name in sorted(kept)]
-    why = "must be given again, or null: probes would take it to another place."
+    why = "must be given again, or null: probes could now show it to somebody else."
     if members:
         raise DocumentRefused([(member, f"{member} {why}") for member in members])

@@ -76,6 +76,14 @@ async def resolve(
             )
             if answer.outcome is DeliveryOutcome.ACCEPTED:
                 del left[alert.alert_id]
+                log.info(
+                    "alert.told",
+                    stream=alert.stream_id,
+                    alert=alert.alert_id,
+                    kind=alert.kind.value,
+                    title=alert.title,
+                    answer=answer.detail,
+                )
             else:
                 problem = answer.detail
 

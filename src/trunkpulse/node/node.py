@@ -38,9 +38,10 @@ from trunkpulse.probing.isolation import Isolation
 from trunkpulse.probing.rollup import MinuteRollup
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.progress import Progress, unseen
-from trunkpulse.provisioning.estate import combined, first_ids, some_ids
+from trunkpulse.provisioning.estate import Estate, combined, first_ids, some_ids
 from trunkpulse.provisioning.routes import MadeRoutes
 from trunkpulse.provisioning.settings import GlobalSettings
+from trunkpulse.provisioning.settling import Settling
 from trunkpulse.provisioning.trunks import MadeTrunks
 from trunkpulse.roster import Applied, Roster
 from trunkpulse.routing.selection import CallRequest, Decision
@@ -134,12 +135,14 @@ class Node:
         self.answers = KeptAnswers(outside.store, outside.vault, outside.clock)
         self.licensing = Licensing(outside.store, outside.clock, apply=self._license)
         self._applying = asyncio.Lock()
+        self._settling = Settling()
         self.routes = MadeRoutes(
             outside.store,
             clock=outside.clock,
             applying=self._applying,
             trunk=self._trunk,
             region=config.instance.region,
+            doubted=self._settling.doubt,
         )
         self.trunks = MadeTrunks(
             outside.store,
@@ -150,13 +153,15 @@ class Node:
             default=config.keepalive,
             routes_of=self.routes.routes_of,
             changed=self._trunks_changed,
+            doubted=self._settling.doubt,
         )
         self.settings = GlobalSettings(
             outside.store,
             clock=outside.clock,
             applying=self._applying,
             declared=lambda: self.declared,
-            apply=lambda: self._apply(self.declared),
+            apply=self._follow_settings,
+            doubted=self._settling.doubt,
         )
         self.isolation = Isolation(
             config.isolation,
@@ -208,6 +213,7 @@ class Node:
             self._tasks.create_task(self.announcements.run(), name="announcements"),
             self._tasks.create_task(self.isolation.run(), name="isolation"),
             self._tasks.create_task(self.roster.locator.run(), name="locator"),
+            self._tasks.create_task(self._settling.run(), name="settling"),
             self._tasks.create_task(prune(store, clock, self.answers), name="prune"),
             self._tasks.create_task(
                 checkpoint(self.roster.records, self.pipeline.recorder, self._some_ids),
@@ -233,18 +239,24 @@ class Node:
         changed some at a time (``Roster.apply``), then the routes.
         """
         async with self._applying:
-            return await self._apply(config, progress)
+            self.routes.check_distinct(config.routes)
+            estate = await combined(config, self.settings, self.trunks)
+            await self.roster.prepare(estate.trunks)
+            try:
+                await self.subscriptions.apply_file(config.event_streams)
+            except BaseException:
+                self.roster.sockets.close_unused()
+                raise
+            applied = await self._run(config, estate, progress)
+            self.refused = ()
+            return applied
 
-    async def _apply(self, declared: Config, progress: Progress = unseen) -> Applied:
-        self.routes.check_distinct(declared.routes)
-        estate = await combined(declared, self.settings, self.trunks)
+    async def _follow_settings(self) -> None:
+        """The settings of the API are other ones: no socket, stream or file has a say in that."""
+        await self._run(self.declared, await combined(self.declared, self.settings, self.trunks))
+
+    async def _run(self, declared: Config, estate: Estate, progress: Progress = unseen) -> Applied:
         config = estate.config
-        await self.roster.prepare(estate.trunks)
-        try:
-            await self.subscriptions.apply_file(config.event_streams)
-        except BaseException:
-            self.roster.sockets.close_unused()
-            raise
         await self.roster.pace(config.pacing.probes_per_second, dict(config.pacing.carriers))
         applied = await self.roster.apply(estate.trunks, progress, user_agent=config.sip.user_agent)
         self.trunks.adopt(estate.heirs)
@@ -254,7 +266,6 @@ class Node:
         self.maintenance.declare(config.maintenance)
         self._knows_trunks = True
         self.deliveries.trunks_changed()
-        self.refused = ()
         self._name_what_needs_a_restart(declared)
         log.info(
             "configuration.applied",
@@ -272,10 +283,10 @@ class Node:
         async with self._applying:
             await self.roster.license(licensed=Entitlement.TALK not in lacking)
 
-    def _trunks_changed(self, trunk_ids: Sequence[str]) -> None:
+    async def _trunks_changed(self, trunk_ids: Sequence[str]) -> None:
         """Trunks of the API are other ones than before, or gone."""
-        self.routes.trunks_changed(trunk_ids)
         self.deliveries.trunks_changed()
+        await self.routes.trunks_changed(trunk_ids)
 
     def refuse(self, problems: Sequence[str]) -> None:
         """A new configuration cannot be used: the one in force goes on."""

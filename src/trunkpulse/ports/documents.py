@@ -24,6 +24,7 @@ class DocumentKind(StrEnum):
     SIGNING_KEY = "signing_key"
     LICENSE = "license"
     IDEMPOTENT_ANSWER = "idempotent_answer"
+    AUDIT_HEAD = "audit_head"
 
 
 class DocumentChanged(Exception):
@@ -60,6 +61,9 @@ class DocumentStore(Protocol):
         self, kind: DocumentKind, *, after: str = "", limit: int = 10_000
     ) -> list[Document]:
         """Those of a kind whose ids come after ``after``, by id, at most so many."""
+
+    async def find_documents(self, kind: DocumentKind, ids: Collection[str]) -> list[Document]:
+        """Those of a kind that have one of these ids, by id; of the others there are none."""
 
     async def save_documents(self, documents: Sequence[Document]) -> None:
         """Write all of them or none; durable on return.

@@ -24,6 +24,8 @@ MOST_ROWS = 100_000
 MOST_PROBLEMS = 1000
 """That are told; the others are counted."""
 ROWS_PER_TURN = 50
+CHARACTERS_PER_TURN = 64 * 1024
+"""Whichever comes first."""
 
 
 class ImportMode(StrEnum):
@@ -45,6 +47,8 @@ class Row(NamedTuple):
     """(Member, sentence) for what could not even be read."""
     place: str = ""
     """What its members are within, such as ``entities[7]``."""
+    size: int = 0
+    """How many characters it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class Imported:
     unchanged: int
     changes: Sequence[tuple[KeptTrunk | None, KeptTrunk]]
     """Before and after, of the first ones."""
+    others: Sequence[KeptTrunk]
+    """What the rest came to."""
 
 
 class Import:
@@ -102,13 +108,18 @@ class Import:
 
         async def plan() -> Sequence[Planned]:
             planned: list[Planned] = []
+            rows_since = characters_since = 0
             for number, row in enumerate(rows, start=1):
                 if number > MOST_ROWS:
                     self._add(row, "", f"There are more than {MOST_ROWS:,} rows; part them.")
                     break
                 if (found := self._planned(row)) is not None:
                     planned.append(found)
-                if number % ROWS_PER_TURN == 0:
+                rows_since, characters_since = rows_since + 1, characters_since + row.size
+                # To find mistakes takes a hundred times as long as to find none.
+                spent = rows_since >= ROWS_PER_TURN or characters_since >= CHARACTERS_PER_TURN
+                if spent or found is None:
+                    rows_since = characters_since = 0
                     await asyncio.sleep(0)
             if self._total:
                 raise ImportRefused(self._problems, self._total)
@@ -121,6 +132,7 @@ class Import:
             changed=len(changed) - created,
             unchanged=self._unchanged,
             changes=[(self._before[each.id], each) for each in changed[:noted]],
+            others=changed[noted:],
         )
 
     def _planned(self, row: Row) -> Planned | None:
@@ -142,11 +154,14 @@ class Import:
         except Refused as refused:
             self._add(row, "", str(refused))
         else:
-            changes = before is None or before.made != made
+            enables = before is None or (
+                row.document.get("enabled") is True and self._trunks.is_disabled(trunk_id)
+            )
+            changes = enables or before is None or before.made != made
             self._unchanged += not changes
             if changes and len(self._before) < self._noted:
                 self._before[trunk_id] = before
-            return Planned(made, before, changes)
+            return Planned(made, before, changes, enables)
         return None
 
     def _of_id(self, trunk_id: str, line: int, before: KeptTrunk | None) -> str | None:

@@ -6,6 +6,8 @@ Its password and the values of its headers, which may be keys, are sealed.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from trunkpulse.config.trunk_documents import (
@@ -17,7 +19,10 @@ from trunkpulse.config.trunk_documents import (
 )
 from trunkpulse.ports import Document, DocumentKind, SecretUnreadable, Vault
 
-__all__ = ["KeptTrunk", "kept", "restored", "withheld"]
+__all__ = ["KeptTrunk", "kept", "restored", "sealed", "withheld"]
+
+PER_TURN = 100
+"""Trunks that are sealed before the event loop does anything else."""
 
 _READABLE = ("name", "targets", "direction", "region", "carrier", "minAvailableTargets", "enabled")
 """What a trunk that cannot be probed is still shown with."""
@@ -53,6 +58,16 @@ def kept(trunk: KeptTrunk, vault: Vault) -> Document:
         created_ms=trunk.created_ms,
         changed_ms=trunk.changed_ms,
     )
+
+
+async def sealed(trunks: Iterable[KeptTrunk], vault: Vault) -> list[Document]:
+    """Many as they are written; raises what the vault raises."""
+    documents: list[Document] = []
+    for each in trunks:
+        documents.append(kept(each, vault))
+        if len(documents) % PER_TURN == 0:
+            await asyncio.sleep(0)
+    return documents
 
 
 def restored(document: Document, documents: TrunkDocuments, vault: Vault) -> KeptTrunk:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from trunkpulse.config.inheritance import Inheritance
 from trunkpulse.config.trunk_documents import MadeTrunk, TrunkDocuments
 from trunkpulse.model import KeepalivePolicy, Trunk
 from trunkpulse.provisioning.keeping import KeptTrunk
 
-__all__ = ["Heirs", "Inspection", "Planned", "RoutesOf"]
+__all__ = ["Heirs", "Inspection", "Planned", "RoutesOf", "heirs_under"]
+
+PER_TURN = 100
+"""Trunks that are made before the event loop does anything else."""
 
 
 class Inspection(Protocol):
@@ -33,6 +38,8 @@ class Planned(NamedTuple):
     """None: it is new."""
     changes: bool
     """False if it is like that already."""
+    enables: bool = False
+    """True if a disable of an administrator is none any more."""
 
     def counted(self, now_ms: int) -> KeptTrunk:
         """As it is kept."""
@@ -51,6 +58,18 @@ class Heirs(NamedTuple):
     def trunks(self) -> list[Trunk]:
         """The trunks themselves."""
         return [each.made.trunk for each in self.kept.values()]
+
+
+async def heirs_under(default: KeepalivePolicy, kept: Mapping[str, KeptTrunk]) -> Heirs:
+    """``kept`` as they are once they inherit ``default``."""
+    inheritance = Inheritance(default)
+    heirs: dict[str, KeptTrunk] = {}
+    for number, (trunk_id, each) in enumerate(kept.items(), start=1):
+        trunk = inheritance.trunk(each.made.trunk)
+        heirs[trunk_id] = each._replace(made=MadeTrunk(trunk, each.made.said))
+        if number % PER_TURN == 0:
+            await asyncio.sleep(0)
+    return Heirs(default, TrunkDocuments(default), heirs)
 
 
 class RoutesOf(Protocol):

@@ -11,6 +11,8 @@ Refused               the message is one sentence for a person; nothing has chan
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "BeyondLimits",
     "Changed",
@@ -21,7 +23,10 @@ __all__ = [
     "Refused",
     "TooMany",
     "Withheld",
+    "trunk_in_use",
 ]
+
+_SHOWN_ROUTES = 5
 
 
 class Refused(Exception):
@@ -58,3 +63,15 @@ class OutOfReach(Refused):
 
 class BeyondLimits(Refused):
     """It would be none of those that whoever asks may make."""
+
+
+def trunk_in_use(trunk_id: str, routes: Sequence[str]) -> str:
+    """Why a trunk cannot be deleted that these routes lead over: a sentence."""
+    names = ", ".join(routes[:_SHOWN_ROUTES])
+    more = len(routes) - _SHOWN_ROUTES
+    listed = f"{names} and {more} more" if more > 0 else names
+    which = "route" if len(routes) == 1 else "routes"
+    return (
+        f"Trunk {trunk_id} is part of the {which} {listed}; take it out of there first, or delete "
+        f"the {which}."
+    )

@@ -12,12 +12,14 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 from trunkpulse.config.json_documents import DocumentRefused
 from trunkpulse.config.route_documents import new_route, route_document
 from trunkpulse.model import Direction, Route, Trunk
 from trunkpulse.ports import Clock, Document, DocumentChanged, DocumentKind, DocumentStore
 from trunkpulse.provisioning.refusals import Changed, Exists, Managed, Refused, TooMany
+from trunkpulse.provisioning.settling import Doubted
 from trunkpulse.routing.selection import RouteTable
 
 __all__ = ["MOST_NUMBERS", "MOST_ROUTES", "MadeRoutes", "UnknownRoute"]
@@ -27,11 +29,20 @@ MOST_NUMBERS = 100_000
 """Of all routes of the API together."""
 PER_READING = 500
 FEW = 500
-"""Routes and numbers together: a table of so few is made sooner than a thread is begun."""
+"""Routes, numbers and trunks together: a table of so few is made sooner than a thread is begun."""
 
 
 class UnknownRoute(KeyError):
     """There is no route of this id."""
+
+
+class _Prepared(NamedTuple):
+    """Routes, and what decides over them."""
+
+    routes: tuple[Route, ...]
+    table: RouteTable
+    using: Mapping[str, Sequence[str]]
+    directions: Mapping[str, Direction | None]
 
 
 class MadeRoutes:
@@ -45,6 +56,7 @@ class MadeRoutes:
         applying: asyncio.Lock,
         trunk: Callable[[str], Trunk | None],
         region: str,
+        doubted: Doubted = lambda _: None,
     ) -> None:
         """``applying`` is held while trunks or routes change, whoever changes them.
 
@@ -56,6 +68,11 @@ class MadeRoutes:
         self._applying = applying
         self._trunk = trunk
         self._region = region
+        self._doubted = doubted
+        self._in_doubt: frozenset[str] = frozenset()
+        """Of these the database may have something else than we."""
+        self._regained: frozenset[str] = frozenset()
+        """These were settled last: who made them was told that it could not be done."""
         self._of_file: tuple[Route, ...] = ()
         self._made: dict[str, Route] = {}
         self._kept: dict[str, Document] = {}
@@ -111,17 +128,21 @@ class MadeRoutes:
         self._of_file = tuple(of_file)
         await self._renew()
 
-    def trunks_changed(self, trunk_ids: Collection[str]) -> None:
+    async def trunks_changed(self, trunk_ids: Collection[str]) -> None:
         """These trunks may be other ones now, or gone; for whoever holds ``applying``."""
         routed = self._directions.keys() & trunk_ids
         if any(self._direction(each) is not self._directions[each] for each in routed):
-            self._put(self.all, self._built(self.all, self._trunks_of(self.all)))
+            await self._decide_over(self.all)
 
     # --- changes -----------------------------------------------------------------------------
 
     async def create(self, route: Route) -> None:
         """Have ``route`` take calls from now on; raises Refused and StoreUnavailable."""
         async with self._applying:
+            await self._settle()
+            if route.id in self._regained and self._made.get(route.id) == route:
+                self._regained -= {route.id}
+                return  # it was made; only the answer was lost
             if route.id in self._made or any(each.id == route.id for each in self._of_file):
                 raise Exists(f"There is a route with the id {route.id} already; choose another id.")
             if len(self._made) >= MOST_ROUTES:
@@ -138,6 +159,7 @@ class MadeRoutes:
         when nobody else can change it any more; then nothing has changed.
         """
         async with self._applying:
+            await self._settle()
             before = self._made_one(route_id)
             after = edit(before)
             if after != before:
@@ -147,9 +169,14 @@ class MadeRoutes:
     async def delete(self, route_id: str, permit: Callable[[], None]) -> Route:
         """Have it take no more calls; gives what it was. Raises as `change` does."""
         async with self._applying:
+            await self._settle()
             route = self._made_one(route_id)
             permit()
-            await self._store.drop_documents(DocumentKind.ROUTE, [route_id])
+            try:
+                await self._store.drop_documents(DocumentKind.ROUTE, [route_id])
+            except BaseException:
+                self._doubt(route_id)
+                raise
             del self._made[route_id], self._kept[route_id]
             await self._renew()
             return route
@@ -178,44 +205,78 @@ class MadeRoutes:
         try:
             await self._store.save_documents([document])
         except DocumentChanged as problem:
+            self._doubt(route.id)
+            await self._settle()
             raise Changed(
-                f"Route {route.id} has been changed by another process meanwhile; restart this "
-                "one to have it read what is there."
+                f"Route {route.id} has been changed by another process meanwhile; look at it again."
             ) from problem
+        except BaseException:
+            self._doubt(route.id)
+            raise
         self._kept[route.id], self._made[route.id] = document, route
         await self._renew()
 
+    def _doubt(self, route_id: str) -> None:
+        self._in_doubt |= {route_id}
+        self._doubted(self.settle)
+
+    async def settle(self) -> None:
+        """Find out what became of changes whose answers were lost, and put it to work.
+
+        Raises StoreUnavailable, and Refused for what another version wrote.
+        """
+        async with self._applying:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        if not (ids := self._in_doubt):
+            return
+        there = await self._store.find_documents(DocumentKind.ROUTE, ids)
+        found = {each.id: _restored(each) for each in there}
+        for route_id in ids - found.keys():
+            self._made.pop(route_id, None)
+            self._kept.pop(route_id, None)
+        self._made.update(found)
+        self._kept.update({each.id: each for each in there})
+        self._in_doubt, self._regained = frozenset(), frozenset(found)
+        await self._renew()
+
     async def _renew(self) -> None:
-        routes = (*self._of_file, *self._made.values())
-        trunks = self._trunks_of(routes)
-        if sum(1 + len(route.numbers) for route in routes) <= FEW:
-            self._put(routes, self._built(routes, trunks))
+        await self._decide_over((*self._of_file, *self._made.values()))
+
+    async def _decide_over(self, routes: tuple[Route, ...]) -> None:
+        if sum(1 + len(route.numbers) + len(route.trunks) for route in routes) <= FEW:
+            self._put(self._prepared(routes))
             return
         # What is written is put to work also if whoever asked for it waits no longer.
-        making = asyncio.ensure_future(asyncio.to_thread(self._built, routes, trunks))
+        making = asyncio.ensure_future(asyncio.to_thread(self._prepared, routes))
         try:
-            table = await asyncio.shield(making)
+            prepared = await asyncio.shield(making)
         except asyncio.CancelledError:
-            self._put(routes, await making)
+            self._put(await making)
             raise
-        self._put(routes, table)
+        self._put(prepared)
 
-    def _built(self, routes: Sequence[Route], trunks: Mapping[str, Trunk]) -> RouteTable:
-        return RouteTable(routes, trunks, self._region, before=self.table)
-
-    def _trunks_of(self, routes: Sequence[Route]) -> dict[str, Trunk]:
-        routed = {part.id for route in routes for part in route.trunks}
-        found = ((trunk_id, self._trunk(trunk_id)) for trunk_id in routed)
-        return {trunk_id: trunk for trunk_id, trunk in found if trunk is not None}
-
-    def _put(self, routes: tuple[Route, ...], table: RouteTable) -> None:
+    def _prepared(self, routes: tuple[Route, ...]) -> _Prepared:
+        """Made in a thread if it takes long: no trunk changes while ``applying`` is held."""
         using: defaultdict[str, list[str]] = defaultdict(list)
         for route in routes:
             for part in route.trunks:
                 using[part.id].append(route.id)
-        self._using = using
-        self._directions = {trunk_id: self._direction(trunk_id) for trunk_id in using}
-        self.all, self.table = routes, table
+        found = ((trunk_id, self._trunk(trunk_id)) for trunk_id in using)
+        trunks = {trunk_id: trunk for trunk_id, trunk in found if trunk is not None}
+        return _Prepared(
+            routes=routes,
+            table=RouteTable(routes, trunks, self._region, before=self.table),
+            using=dict(using),
+            directions={
+                trunk_id: trunks[trunk_id].direction if trunk_id in trunks else None
+                for trunk_id in using
+            },
+        )
+
+    def _put(self, prepared: _Prepared) -> None:
+        self.all, self.table, self._using, self._directions = prepared
 
     def _direction(self, trunk_id: str) -> Direction | None:
         trunk = self._trunk(trunk_id)

@@ -29,6 +29,7 @@ from trunkpulse.ports import (
     SecretUnreadable,
 )
 from trunkpulse.provisioning.refusals import Changed, Managed
+from trunkpulse.provisioning.settling import Doubted
 
 __all__ = ["GlobalSettings", "ShownSettings"]
 
@@ -60,8 +61,9 @@ class GlobalSettings:
         applying: asyncio.Lock,
         declared: Callable[[], Config],
         apply: Callable[[], Awaitable[object]],
+        doubted: Doubted = lambda _: None,
     ) -> None:
-        """``declared`` is what the file says at present; ``apply`` puts all to work anew.
+        """``declared`` is what the file says at present; ``apply`` has all trunks follow.
 
         ``applying`` is held while trunks change, whoever changes them.
         """
@@ -74,20 +76,41 @@ class GlobalSettings:
         self._entry = SettingsEntry()
         self._unapplied = False
         """True if what is kept could not be put to work yet."""
+        self._doubted = doubted
+        self._in_doubt = False
+        """True if the database may have others than we."""
+        self._regained = False
+        """True if they were settled last: who set them was told that it could not be done."""
 
     async def load(self) -> None:
         """Read what was kept; raises StoreUnavailable, and SecretUnreadable if it cannot be."""
-        found = await self._store.load_documents(DocumentKind.SETTINGS)
-        for document in found:
-            if document.id == _ID:
-                try:
-                    self._entry = new_settings(document.definition)
-                except DocumentRefused as refused:
-                    raise SecretUnreadable(
-                        "The global settings in the database were written by another version "
-                        f"({refused}); run the version that wrote them."
-                    ) from None
-                self._kept = document
+        for document in await self._store.find_documents(DocumentKind.SETTINGS, [_ID]):
+            try:
+                self._entry = new_settings(document.definition)
+            except DocumentRefused as refused:
+                raise SecretUnreadable(
+                    "The global settings in the database were written by another version "
+                    f"({refused}); run the version that wrote them."
+                ) from None
+            self._kept = document
+        self._in_doubt = False
+
+    async def settle(self) -> None:
+        """Find out what became of a change whose answer was lost, and put it to work.
+
+        Raises StoreUnavailable, and SecretUnreadable if it cannot be.
+        """
+        async with self._applying:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        if self._in_doubt:
+            before = self._kept
+            await self.load()
+            if self._kept != before:
+                self._regained = self._unapplied = True
+        if self._unapplied:
+            await self._put_to_work()
 
     def effective(self, config: Config) -> tuple[KeepalivePolicy, str]:
         """What trunks inherit under ``config``, and what probes call us."""
@@ -110,14 +133,15 @@ class GlobalSettings:
         Raises DocumentRefused, Managed, Changed, StoreUnavailable and what ``check`` raises.
         """
         async with self._applying:
+            await self._settle()
             before = self.shown()
-            check(before)
+            if not (self._regained and self._is_kept(document)):
+                check(before)  # else it is theirs already; only the answer was lost
+            self._regained = False
             entry = new_settings(document)
             _check_managed(entry, before)
             said = settings_document(entry)
             if (self._kept.definition if self._kept else {}) == said:
-                if self._unapplied:
-                    await self._put_to_work()
                 return before, self.shown()
             now_ms = int(self._clock.wall() * 1000)
             kept = Document(
@@ -131,17 +155,36 @@ class GlobalSettings:
             try:
                 await self._store.save_documents([kept])
             except DocumentChanged as problem:
+                self._doubt()
+                await self._settle()
                 raise Changed(
-                    "The global settings have been changed by another process meanwhile; restart "
-                    "this one to have it read what is there."
+                    "The global settings have been changed by another process meanwhile; look at "
+                    "them again."
                 ) from problem
+            except BaseException:
+                self._doubt()
+                raise
             self._kept, self._entry = kept, entry
             await self._put_to_work()
             return before, self.shown()
 
+    def _is_kept(self, document: Mapping[str, object]) -> bool:
+        kept = self._kept
+        return kept is not None and kept.definition == settings_document(new_settings(document))
+
+    def _doubt(self) -> None:
+        self._in_doubt = True
+        self._doubted(self.settle)
+
     async def _put_to_work(self) -> None:
         self._unapplied = True
-        await self._apply()
+        try:
+            await self._apply()
+        except BaseException:
+            # They are kept, and said to be in force: whoever set them need not come again.
+            self._regained = True
+            self._doubted(self.settle)
+            raise
         self._unapplied = False
 
 

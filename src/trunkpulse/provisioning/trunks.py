@@ -13,12 +13,12 @@ key would open again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import structlog
 
-from trunkpulse.config.inheritance import Inheritance
-from trunkpulse.config.trunk_documents import MadeTrunk, TrunkDocuments
+from trunkpulse.config.trunk_documents import TrunkDocuments
 from trunkpulse.config.wording import shown
 from trunkpulse.model import KeepalivePolicy, Trunk
 from trunkpulse.ports import (
@@ -27,12 +27,21 @@ from trunkpulse.ports import (
     DocumentChanged,
     DocumentKind,
     DocumentStore,
-    SecretUnreadable,
     Vault,
 )
-from trunkpulse.provisioning.keeping import KeptTrunk, kept, restored, withheld
-from trunkpulse.provisioning.planning import Heirs, Inspection, Planned, RoutesOf
-from trunkpulse.provisioning.refusals import Changed, Exists, InUse, Managed, TooMany, Withheld
+from trunkpulse.provisioning.keeping import KeptTrunk, sealed
+from trunkpulse.provisioning.planning import Heirs, Inspection, Planned, RoutesOf, heirs_under
+from trunkpulse.provisioning.refusals import (
+    Changed,
+    Exists,
+    InUse,
+    Managed,
+    TooMany,
+    Withheld,
+    trunk_in_use,
+)
+from trunkpulse.provisioning.settling import Doubted
+from trunkpulse.provisioning.stock import Stock
 from trunkpulse.recorder import TrunkRecord
 from trunkpulse.roster import Roster, UnknownTrunk
 
@@ -46,7 +55,10 @@ PER_READING = 1000
 PER_TURN = 100
 """Trunks that are made, sealed or written before the event loop does anything else."""
 GLANCES_PER_TURN = 4000
-_SHOWN_ROUTES = 5
+_TOO_MANY = (
+    f"There would be more than {MOST_TRUNKS:,} trunks of the API, as many as there may be; "
+    "delete some first."
+)
 
 
 class MadeTrunks:
@@ -62,7 +74,8 @@ class MadeTrunks:
         applying: asyncio.Lock,
         default: KeepalivePolicy,
         routes_of: RoutesOf,
-        changed: Callable[[Sequence[str]], None],
+        changed: Callable[[Sequence[str]], Awaitable[None]],
+        doubted: Doubted = lambda _: None,
     ) -> None:
         """``applying`` is held while trunks change, whoever changes them.
 
@@ -77,31 +90,33 @@ class MadeTrunks:
         self._documents = TrunkDocuments(default)
         self._routes_of = routes_of
         self._changed = changed
-        self._kept: dict[str, KeptTrunk] = {}
-        self._order: list[str] = []
-        self._places: dict[str, int] = {}
-        """Where each stands in the order."""
+        self._doubted = doubted
+        self._in_doubt: frozenset[str] = frozenset()
+        """Of these the database may have something else than we."""
+        self._regained: frozenset[str] = frozenset()
+        """These were settled last: who made them was told that it could not be done."""
+        self._stock = Stock(vault, roster)
+        self.withheld: Mapping[str, str] = self._stock.withheld
+        """By id, why a trunk is not probed: a sentence for a person."""
         self.changes = 0
         """Counts changes since the start: what was worked out of all of them is stale with it."""
-        self.withheld: dict[str, str] = {}
-        """By id, why a trunk is not probed: a sentence for a person."""
 
     # --- reading -----------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._stock.kept)
 
     def get(self, trunk_id: str) -> KeptTrunk | None:
         """The trunk of this id, if it was made through the API."""
-        return self._kept.get(trunk_id)
+        return self._stock.kept.get(trunk_id)
 
-    def trunks(self) -> list[Trunk]:
-        """All of them; a moment's work for a hundred thousand."""
-        return [each.made.trunk for each in self._kept.values()]
+    def described(self, trunk: KeptTrunk) -> dict[str, object]:
+        """All that was said of a trunk but its secrets; of a withheld one too."""
+        return self._stock.described(trunk)
 
     def ids(self, start: int, count: int) -> Sequence[str]:
         """Some of their ids, in an order that a change disturbs little."""
-        return self._order[start : start + count]
+        return self._stock.ids(start, count)
 
     # --- what the node does --------------------------------------------------------------------
 
@@ -120,7 +135,7 @@ class MadeTrunks:
             for number, document in enumerate(page):
                 if number % PER_TURN == 0:
                     await asyncio.sleep(0)
-                self._note(await self._usable(self._restored(document), document))
+                self._stock.note(await self._usable(document))
             if len(page) < PER_READING:
                 return
             after = page[-1].id
@@ -129,7 +144,7 @@ class MadeTrunks:
         """Raise Exists if the file declares one that was made through the API."""
         for start in range(0, len(of_file), GLANCES_PER_TURN):
             for trunk in of_file[start : start + GLANCES_PER_TURN]:
-                if trunk.id in self._kept:
+                if trunk.id in self._stock.kept:
                     raise Exists(
                         f"{trunk.managed_by or 'The file'} declares a trunk {shown(trunk.id)}, "
                         "which has been made through the API already; give it another id in the "
@@ -143,19 +158,12 @@ class MadeTrunks:
         For whoever holds ``applying``.
         """
         if (default, default.inherited) == (self._default, self._default.inherited):
-            return Heirs(self._default, self._documents, self._kept)
-        inheritance = Inheritance(default)
-        heirs: dict[str, KeptTrunk] = {}
-        for number, (trunk_id, each) in enumerate(self._kept.items(), start=1):
-            trunk = inheritance.trunk(each.made.trunk)
-            heirs[trunk_id] = each._replace(made=MadeTrunk(trunk, each.made.said))
-            if number % PER_TURN == 0:
-                await asyncio.sleep(0)
-        return Heirs(default, TrunkDocuments(default), heirs)
+            return Heirs(self._default, self._documents, self._stock.kept)
+        return await heirs_under(default, self._stock.kept)
 
     def adopt(self, heirs: Heirs) -> None:
         """These run by now; for whoever holds ``applying`` since `heirs_of`."""
-        self._default, self._documents, self._kept = heirs
+        self._default, self._documents, self._stock.kept = heirs
 
     # --- what an administrator does ------------------------------------------------------------
 
@@ -166,14 +174,19 @@ class MadeTrunks:
         what the vault raises and what ``inspection`` raises; then nothing has changed.
         """
         async with self._applying:
-            made = self._documents.new(document)
+            await self._settle()
+            made = self._documents.listed(document)
             inspection.wanted(made.trunk)
+            there = self._stock.kept.get(made.trunk.id)
+            if there and there.id in self._regained and (there.made, there.revision) == (made, 1):
+                self._regained -= {there.id}
+                return there  # it was made; only the answer was lost
             self._check_free(made.trunk.id)
-            if len(self._kept) >= MOST_TRUNKS:
-                raise _too_many()
+            if len(self._stock.kept) >= MOST_TRUNKS:
+                raise TooMany(_TOO_MANY)
             now_ms = self._now_ms()
             trunk = KeptTrunk(made, 1, now_ms, now_ms)
-            await self._write([trunk])
+            await self._write([trunk], enabled={trunk.id})
             return trunk
 
     async def change(
@@ -184,6 +197,7 @@ class MadeTrunks:
         Raises UnknownTrunk, and what `create` raises.
         """
         async with self._applying:
+            await self._settle()
             before = self.check_changeable(trunk_id, inspection)
             made = self._documents.changed(before.made, patch)
             inspection.wanted(made.trunk)
@@ -199,72 +213,132 @@ class MadeTrunks:
     async def delete(self, trunk_id: str, inspection: Inspection) -> KeptTrunk:
         """Let a trunk go; gives what it was. Raises as `change` does, and InUse."""
         async with self._applying:
+            await self._settle()
             before = self._made(trunk_id, inspection)
             routes = self._routes_of(trunk_id)
             if routes:
-                raise InUse(_in_use(trunk_id, routes))
-            await self._store.drop_documents(DocumentKind.TRUNK, [trunk_id])
-            self._forget(trunk_id)
-            self._roster.remove(trunk_id)
-            self.changes += 1
-            self._changed([trunk_id])
+                raise InUse(trunk_in_use(trunk_id, routes))
+            try:
+                await self._store.drop_documents(DocumentKind.TRUNK, [trunk_id])
+            except BaseException:
+                self._doubt([before])
+                raise
+            await self._let_go(trunk_id)
             return before
 
-    async def _write(self, trunks: Sequence[KeptTrunk]) -> None:
+    async def _let_go(self, trunk_id: str) -> None:
+        self._stock.forget(trunk_id)
+        self._roster.remove(trunk_id)
+        self.changes += 1
+        await self._changed([trunk_id])
+
+    async def _write(
+        self, trunks: Sequence[KeptTrunk], *, enabled: AbstractSet[str] = frozenset()
+    ) -> None:
         """Write them, and put them to work; sockets first, so that nothing can fail then."""
         await self._roster.prepare([each.made.trunk for each in trunks])
         try:
-            await self._store.save_documents(await self._sealed(trunks))
+            await self._store.save_documents(await sealed(trunks, self._vault))
         except DocumentChanged as problem:
             self._roster.sockets.close_unused()
+            self._doubt(trunks)
+            await self._settle()
             raise Changed(
-                f"Trunk {problem.id} has been changed by another process meanwhile; restart "
-                "this one to have it read what is there."
+                f"Trunk {problem.id} has been changed by another process meanwhile; look at it "
+                "again."
             ) from problem
         except BaseException:
             self._roster.sockets.close_unused()
+            self._doubt(trunks)
             raise
+        await self._run(trunks, enabled)
+
+    async def _run(
+        self, trunks: Sequence[KeptTrunk], enabled: AbstractSet[str] = frozenset()
+    ) -> None:
         for number, each in enumerate(trunks, start=1):
-            self._note(each)
+            self._stock.note(each)
             if number % GLANCES_PER_TURN == 0:
                 await asyncio.sleep(0)
-        await self._roster.put([each.made.trunk for each in trunks])
+        await self._roster.put([each.made.trunk for each in trunks], enabled=enabled)
         self.changes += 1
-        self._changed([each.id for each in trunks])
+        await self._changed([each.id for each in trunks])
 
-    async def _sealed(self, trunks: Iterable[KeptTrunk]) -> list[Document]:
-        documents: list[Document] = []
-        for each in trunks:
-            documents.append(kept(each, self._vault))
-            if len(documents) % PER_TURN == 0:
+    def _doubt(self, trunks: Iterable[KeptTrunk]) -> None:
+        self._in_doubt |= {each.id for each in trunks}
+        self._doubted(self.settle)
+
+    async def settle(self) -> None:
+        """Find out what became of changes whose answers were lost, and put it to work.
+
+        Raises StoreUnavailable, and OSError or SecretUnreadable if it cannot be.
+        """
+        async with self._applying:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        if not (ids := self._in_doubt):
+            return
+        there = await self._store.find_documents(DocumentKind.TRUNK, ids)
+        found: list[KeptTrunk] = []
+        for number, document in enumerate(there, start=1):
+            present = self._stock.kept.get(document.id)
+            if present is None and document.id in self._roster.records():
+                log.error("trunk.declared_twice", trunk=document.id, done="the file's is run")
+            elif present is None or present.revision != document.revision:
+                found.append(await self._usable(document))
+            if number % PER_TURN == 0:
                 await asyncio.sleep(0)
-        return documents
+        await self._roster.prepare([each.made.trunk for each in found])
+        for trunk_id in ids.difference(each.id for each in there) & self._stock.kept.keys():
+            await self._let_go(trunk_id)
+        self._in_doubt, self._regained = frozenset(), frozenset([each.id for each in found])
+        if found:
+            await self._run(found, {each.id for each in found if each.revision == 1})
 
     async def bring_in(
         self, plan: Callable[[], Awaitable[Sequence[Planned]]], *, dry_run: bool = False
     ) -> Sequence[KeptTrunk]:
-        """Write and run all that ``plan`` makes, which is called where nobody comes in between.
+        """Write and run all that ``plan`` makes; gives what has been changed, or would be.
 
-        Gives what has been changed (or would be, with ``dry_run``). Raises what ``plan`` and
-        `create` raise; then nothing has changed.
+        Others change trunks while it is planned, so it is looked afterwards whether all is as it
+        was then. Raises what ``plan`` and `create` raise; then nothing has changed.
         """
+        documents = self._documents
+        planned = await plan()
         async with self._applying:
-            planned = await plan()
+            await self._settle()
+            if documents is not self._documents:
+                raise Changed("The global settings have changed meanwhile; send the import again.")
             now_ms = self._now_ms()
             trunks: list[KeptTrunk] = []
             for start in range(0, len(planned), GLANCES_PER_TURN):
                 part = planned[start : start + GLANCES_PER_TURN]
+                for each in part:
+                    self._check_as_planned(each)
                 trunks += [each.counted(now_ms) for each in part if each.changes]
                 await asyncio.sleep(0)
             made = sum(each.revision == 1 for each in trunks)
-            if len(self._kept) + made > MOST_TRUNKS:
-                raise _too_many()
+            if len(self._stock.kept) + made > MOST_TRUNKS:
+                raise TooMany(_TOO_MANY)
             if dry_run:
                 await self._roster.prepare([each.made.trunk for each in trunks])
                 self._roster.sockets.close_unused()
             elif trunks:
-                await self._write(trunks)
+                enabled = {each.made.trunk.id for each in planned if each.enables}
+                await self._write(trunks, enabled=enabled)
             return trunks
+
+    def _check_as_planned(self, planned: Planned) -> None:
+        trunk_id = planned.made.trunk.id
+        now = self._stock.kept.get(trunk_id)
+        if now is not planned.before or (now is None and self.taken(trunk_id) is not None):
+            raise Changed(f"Trunk {trunk_id} has changed meanwhile; send the import again.")
+
+    def is_disabled(self, trunk_id: str) -> bool:
+        """True if an administrator has taken it out of service."""
+        record = self._roster.records().get(trunk_id)
+        return record is not None and not record.admin_enabled
 
     @property
     def documents(self) -> TrunkDocuments:
@@ -273,53 +347,8 @@ class MadeTrunks:
 
     # --- which there are -----------------------------------------------------------------------
 
-    def _restored(self, document: Document) -> KeptTrunk:
-        try:
-            return restored(document, self._documents, self._vault)
-        except SecretUnreadable as problem:
-            return self._withhold(document, str(problem))
-
-    async def _usable(self, trunk: KeptTrunk, document: Document) -> KeptTrunk:
-        """``trunk``, or what is shown of it if this machine has not the address of its source.
-
-        The others have to be probed all the same, and it has to be there to be changed.
-        """
-        source = trunk.made.trunk.identity.source
-        if source is None:
-            return trunk
-        try:
-            await self._roster.prepare([trunk.made.trunk])
-        except OSError as problem:
-            return self._withhold(
-                document,
-                f"its probes cannot leave from {source[0]} ({problem.strerror or problem})",
-            )
-        return trunk
-
-    def _withhold(self, document: Document, problem: str) -> KeptTrunk:
-        trunk = withheld(document, self._documents)
-        self.withheld[document.id] = problem
-        log.error(
-            "trunk.withheld",
-            trunk=document.id,
-            problem=problem,
-            done="it is not probed until a start that can",
-        )
-        return trunk
-
-    def _note(self, trunk: KeptTrunk) -> None:
-        if trunk.id not in self._kept:
-            self._places[trunk.id] = len(self._order)
-            self._order.append(trunk.id)
-        self._kept[trunk.id] = trunk
-
-    def _forget(self, trunk_id: str) -> None:
-        del self._kept[trunk_id]
-        self.withheld.pop(trunk_id, None)
-        place, last = self._places.pop(trunk_id), self._order.pop()
-        if last != trunk_id:  # the last one takes the place that has become free
-            self._order[place] = last
-            self._places[last] = place
+    async def _usable(self, document: Document) -> KeptTrunk:
+        return await self._stock.usable(document, self._documents)
 
     def _check_free(self, trunk_id: str) -> None:
         if (taken := self.taken(trunk_id)) is not None:
@@ -328,7 +357,7 @@ class MadeTrunks:
     def taken(self, trunk_id: str) -> str | None:
         """Why no trunk of this id can be made: a sentence; None if one can."""
         record = self._roster.records().get(trunk_id)
-        if record is None and trunk_id not in self._kept:
+        if record is None and trunk_id not in self._stock.kept:
             return None
         return (
             f"There is a trunk with the id {trunk_id} already{_declared_in(record)}; choose "
@@ -343,7 +372,7 @@ class MadeTrunks:
         return trunk
 
     def _made(self, trunk_id: str, inspection: Inspection) -> KeptTrunk:
-        found = self._kept.get(trunk_id)
+        found = self._stock.kept.get(trunk_id)
         if found is not None:
             inspection.found(found.made.trunk, found)
             return found
@@ -361,24 +390,6 @@ class MadeTrunks:
         return int(self._clock.wall() * 1000)
 
 
-def _too_many() -> TooMany:
-    return TooMany(
-        f"There would be more than {MOST_TRUNKS:,} trunks of the API, which is as many as there "
-        "may be; delete some first."
-    )
-
-
 def _declared_in(record: TrunkRecord | None) -> str:
     where = None if record is None else record.trunk.managed_by
     return f", declared in {where}" if where else ""
-
-
-def _in_use(trunk_id: str, routes: Sequence[str]) -> str:
-    names = ", ".join(routes[:_SHOWN_ROUTES])
-    more = len(routes) - _SHOWN_ROUTES
-    listed = f"{names} and {more} more" if more > 0 else names
-    which = "route" if len(routes) == 1 else "routes"
-    return (
-        f"Trunk {trunk_id} is part of the {which} {listed}; take it out of there first, or delete "
-        f"the {which}."
-    )

@@ -34,6 +34,17 @@ class Absent:
         """The trunk if it was let go before; it is absent no longer."""
         return self._retired.pop(trunk_id, None)
 
+    def pardon(self, trunk_id: str) -> bool:
+        """What an administrator did to it is forgotten; True if there was something to forget."""
+        retired, stored = self._retired.get(trunk_id), self._stored.get(trunk_id)
+        disabled = False
+        if retired is not None and not retired.admin_enabled:
+            retired.admin_enabled = disabled = True
+        if stored is not None and not stored.admin_enabled:
+            self._stored[trunk_id] = stored._replace(admin_enabled=True)
+            disabled = True
+        return disabled
+
     def keep(self, record: TrunkRecord) -> None:
         """The trunk is let go."""
         trunk_id = record.trunk.id

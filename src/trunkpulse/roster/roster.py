@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import (
-    Collection,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 
@@ -231,27 +227,44 @@ class Roster:
         await self._duty.begin([*changed, *paced, *added], undecided=undecided)
         return added, changed
 
-    async def put(self, trunks: Sequence[Trunk]) -> None:
+    async def put(
+        self, trunks: Sequence[Trunk], *, enabled: AbstractSet[str] = frozenset()
+    ) -> None:
         """From now on these are among the trunks; no others are touched, or looked at.
+
+        Of those ``enabled``, by id, it is forgotten that an administrator disabled them, or
+        somebody of that name who is gone.
 
         Their sockets are there already (``prepare``), so nothing can fail on the way. One call of
         this, of ``apply`` or ``remove`` at a time.
         """
         left: set[TransportPlan] = set()
+        pardoned: list[str] = []
         async for part in in_turns(trunks, TRUNKS_PER_TURN):
             for trunk in part:
                 record = self._records.get(trunk.id)
+                if trunk.id in enabled and (
+                    not record.admin_enabled if record else self._absent.pardon(trunk.id)
+                ):
+                    pardoned.append(trunk.id)
                 if record is not None and not self._is_as(record, trunk):
                     left.update(plans_of(record.trunk))
         await self._bring_up(trunks)
+        async for ids in in_turns(pardoned, TRUNKS_PER_TURN):
+            for trunk_id in ids:
+                self._pipeline.recorder.enqueue(self.set_admin_enabled(trunk_id, enabled=True))
         self._close_what_was_left(left)
 
     def remove(self, trunk_id: str) -> None:
         """Let this trunk go, and no other; raises UnknownTrunk. Not while ``apply`` is under way.
 
-        What is known of it is in the database, and if it comes back it goes on counting.
+        What is known of it is in the database, and if it comes back it goes on counting. That an
+        administrator disabled it goes with it.
         """
         record = self.record(trunk_id)
+        if not record.admin_enabled:
+            record.admin_enabled = True
+            self._pipeline.recorder.enqueue(record)
         self._retire(record)
         self._absent.forget_oldest()
         self._close_what_was_left(plans_of(record.trunk))

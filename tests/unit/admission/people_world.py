@@ -9,6 +9,7 @@ from access_world import cheap_hasher
 from trunkpulse.access import UNLIMITED, Limits, Permission, Principal, PrincipalKind
 from trunkpulse.access.user import User
 from trunkpulse.adapters.storage.memory_documents import MemoryDocuments
+from trunkpulse.admission.errors import NotLetIn
 from trunkpulse.admission.hashing import Hashing
 from trunkpulse.admission.people import LetIn, People
 from trunkpulse.admission.sessions import SessionRules
@@ -65,6 +66,15 @@ class PeopleWorld:
 
     async def sign_in(self, name: str, password: str = PASSWORD, *, address: str = HERE) -> LetIn:
         return await self.people.sign_in(name, password, address=address, agent="a browser")
+
+    async def use_up_guesses(self, name: str) -> None:
+        """As many strangers guess as may, each from elsewhere."""
+        for number in range(60):
+            try:
+                await self.sign_in(name, "a wrong password", address=f"10.0.{number}.1")
+            except NotLetIn:
+                continue
+            raise AssertionError("a guess was right")
 
     async def whose(self, cookie: str) -> Principal | None:
         return await self.people.principal_of(cookie, None, True)

@@ -109,7 +109,7 @@ async def test_two_secrets_are_good_while_one_is_exchanged_for_the_other(
     with pytest.raises(AdmissionRefused, match="two secrets already"):
         await clients.add_secret(client_id, machine())
     assert len(second.client.secrets) == MOST_SECRETS
-    after = await clients.remove_secret(client_id, first.id)
+    after = await clients.remove_secret(client_id, first.id, machine())
     assert after.generation == first.client.generation + 1
     assert clients.proved(client_id, first.text) is None
     assert clients.proved(client_id, second.text) == after
@@ -142,11 +142,11 @@ async def test_a_client_that_is_disabled_expired_or_deleted_proves_nothing(
     assert clients.proved(client_id, made.text) is None
     await clients.change(client_id, lambda client: replace(client, expires_ms=None), machine())
     assert clients.proved(client_id, made.text)
-    await clients.delete(client_id)
+    await clients.delete(client_id, machine())
     assert clients.proved(client_id, made.text) is None
     assert clients.all == ()
     with pytest.raises(NotThere):
-        await clients.delete(client_id)
+        await clients.delete(client_id, machine())
 
 
 @pytest.mark.parametrize(
@@ -209,6 +209,10 @@ async def test_nobody_gets_at_a_client_that_may_do_more_than_they_may(clients: C
 
     with pytest.raises(GrantRefused):
         await clients.add_secret(client_id, weak)
+    with pytest.raises(GrantRefused, match="change one that has it"):
+        await clients.remove_secret(client_id, strong.id, weak)
+    with pytest.raises(GrantRefused):
+        await clients.delete(client_id, weak)
     with pytest.raises(GrantRefused):
         await clients.change(client_id, lambda client: replace(client, name="x"), weak)
     with pytest.raises(GrantRefused):
@@ -219,6 +223,7 @@ async def test_nobody_gets_at_a_client_that_may_do_more_than_they_may(clients: C
     assert not disabled.enabled
     with pytest.raises(GrantRefused):
         await clients.change(client_id, lambda client: replace(client, enabled=True), weak)
+    assert clients.get(client_id) == disabled
 
 
 async def test_what_cannot_be_written_has_not_happened(clients: Clients, store: Away) -> None:
@@ -227,7 +232,7 @@ async def test_what_cannot_be_written_has_not_happened(clients: Clients, store: 
     for change in (
         clients.create(replace(DRAFT, name="b"), machine()),
         clients.add_secret(made.client.id, machine()),
-        clients.remove_secret(made.client.id, made.id),
+        clients.remove_secret(made.client.id, made.id, machine()),
         clients.change(made.client.id, lambda client: replace(client, enabled=False), machine()),
     ):
         with pytest.raises(StoreUnavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -67,14 +68,23 @@ def test_many_accounts_from_one_address_are_slowed_down_too() -> None:
 
 def test_one_account_from_many_addresses_is_slowed_down_except_for_its_owner() -> None:
     guessing = Guessing()
-    guessing.admit("alice", THERE, 0)
-    guessing.was_right("alice", THERE)
     let_through = sum(
         guessing.admit("alice", f"10.{n >> 8}.{n & 255}.1", 0) == 0 for n in range(10_000)
     )
     assert let_through == 60
     assert guessing.admit("alice", "10.200.1.1", 0) > 0
-    assert guessing.admit("alice", THERE, 0) == 0
+    assert guessing.admit("alice", THERE, 0, crowd=None) == 0
+    assert guessing.admit("alice", "10.200.1.2", 0, crowd="a browser of hers") == 0
+
+
+def test_with_a_stolen_mark_no_more_can_be_guessed_than_by_strangers() -> None:
+    guessing = Guessing()
+    let_through = sum(
+        guessing.admit("alice", f"10.{n >> 8}.{n & 255}.1", 0, crowd="stolen") == 0
+        for n in range(10_000)
+    )
+    assert let_through == 60
+    assert guessing.admit("alice", THERE, 0, crowd="another") == 0
 
 
 def test_all_addresses_of_one_subscriber_are_one() -> None:
@@ -133,19 +143,23 @@ def test_memory_is_bounded_whoever_guesses() -> None:
     for n in range(5000):
         account, address = f"user-{n}", f"10.{n >> 8}.{n & 255}.1"
         guessing.admit(account, address, 0)
-        guessing.know(account, address)
     assert len(guessing._streaks) <= 100
     assert len(guessing._addresses) <= 100
-    assert len(guessing._strangers) <= 100
-    assert len(guessing._known) <= 100
+    assert len(guessing._crowds) <= 100
 
 
-def test_the_networks_known_of_one_account_are_bounded() -> None:
-    guessing = Guessing()
-    for n in range(100):
-        guessing.know("alice", f"10.0.0.{n}")
-    assert guessing.is_known("alice", "10.0.0.99")
-    assert not guessing.is_known("alice", "10.0.0.0")
+def test_a_name_takes_no_more_memory_the_longer_it_is() -> None:
+    def taken(name: str) -> int:
+        guessing = Guessing()
+        tracemalloc.start()
+        try:
+            for n in range(500):
+                guessing.admit(f"{n}{name}", f"10.0.{n >> 8}.{n & 255}", 0)
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    assert taken("\N{GRINNING FACE}" * 1000) < 1.2 * taken("x")
 
 
 STEPS = st.lists(

@@ -20,7 +20,7 @@ from trunkpulse.admission.idempotency import (
     Pending,
     fingerprint_of,
 )
-from trunkpulse.ports import Document, DocumentKind, StoreUnavailable
+from trunkpulse.ports import Document, DocumentChanged, DocumentKind, StoreUnavailable
 from unit.http.api_parts import SetClock
 from vaults import a_vault
 
@@ -36,6 +36,8 @@ class Documents(MemoryDocuments):
     def __init__(self) -> None:
         super().__init__()
         self.plugged = True
+        self.contended = False
+        """True: another process is always sooner."""
 
     def _reach(self) -> None:
         if not self.plugged:
@@ -49,6 +51,8 @@ class Documents(MemoryDocuments):
 
     async def save_documents(self, saved: Sequence[Document]) -> None:
         self._reach()
+        if self.contended:
+            raise DocumentChanged(saved[0].kind, saved[0].id)
         await super().save_documents(saved)
 
     async def drop_documents(self, kind: DocumentKind, ids: Collection[str]) -> None:
@@ -146,6 +150,16 @@ async def test_an_answer_that_cannot_be_written_is_known_until_the_end() -> None
         await world.answers.finish(begun, MADE)
     assert await world.answers.begin("client:a", "k", "r") == MADE
     assert isinstance(await world.answers.begin("client:a", "new", "r"), Pending)
+
+
+async def test_an_answer_that_another_process_keeps_writing_is_known_until_the_end() -> None:
+    world = World()
+    begun = await world.answers.begin("client:a", "k", "r")
+    assert isinstance(begun, Pending)
+    world.store.contended = True
+    with pytest.raises(StoreUnavailable):
+        await world.answers.finish(begun, MADE)
+    assert await world.answers.begin("client:a", "k", "r") == MADE
 
 
 async def test_a_repetition_waits_for_the_database_rather_than_doing_it_twice() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
+from structlog.testing import capture_logs
+
 from trunkpulse.access.audit import Act, Actor, Outcome, verify
 from trunkpulse.adapters.storage.memory_audit import MemoryAudit
 from trunkpulse.admission.ledger import Ledger
@@ -213,6 +216,53 @@ def test_there_is_an_end_to_what_waits_and_the_ledger_says_so() -> None:
         assert ledger.waiting == 0
         assert await store.actions() == ["0", "1", "2", "service.refusals_unrecorded"]
         assert json.loads((await store.all())[-1].record)["count"] == 4
+
+    run_virtual(story)
+
+
+def test_what_waits_is_bounded_by_its_length_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = len(act("a").record(0)) * 3 // 2
+    monkeypatch.setattr("trunkpulse.admission.ledger.MOST_CHARACTERS_WAITING", most)
+
+    async def story() -> None:
+        store = Switched()
+        ledger = Ledger(store, VirtualClock())
+        await ledger.open()
+        store.away = True
+        full = []
+        for action in ("a", "b"):
+            ledger.note(act(action))
+            full.append(ledger.full)
+        assert full == [False, True]
+        ledger.note_refusal(refusal("192.0.2.1"))
+        assert ledger.waiting == 2
+        store.away = False
+        await ledger.close()
+        ledger.note(act("c"))
+        full.append(ledger.full)
+        assert full == [False, True, False]
+
+    run_virtual(story)
+
+
+def test_a_stop_says_what_is_lost_and_where_the_chain_ends_though_the_database_hangs() -> None:
+    async def story() -> None:
+        store = Switched()
+        ledger = Ledger(store, VirtualClock())
+        await ledger.open()
+        await ledger.record(act("a"))
+        known = ledger.head
+        assert known is not None
+        store.pause_seconds = 3600.0
+        ledger.note(act("b"))
+        begun = asyncio.get_running_loop().time()
+        with capture_logs() as lines:
+            await ledger.close(0.5)
+        assert asyncio.get_running_loop().time() - begun == pytest.approx(0.5)
+        lost, head = lines
+        assert (lost["event"], lost["acts"]) == ("audit.lost", 1)
+        assert head["event"] == "audit.head"
+        assert (head["position"], head["digest"]) == (1, known.digest)
 
     run_virtual(story)
 

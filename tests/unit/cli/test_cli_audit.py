@@ -74,7 +74,67 @@ async def test_what_was_exported_is_verified_without_a_service(tmp_path: Path) -
         assert later.count("\n") == 1
         part = tmp_path / "part.jsonl"
         part.write_text(later)
-        assert "What came before entry 3" in await there.said("audit", "verify", str(part))
+        whole = await there.said("audit", "verify", str(part), "--after", "2")
+        assert "What came before entry 3" in whole
+        digest = (await there.world.store.read_audit(limit=2))[-1].digest
+        linked = ("audit", "verify", str(part), "--after", "2", "--head")
+        assert "whole" in await there.said(*linked, f"2:{digest}")
+        assert "broken at entry 3" in (await there.command(*linked, f"2:{'a' * 64}")).complaint
+        assert (await there.command(*linked, f"1:{'a' * 64}")).code == 2
+
+
+async def test_a_file_without_its_beginning_is_whole_only_if_one_says_where_it_begins(
+    tmp_path: Path,
+) -> None:
+    async with service() as there:
+        await three_acts(there)
+        part = tmp_path / "part.jsonl"
+        part.write_text(await there.said("audit", "export", "--after", "1"))
+        for more, place in (((), 1), (("--after", "2"), 3)):
+            outcome = await there.command("audit", "verify", str(part), *more)
+            assert outcome.code == 1
+            assert f"broken at entry {place}" in outcome.complaint
+        assert "entries 2 to 3" in await there.said("audit", "verify", str(part), "--after", "1")
+        assert (await there.command("audit", "verify", "--after", "1")).code == 2
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (slice(1, None), "1 entry is missing here"),
+        (slice(None, 2), "entry 3 was sealed, and the audit ends at 2"),
+        (slice(0, 0), "entry 3 was sealed, and the audit ends at 0"),
+    ],
+)
+async def test_a_database_without_its_first_or_last_entries_is_not_called_whole(
+    kept: slice, words: str
+) -> None:
+    async with service() as there:
+        await three_acts(there)
+        await there.world.access.sealed.catch_up_with(there.world.access.ledger)
+        assert "whole" in await there.said("audit", "verify")
+        there.world.store.cut_audit(kept)
+        outcome = await there.command("audit", "verify")
+        assert (outcome.code, outcome.out) == (1, "")
+        assert words in outcome.complaint
+        again = await there.command("audit", "verify", "--json")
+        assert (again.code, json.loads(again.out)["whole"]) == (1, False)
+
+
+async def test_what_was_wrong_when_the_service_started_is_said_again() -> None:
+    async with service() as there:
+        await three_acts(there)
+        access = there.world.access
+        await access.sealed.catch_up_with(access.ledger)
+        there.world.store.cut_audit(slice(None, 2))
+        await access.ledger.open()
+        await access.sealed.open(access.audit)
+        for _ in range(2):  # entry 3 again, and on
+            await there.said("trunks", "enable", "carrier-a")
+        outcome = await there.command("audit", "verify")
+        assert outcome.code == 1
+        assert "broken at entry 3: its digest is not the one that was sealed" in outcome.complaint
+        assert "entries 1 to 2 are as they were written" in outcome.complaint
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def said(outcome: Outcome) -> str:
 
 
 async def on(config: Path, *arguments: str) -> str:
-    return said(await command("clients", *arguments, "--config", str(config)))
+    return said(await command("clients", *arguments, "-c", str(config)))
 
 
 async def made(config: Path, name: str = "grafana", *more: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ async def test_what_is_set_is_shown_and_the_others_stay() -> None:
     async with service() as there:
         said = await there.said("license", "set", "event-streams=suspended")
         assert "Without event-streams events wait and are not delivered." in said
+        assert ["event-streams", "suspended", "-"] in [line.split() for line in said.splitlines()]
         moment = "2033-05-18T03:33:20+00:00"
         await there.said("license", "set", "talk=active", "--until", moment)
         licence = there.world.licensing.licence

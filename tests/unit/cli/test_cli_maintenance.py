@@ -32,6 +32,12 @@ async def test_maintenance_begins_now_and_lasts_as_long_as_is_said() -> None:
         assert (await there.said("maintenance", "list")) == "No maintenance is planned.\n"
 
 
+async def test_a_carrier_that_no_trunk_has_is_pointed_out() -> None:
+    async with service() as there:
+        out = await there.said("maintenance", "add", "move", "--carrier", "acne", "--for", "2h")
+        assert 'no trunk has the carrier "acne" now' in out
+
+
 async def test_maintenance_comes_again_on_days_of_the_week() -> None:
     async with service() as there:
         out = await there.said(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from contracts.stores import commit_of
+from trunkpulse.model import AlertSettings
 from trunkpulse.ports import (
     AlertAttempt,
     AlertKind,
@@ -16,7 +18,7 @@ from trunkpulse.ports import (
     SinkAnswer,
 )
 from unit.cli.api_service import Service, service
-from unit.http.api_world import NOW_MS
+from unit.http.api_world import NOW_MS, STREAMS
 
 
 async def record(to: Service, sequence: int, result: DeliveryResult | None = None) -> None:
@@ -114,7 +116,7 @@ async def test_one_delivery_is_shown_with_what_was_said() -> None:
     async with service() as to:
         await record(to, 1, DeliveryResult.PARKED)
         said = await to.said("streams", "delivery", "noc", "1")
-        assert said.splitlines()[0] == "x-1  parked"
+        assert said.splitlines()[0] == "event      x-1  parked"
         assert "attempt 1" in said
         assert "  request  POST http://127.0.0.1:9000/hook" in said.splitlines()
         assert "  response busy" in said.splitlines()
@@ -144,8 +146,26 @@ async def test_a_replay_goes_on_until_all_is_done(monkeypatch: pytest.MonkeyPatc
             "5 events are delivered again.",
             "1 parked delivery is sent now.",
         ]
+        listed = (await to.said("streams", "deliveries", "noc")).splitlines()[1:]
+        assert sum(" x (replayed) " in line for line in listed) == 5
         again = json.loads(await to.said("streams", "replay", "noc", "--trunk", "x", "--json"))
-        assert again == {"replayed": 0, "hurried": 1, "nextCursor": None}
+        assert again == {
+            "replayed": 0,
+            "hurried": 1,
+            "nextCursor": None,
+            "tellsAlerts": False,
+        }
+
+
+async def test_a_replay_to_a_stream_that_tells_alerts_claims_no_delivery() -> None:
+    async with service() as to:
+        await to.world.subscriptions.apply_file([replace(STREAMS[0], alerts=AlertSettings())])
+        await record(to, 1, DeliveryResult.DELIVERED)
+        said = await to.said("streams", "replay", "noc", "--since", str(NOW_MS))
+        assert said == (
+            "1 event is taken up again by noc, which tells alerts: these go by how the trunks are"
+            " now, and nothing is sent of what is over.\n"
+        )
 
 
 @pytest.mark.parametrize(

@@ -127,11 +127,38 @@ async def test_every_line_that_is_wrong_is_told(tmp_path: Path) -> None:
 async def test_settings_are_shown_and_set() -> None:
     async with service() as there:
         before = await there.said("trunks", "settings")
-        assert "keepalive.intervalSeconds         30.0\n" in before
+        assert "keepalive.intervalSeconds         30\n" in before
         out = await there.said(
             "trunks", "settings", "--set", "keepalive.intervalSeconds=20", "--set", "userAgent=x/1"
         )
-        assert "keepalive.intervalSeconds         20.0\n" in out
+        assert "keepalive.intervalSeconds         20\n" in out
         assert "userAgent                         x/1\n" in out
         cleared = await there.said("trunks", "settings", "--clear", "userAgent", "--json")
         assert json.loads(cleared)["userAgent"] == "trunkpulse"
+
+
+async def test_an_edit_may_be_of_the_revision_that_was_looked_at() -> None:
+    async with service() as there:
+        await there.said("trunks", "create", "made", *TARGET)
+        await there.said("trunks", "edit", "made", "--name", "One", "--if-match", "1")
+        late = await there.command("trunks", "edit", "made", "--name", "Two", "--if-match", "1")
+        assert (late.code, there.world.roster.record("made").trunk.name) == (1, "One")
+        assert "made has revision 2 by now, not 1, and nothing was done" in late.err
+
+
+async def test_settings_are_shown_as_the_file_would_have_them() -> None:
+    async with service() as there:
+        rows = dict(
+            line.split(None, 1) for line in (await there.said("trunks", "settings")).splitlines()
+        )
+    assert rows["keepalive.intervalSeconds"] == "30"
+    assert rows["keepalive.enabled"] == "true"
+
+
+async def test_what_is_wrong_is_said_without_the_parts_of_a_request(tmp_path: Path) -> None:
+    out = str(tmp_path / "trunks.xml")
+    async with service() as there:
+        wrong = await there.command("trunks", "export", "--format", "xml", "-o", out)
+    assert wrong.code == 2
+    assert "format must be" in wrong.err
+    assert "query." not in wrong.err

@@ -24,6 +24,7 @@ async def test_a_user_is_made_shown_changed_and_deleted() -> None:
         )  # fmt: skip
         assert said.startswith("alice may sign in.\noneTimePassword  ")
         assert "cannot be shown again" in said
+        assert 'advice  user alice: no trunk has the region "eu" now' in said
         shown = await running.said("users", "show", "ALICE")
         for part in ("engineer auditor", "regions eu", "alice@example.com", "Alice S"):
             assert part in shown

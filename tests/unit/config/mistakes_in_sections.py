@@ -9,6 +9,12 @@ __all__ = ["IN_SECTIONS"]
 IN_SECTIONS = [
     # --- the document
     mistake("syntax", "[api]\nlisten = \n", "line 2, column 10", "not valid TOML"),
+    mistake(
+        "unclosed text",
+        '[api]\nlisten = "127.0.0.1:80\n[sip]\n',
+        "line 2, column 23",
+        "not valid TOML: the line ends within a text; close its quote",
+    ),
     mistake("unclosed text at the end", '[api]\nlisten = """a', "line 2", "not valid TOML"),
     mistake("key twice", '[api]\nlisten = "a"\nlisten = "b"', "line 3", "not valid TOML"),
     mistake("too many digits", "a = " + "9" * 5000, "too many digits"),

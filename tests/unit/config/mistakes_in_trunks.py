@@ -9,6 +9,12 @@ __all__ = ["IN_TRUNKS"]
 IN_TRUNKS = [
     mistake("no id", 'trunks = [{ targets = ["sip:x"] }]', "trunks[0].id is missing", "a name"),
     mistake("bad id", '[[trunks]]\nid = "a/b"\ntargets = ["sip:x"]', "trunks[0].id", '"a/b"'),
+    mistake(
+        "an id that is a path",
+        '[[trunks]]\nid = "export"\ntargets = ["sip:192.0.2.1"]',
+        'trunks[0].id (trunk "export")',
+        'must not be "export" or "import"',
+    ),
     mistake("no targets", '[[trunks]]\nid = "a"', 'trunks[0].targets (trunk "a")', "1 to 64"),
     mistake("empty targets", '[[trunks]]\nid = "a"\ntargets = []', "targets", "1 to 64"),
     mistake(

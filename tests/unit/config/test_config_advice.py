@@ -9,9 +9,12 @@ import pytest
 from trunkpulse.config.advice import advise
 from trunkpulse.model import (
     Destination,
+    Direction,
     EventStream,
     IsolationPolicy,
     KeepalivePolicy,
+    MaintenanceWindow,
+    NumberRange,
     Route,
     RouteTrunk,
 )
@@ -65,7 +68,7 @@ def test_keepalive_settings_are_judged_where_packets_travel(
     assert {(item.severity, item.where) for item in found} <= {("warning", 'trunk "a"')}
 
 
-def test_fast_probes_over_loopback_are_nobodys_business() -> None:
+def test_fast_probes_over_loopback_are_nobodys_business_and_hasty_decisions_are() -> None:
     policy = replace(
         POLICY,
         interval_seconds=0.5,
@@ -73,7 +76,7 @@ def test_fast_probes_over_loopback_are_nobodys_business() -> None:
         max_failed_attempts=1,
         min_successful_attempts=1,
     )
-    assert advise(config(trunk("a", NEAR, policy))) == []
+    assert codes(advise(config(trunk("a", NEAR, policy)))) == ["single_failure", "single_success"]
     assert codes(advise(config(trunk("a", NEAR + FAR, policy)))) == [
         "interval_short",
         "single_failure",
@@ -109,6 +112,38 @@ def test_a_route_with_a_single_trunk_has_nowhere_to_turn() -> None:
         'route "r"',
     )
     assert '"a"' in advice.message
+
+
+def same_numbers(first: Route, second: Route) -> list[str]:
+    """Where it is remarked that one of them never gets a call."""
+    found = advise(config(trunk("a"), trunk("b"), routes=(first, second)))
+    return [each.where for each in found if each.code == "route_same_numbers"]
+
+
+def test_a_route_of_which_another_takes_the_calls_is_named() -> None:
+    us, germany = NumberRange("+1"), NumberRange("+4930000", "+4930999")
+    first = replace(route("a", "b"), id="first", numbers=(us, germany))
+    second = replace(first, id="second", numbers=(germany,))
+    assert same_numbers(first, second) == ['route "second"']
+    assert same_numbers(replace(first, direction=Direction.BOTH), second) == ['route "second"']
+    everything = replace(first, numbers=())
+    assert same_numbers(everything, replace(everything, id="second")) == ['route "second"']
+
+
+def test_routes_that_differ_in_number_direction_or_region_are_not_remarked() -> None:
+    first = replace(
+        route("a", "b"),
+        id="first",
+        numbers=(NumberRange("+1"),),
+        direction=Direction.OUTBOUND,
+        regions=("us",),
+    )
+    second = replace(first, id="second")
+    assert same_numbers(first, second) == ['route "second"']
+    assert same_numbers(first, replace(second, numbers=(NumberRange("+1555"),))) == []
+    assert same_numbers(first, replace(second, direction=Direction.INBOUND)) == []
+    assert same_numbers(first, replace(second, regions=("eu",))) == []
+    assert same_numbers(first, replace(second, regions=())) == []
 
 
 def test_trunks_that_end_at_the_same_targets_back_nobody_up() -> None:
@@ -248,3 +283,14 @@ def test_a_secret_that_other_users_can_read_is_named_by_its_file() -> None:
     assert (advice.code, advice.severity) == ("secret_exposed", "warning")
     assert codes([advice]) == ["secret_exposed"]
     assert advice.message.endswith("run chmod 600 keys/hook.")
+
+
+def test_maintenance_on_names_that_no_trunk_has_is_advised_against() -> None:
+    mine = replace(trunk("a"), carrier="acme", region="eu")
+    window = MaintenanceWindow(id="w", name="w", carriers=("acmee",), regions=("eu",))
+    found = advise(replace(config(mine), maintenance=(window,)))
+    [advice] = [each for each in found if each.code == "label_unknown"]
+    assert advice.where == 'maintenance "w"'
+    assert 'its carriers name "acmee" (did you mean "acme"?)' in advice.message
+    right = replace(window, carriers=("acme",))
+    assert "label_unknown" not in codes(advise(replace(config(mine), maintenance=(right,))))

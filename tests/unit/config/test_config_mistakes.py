@@ -90,6 +90,25 @@ def test_a_file_that_is_too_large_is_not_parsed(tmp_path: Path) -> None:
     assert "larger than 512 MiB" in sentence
 
 
+def test_an_id_that_leads_nowhere_is_found_also_in_an_entry_with_other_mistakes(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text(
+        TRUNK
+        + '[[routes]]\nid = "r"\nnumbers = ["1"]\ntrunks = [{ id = "gone", weight = -1 }]\n'
+        + '[[maintenance]]\nid = "m"\nat = "25:00"\ntrunks = ["not an id", "gone-too"]\n'
+    )
+    found = problems(path)
+    places = [sentence.split(": ")[1].split(" ")[0] for sentence in found]
+    assert places.count("routes[0].trunks[0].id") == 1
+    assert places.count("maintenance[0].trunks[0]") == 1, "it is no id: that is said once"
+    assert places.count("maintenance[0].trunks[1]") == 1
+    assert sum("there is no trunk" in sentence for sentence in found) == 2
+    for sentence in found:
+        assert_one_plain_sentence(sentence, str(path))
+
+
 def test_all_problems_of_a_file_are_reported_at_once_one_per_line(tmp_path: Path) -> None:
     path = tmp_path / "edge.toml"
     path.write_text(

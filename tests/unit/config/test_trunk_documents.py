@@ -140,6 +140,39 @@ def test_secrets_are_not_taken_to_another_place(patch: dict[str, Any]) -> None:
     assert documents().changed(made(ENTRUSTED), moved).trunk.identity.credentials is not None
 
 
+SECURE = {**ENTRUSTED, "targets": ["sip:sbc.example.com;transport=tls"]}
+
+
+def with_tls(document: dict[str, Any], **tls: object) -> dict[str, Any]:
+    return {**document, "advanced": {**document["advanced"], "tls": tls}}
+
+
+@pytest.mark.parametrize(
+    "tls", [{"verify": False}, {"serverName": "evil.example.net"}, {"serverName": None}]
+)
+def test_secrets_are_not_shown_over_tls_that_is_judged_otherwise(tls: dict[str, object]) -> None:
+    before = made(with_tls(SECURE, serverName="edge.example.com"))
+    with pytest.raises(DocumentRefused) as problem:
+        documents().changed(before, {"advanced": {"tls": tls}})
+    assert [member for member, _ in problem.value.problems] == [
+        "advanced.password",
+        "advanced.headers.X-Key",
+    ]
+    with pytest.raises(DocumentRefused, match="must be given again"):
+        documents().listed({**document_of(before), **with_tls(document_of(before), **tls)}, before)
+    given = {"password": "hunter2", "headers": {"X-Key": "k3y"}}
+    after = documents().changed(before, {"advanced": {"tls": tls, **given}})
+    assert secrets_of(after) == secrets_of(before)
+
+
+def test_tls_may_be_judged_more_strictly_without_the_secrets() -> None:
+    before = made(with_tls(SECURE, verify=False))
+    tls = {"verify": True, "serverName": "edge.example.com"}
+    after = documents().changed(before, {"advanced": {"tls": tls}})
+    assert after.trunk.identity.tls.verify
+    assert secrets_of(after) == secrets_of(before)
+
+
 def test_fewer_targets_take_secrets_nowhere() -> None:
     two = made({**ENTRUSTED, "targets": ["sip:192.0.2.1", "sip:192.0.2.2"]})
     one = documents().changed(two, {"targets": ["sip:192.0.2.2"]})

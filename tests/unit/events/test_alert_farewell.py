@@ -33,8 +33,12 @@ from virtual_time import run_virtual
 EACH_TRUNK = AlertSettings(group_by=())
 
 
-def run_deliveries(scenario: Callable[[Bench, Deliveries], Awaitable[None]]) -> list[EventDict]:
-    """Run it with the stream of a bench; what the process logged."""
+def run_deliveries(
+    scenario: Callable[[Bench, Deliveries], Awaitable[None]],
+    *,
+    told: list[EventDict] | None = None,
+) -> list[EventDict]:
+    """Run it with the stream of a bench; what was logged as left open, and as ``told``."""
     logs: list[EventDict] = []
 
     async def main() -> None:
@@ -60,6 +64,8 @@ def run_deliveries(scenario: Callable[[Bench, Deliveries], Awaitable[None]]) -> 
                 await deliveries.drain(0)
         assert bench.pager.closed
         logs.extend(each for each in said if each["event"] == "alerts.left_open")
+        if told is not None:
+            told.extend(each for each in said if each["event"] == "alert.told")
 
     run_virtual(main)
     return logs
@@ -91,7 +97,9 @@ def test_each_open_alert_is_resolved_once_and_says_why() -> None:
         await bench.clock.advance(600)
         assert len(bench.pager.alerts) == 4  # nothing is told of it any more
 
-    assert run_deliveries(scenario) == []
+    told: list[EventDict] = []
+    assert run_deliveries(scenario, told=told) == []
+    assert [each["kind"] for each in told] == ["trigger", "trigger", "resolve", "resolve"]
 
 
 def test_a_stream_that_is_paused_closes_its_alerts_too() -> None:

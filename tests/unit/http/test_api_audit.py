@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi import Request
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from trunkpulse.access import Permission, Principal, PrincipalKind
-from trunkpulse.access.audit import verify
+from trunkpulse.access.audit import SERVICE_ACTIONS, verify
+from trunkpulse.adapters.http.api.admission import declarations_of
+from trunkpulse.adapters.http.api.application import OPERATIONS
+from trunkpulse.adapters.http.api.audited import SAFE_METHODS, TO_VIEW
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.ports import AuditEntry, StoreUnavailable
 from unit.http.api_parts import SwitchedStore
@@ -151,6 +157,56 @@ async def test_what_was_wrong_is_recorded_as_failed_and_changed_nothing() -> Non
         assert "changes" not in missing
 
 
+def listed(count: int, port: int) -> dict[str, Any]:
+    return {
+        "entities": [{"id": f"t{n}", "targets": [f"sip:127.0.0.1:{port}"]} for n in range(count)]
+    }
+
+
+@pytest.mark.parametrize(("count", "entries"), [(20, 1), (21, 2), (50, 3), (701, 10 + 3)])
+async def test_each_trunk_of_an_import_is_found_by_its_id(count: int, entries: int) -> None:
+    path = "/api/v2/telephony/trunks/import"
+    async with api() as (world, http):
+        for port, mode in ((5071, "create"), (5072, "upsert")):
+            query = {"mode": mode}
+            body = listed(count, port)
+            answer = await http.post(path, json=body, params=query, headers=AS_ANN)
+            assert answer.status_code == 200
+        found = await records(world)
+        assert len(found) == 2 * entries
+        made, changed = found[:entries], found[entries:]
+        for some in (made, changed):
+            ids = [change["id"] for each in some for change in each["changes"]]
+            assert sorted(ids) == sorted(f"t{n}" for n in range(count))
+            assert [each["details"].get("part", 1) for each in some] == [*range(1, entries + 1)]
+        assert all(change["before"] is None for each in made for change in each["changes"])
+        last = changed[-1]["changes"][-1]
+        if count <= 200:
+            assert last["before"]["targets"] != last["after"]["targets"]
+        else:
+            assert (last["before"], last["after"]) == ({"revision": 1}, {"revision": 2})
+        for trunk in ("t0", f"trunk/t{count - 1}"):
+            query = {"object": trunk}
+            page = (await http.get("/api/v2/audit", params=query, headers=AS_ANN)).json()
+            assert [each["action"] for each in page["entities"]] == ["import_trunks"] * 2
+
+
+async def test_an_import_that_was_only_tried_does_not_look_like_one_that_was_done() -> None:
+    path = "/api/v2/telephony/trunks/import"
+    async with api() as (world, http):
+        for query in ({"dryRun": "true"}, {}, {"dryRun": "true", "mode": "create"}):
+            await http.post(path, json=listed(2, 5071), params=query, headers=AS_ANN)
+        tried, done, wrong = await records(world)
+        counts = {"created": 2, "changed": 0, "unchanged": 0}
+        assert tried["details"] == {"mode": "create", "dryRun": True, **counts}
+        assert "changes" not in tried
+        assert done["details"] == {"mode": "create", "dryRun": False, **counts}
+        assert (wrong["outcome"], wrong["details"]) == (
+            "failed",
+            {"mode": "create", "dryRun": True},
+        )
+
+
 async def test_nothing_that_a_stranger_sends_breaks_a_line_or_costs_room() -> None:
     async with api() as (world, http):
         path = "/api/v2/telephony/trunks/%0d%0a2026 all is well%1b[2J%e2%80%ae/disable"
@@ -237,6 +293,37 @@ async def test_the_list_is_newest_first_with_cursor_and_filters() -> None:
             "/api/v2/audit", params={"limit": 2, "cursor": first["nextCursor"]}, headers=AS_ANN
         )
         assert [each["position"] for each in second.json()["entities"]] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [("set_license", "did you mean put_license?"), ("zzz", "how-to/audit.md lists")],
+)
+async def test_an_act_that_there_is_not_is_not_looked_for(action: str, words: str) -> None:
+    async with api() as (_, http):
+        answer = await http.get("/api/v2/audit", params={"action": action}, headers=AS_ANN)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"] == "query.action"
+        assert words in answer.json()["detail"]
+        for known in ("put_license", "service.started", "list_audit", "unknown"):
+            query = {"action": known}
+            answer = await http.get("/api/v2/audit", params=query, headers=AS_ANN)
+            assert answer.status_code == 200
+
+
+async def test_the_how_to_names_every_act_that_is_recorded() -> None:
+    text = (Path(__file__).parents[3] / "docs/how-to/audit.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_.]+)`", text))
+    async with api() as (world, _):
+        acts = {
+            each.original_route.name
+            for each in iter_route_contexts(world.app.routes)
+            if isinstance(each.original_route, APIRoute)
+            and not SAFE_METHODS.issuperset(each.methods or ())
+            and not TO_VIEW.issuperset(declarations_of(each.original_route) or {""})
+        }
+    assert acts <= OPERATIONS
+    assert acts | SERVICE_ACTIONS <= named
 
 
 @pytest.mark.parametrize("count", [0, 1, 450])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 
 from contracts.stores import commit_of
+from trunkpulse.model import AlertSettings
 from trunkpulse.ports import (
     AlertAttempt,
     AlertKind,
@@ -19,7 +21,7 @@ from trunkpulse.ports import (
     SinkAnswer,
     StreamHealth,
 )
-from unit.http.api_world import NOW_MS, World, running
+from unit.http.api_world import NOW_MS, STREAMS, World, running
 
 STREAM = "/api/v2/events/streams/noc"
 DAY_MS = 24 * 3600 * 1000
@@ -165,6 +167,31 @@ async def test_what_was_told_of_an_alert_is_listed_and_is_not_retried(
     assert refused["detail"].count(".") == 1
 
 
+async def test_an_end_that_was_refused_is_for_a_person_to_close(
+    world: World, api: httpx2.AsyncClient
+) -> None:
+    await record(world, "x", 1)
+    attempt = AlertAttempt(
+        stream_id="noc",
+        alert_id="a-7",
+        kind=AlertKind.RESOLVE,
+        position=await world.store.last_position(),
+        at_ms=NOW_MS + 50,
+        duration_ms=9,
+        result=DeliveryResult.DEAD,
+        detail="400 Bad Request",
+        request="resolve of alert a-7",
+        response="",
+    )
+    await world.store.note_attempts([attempt])
+    (line, _) = await world.store.deliveries("noc")
+    refused = await answer(await api.post(f"{STREAM}/deliveries/{line.id}/retry"), 409)
+    assert refused["detail"].endswith(
+        "nothing is told of one after its end was refused; if it is still open at the destination, "
+        "close it there."
+    )
+
+
 async def test_a_delivery_that_waits_its_turn_is_not_retried(
     world: World, api: httpx2.AsyncClient
 ) -> None:
@@ -189,13 +216,22 @@ async def test_events_are_replayed_and_a_large_replay_goes_on(
     rest = await answer(
         await api.post(f"{STREAM}/replay", json={**body, "after": done["nextCursor"]})
     )
-    assert rest == {"replayed": 1, "hurried": 0, "nextCursor": None}
+    assert rest == {"replayed": 1, "hurried": 0, "nextCursor": None, "tellsAlerts": False}
     pending = await world.store.deliveries("noc", limit=3)
     assert [(each.event_id, each.replayed_ms) for each in pending] == [
         ("x-3", NOW_MS),
         ("x-2", NOW_MS),
         ("x-1", NOW_MS),
     ]
+
+
+async def test_a_replay_to_a_stream_that_tells_alerts_says_that_it_does(world: World) -> None:
+    await world.subscriptions.apply_file([replace(STREAMS[0], alerts=AlertSettings())])
+    await record(world, "x", 1)
+    await end(world, DeliveryResult.DELIVERED)
+    async with world.client() as api:
+        done = await answer(await api.post(f"{STREAM}/replay", json={"trunkId": "x"}))
+    assert done == {"replayed": 1, "hurried": 0, "nextCursor": None, "tellsAlerts": True}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from trunkpulse.adapters.http.api.problems import BODY_LIMIT_BYTES
+from trunkpulse.adapters.http.api.bounds import BODY_LIMIT_BYTES
 from unit.http.api_world import World, running
 
 DECIDE = "/api/v2/routing/decide"
@@ -159,6 +159,23 @@ async def test_a_wrong_method_is_a_405_problem_that_says_which_are_allowed() -> 
             "/docs says what it takes.",
             "instance": "/api/v2/telephony/trunks/carrier-a/explain",
         }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/v2/telephony/trunks", "GET, POST"),
+        ("PUT", "/api/v2/telephony/trunks/nowhere", "DELETE, GET, PATCH"),
+        ("POST", "/api/v2/license", "GET, PUT"),
+        ("DELETE", "/healthz", "GET, HEAD"),
+    ],
+)
+async def test_a_wrong_method_is_told_those_of_all_routes_of_the_path(
+    method: str, path: str, allowed: str
+) -> None:
+    async with running() as world, world.client() as http:
+        answer = await http.request(method, path)
+        assert (answer.status_code, answer.headers.get_list("allow")) == (405, [allowed])
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/nothing", "/api/v2/events"])

@@ -40,6 +40,16 @@ async def test_the_process_is_alive() -> None:
         assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
 
 
+async def test_a_balancer_may_ask_without_wanting_the_words() -> None:
+    async with running() as world, world.client() as http:
+        assert [(await http.head(f"/{path}")).status_code for path in ("healthz", "readyz")] == [
+            200,
+            200,
+        ]
+        world.problems.append("It is shutting down.")
+        assert (await http.head("/readyz")).status_code == 503
+
+
 async def test_readiness_follows_its_reasons() -> None:
     async with running() as world, world.client() as http:
         answer = await http.get("/readyz")

@@ -33,6 +33,7 @@ async def test_a_window_is_planned_shown_and_called_off() -> None:
         assert answer.status_code == 201
         assert answer.headers["location"] == f"{PATH}/acme-move"
         shown = answer.json()
+        assert shown.pop("advice") == []
         assert shown == (await http.get(f"{PATH}/acme-move")).json()
         assert shown["starts"] == 1_607_216_400_000
         assert shown["until"] == shown["ends"]
@@ -51,6 +52,15 @@ async def test_a_window_that_comes_again_says_when_it_does_so_next() -> None:
         assert {key: shown[key] for key in PATCHES} == PATCHES
         assert shown["next"] > world.context.now_ms()
         assert shown["starts"] is None
+
+
+async def test_names_that_no_trunk_has_are_advised_on() -> None:
+    async with running() as world, world.client() as http:
+        answer = await http.post(PATH, json={**MOVE, "carriers": ["acme", "acne"]})
+        assert answer.status_code == 201
+        [advice] = answer.json()["advice"]
+        assert (advice["code"], advice["where"]) == ("label_unknown", 'maintenance "acme-move"')
+        assert 'no trunk has the carrier "acne" now' in advice["detail"]
 
 
 async def test_windows_are_listed_by_id_page_by_page() -> None:

@@ -116,3 +116,15 @@ async def test_what_is_not_there_is_counted_too() -> None:
         assert [each.status_code for each in answers] == [404, 404, 404]
         assert answers[-1].headers["ratelimit"] == '"address";r=0;t=3'
         assert (await http.get("/api/v2/events/catalogue")).status_code == 429
+
+
+async def test_what_the_file_says_anew_counts_at_once() -> None:
+    async with running(world=limited(20)) as world, world.client() as http:
+        assert (await http.get(TRUNKS, headers=who("a"))).headers["ratelimit"].endswith("r=19;t=1")
+        api = ApiSettings(requests_per_second=5.0, burst=10)
+        world.config = replace(world.config, api=api)
+        answer = await http.get(TRUNKS, headers=who("a"))
+        assert answer.headers["ratelimit-policy"] == '"caller";q=10;w=2'
+        assert answer.headers["ratelimit"] == '"caller";r=9;t=1'
+        stranger = await http.get(TRUNKS)
+        assert stranger.headers["ratelimit-policy"] == '"address";q=1;w=2'

@@ -209,7 +209,11 @@ async def test_a_new_password_signs_out_everywhere_else() -> None:
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
-        ({"password": "wrong", "newPassword": OTHER_PASSWORD}, 403, "wrong"),
+        (
+            {"password": "wrong", "newPassword": OTHER_PASSWORD},
+            403,
+            "The present password is wrong.",
+        ),
         ({"password": PASSWORD, "newPassword": "short"}, 422, "at least 12 characters"),
         ({"password": PASSWORD, "newPassword": "password1234"}, 422, "tried first"),
         ({"password": PASSWORD, "newPassword": PASSWORD}, 422, "take another"),

@@ -38,6 +38,20 @@ def problem(answer: httpx2.Response, status: int) -> str:
     return detail
 
 
+@pytest.mark.parametrize("url", ["http://10.0.0.1/hook", "http://[::1]:9000/"])
+async def test_a_url_of_an_address_that_events_may_not_go_to_is_refused(url: str) -> None:
+    async with running() as world, world.client() as http:
+        there = {"type": "webhook", "url": url}
+        answer = await http.post(STREAMS, json={**PAGERS, "destination": there})
+        assert "where events may not go; to permit it, add" in problem(answer, 422)
+        assert answer.json()["errors"][0]["field"] == "body.destination.url"
+        await make(http)
+        patch = {"destination": {**there, "secret": None}}
+        answer = await http.patch(f"{STREAMS}/pagers", json=patch)
+        assert "where events may not go" in problem(answer, 422)
+        assert world.lanes.streams["pagers"].destination.url == HOOK["url"]
+
+
 async def test_a_stream_that_is_made_is_shown_without_its_secret_and_delivered_to() -> None:
     async with running() as world, world.client() as http:
         answer = await http.post(STREAMS, json=PAGERS)

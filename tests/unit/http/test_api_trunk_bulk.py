@@ -174,7 +174,7 @@ async def test_a_table_that_cannot_be_read_says_why(table: str, field: str, sent
         ('[{"id": "a", "targets": ["sip:127.0.0.1"]}] x', (1, "body"), "behind its end"),
         ("[\n7]", (2, "body.entities[0]"), "must be an object"),
         ('[{"id": "a"}]', (1, "body.entities[0].targets"), "targets is missing"),
-        ("[" * 100_000, (1, "body"), "nested too deeply"),
+        ("[" * 100_000, (1, "body"), "in more than 7 others"),
     ],
 )
 async def test_json_that_cannot_be_read_says_where(

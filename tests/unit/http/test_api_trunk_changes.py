@@ -183,6 +183,49 @@ async def test_enabled_also_takes_back_what_an_administrator_did() -> None:
         await make(http)
         await http.post(f"{TRUNKS}/made/disable")
         assert (await patch(http, "made", {"enabled": True})).json()["enabled"] is True
+        await world.access.ledger.close()
+        *_, entry = await world.store.read_audit(limit=100)
+        shown = json.loads(entry.record)["changes"]
+        assert [(each["before"]["enabled"], each["after"]["enabled"]) for each in shown[1:]] == [
+            (False, True)
+        ]
+
+
+async def test_enabled_answers_only_once_it_is_recorded() -> None:
+    async with running(world=World(record_seconds=0.0)) as world, world.client() as http:
+        await make(http, enabled=True)
+        world.store.plugged = False
+        problem(await http.post(f"{TRUNKS}/made/disable"), 503)
+        told = problem(await patch(http, "made", {"enabled": True}), 503)
+        assert "Trunk made is enabled on this node already" in told
+        world.store.plugged = True
+
+
+async def test_what_is_shown_of_a_trunk_may_be_sent_back() -> None:
+    async with running() as world, world.client() as http:
+        shown = (await http.post(TRUNKS, json=ENTRUSTED)).json()["configuration"]
+        answer = await patch(http, "made", {**shown, "name": "Renamed"})
+        assert answer.status_code == 200
+        assert answer.json()["configuration"] == {**shown, "name": "Renamed"}
+        identity = world.roster.record("made").trunk.identity
+        assert identity.credentials is not None
+        assert identity.credentials.password == "hunter2"
+        assert identity.headers == (("X-Key", "k3y"),)
+        await http.delete(f"{TRUNKS}/made")
+        refused = await http.post(TRUNKS, json=shown)
+        assert "advanced.password must be given" in problem(refused, 422)
+        advanced = {**shown["advanced"], "password": "hunter2", "headers": {"X-Key": "k3y"}}
+        again = await http.post(TRUNKS, json={**shown, "advanced": advanced})
+        assert again.json()["configuration"] == shown
+
+
+@pytest.mark.parametrize("advanced", [{"hasPassword": False}, {"headerNames": ["X-Other"]}])
+async def test_secrets_do_not_change_by_what_is_shown_of_them(advanced: dict[str, Any]) -> None:
+    async with running() as world, world.client() as http:
+        await http.post(TRUNKS, json=ENTRUSTED)
+        name = next(iter(advanced))
+        refused = await patch(http, "made", {"advanced": advanced})
+        assert f"advanced.{name} is not a known key" in problem(refused, 422)
 
 
 async def test_a_deleted_trunk_is_gone_and_its_id_is_free() -> None:

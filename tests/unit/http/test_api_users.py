@@ -42,6 +42,7 @@ async def test_a_user_gets_a_password_that_is_said_once() -> None:
         bob = await made(client)
         password = str(bob.pop("oneTimePassword"))
         assert len(password) == 29
+        assert bob.pop("advice") == []
         shown = (await client.get(f"{USERS}/{bob['id']}")).json()
         assert shown == bob
         assert shown["mustChangePassword"] is True
@@ -94,11 +95,23 @@ async def test_a_patch_changes_what_it_names() -> None:
         answer = await client.patch(path, json=patch)
         assert answer.status_code == 200
         changed = answer.json()
+        assert changed.pop("advice") == []
         assert changed["roles"] == ["engineer"]
         assert (changed["regions"], changed["carriers"]) == (None, ["acme"])
         assert changed["email"] is None
         assert changed["displayName"] == "Bob"
         assert (await client.get(path)).json() == changed
+
+
+async def test_limits_that_no_trunk_is_within_are_advised_on() -> None:
+    async with running() as world, world.client() as client:
+        bob = await made(client, regions=["mars", "us-east"])
+        answer = await client.patch(f"{USERS}/{bob['id']}", json={"carriers": ["acne"]})
+    assert "no trunk has the region" in str(bob["advice"])
+    assert [each["detail"].split(";")[0] for each in answer.json()["advice"]] == [
+        'no trunk has the carrier "acne" now',
+        'no trunk has the region "mars" now',
+    ]
 
 
 async def test_two_administrators_do_not_overwrite_each_other() -> None:

@@ -251,8 +251,46 @@ async def test_signing_keys_are_exchanged_on_demand(scene: Scene) -> None:
     assert (await scene.http.get("/api/v2/telephony/trunks", headers=token)).status_code == 401
 
 
+async def test_all_tokens_are_voided_by_those_alone_who_may_do_everything(scene: Scene) -> None:
+    kept = set(Permission) - {Permission.LICENSE_EDIT}
+    headers = await scene.as_client(*kept)
+    refused = await scene.http.post(
+        f"{KEYS}/rotate", params={"compromised": "true"}, headers=headers
+    )
+    assert refused.status_code == 403
+    assert "license:edit" in refused.json()["detail"]
+    assert (await scene.http.post(f"{KEYS}/rotate", headers=headers)).status_code == 200
+    everything = await scene.as_client(*Permission)
+    voided = await scene.http.post(
+        f"{KEYS}/rotate", params={"compromised": "true"}, headers=everything
+    )
+    assert voided.status_code == 200
+    assert (await scene.http.get(PATH, headers=everything)).status_code == 401
+
+
+async def test_who_may_edit_clients_alone_does_not_delete_one_that_may_do_more(
+    scene: Scene,
+) -> None:
+    made = await scene.make()
+    headers = await scene.as_client(Permission.USERS_VIEW, Permission.USERS_EDIT)
+    path = f"{PATH}/{made['clientId']}"
+    secret = made["secrets"][0]["id"]
+    for refused in (
+        await scene.http.delete(path, headers=headers),
+        await scene.http.delete(f"{path}/secrets/{secret}", headers=headers),
+    ):
+        assert refused.status_code == 403
+        assert "telephony:trunk:view" in refused.json()["detail"]
+    assert await scene.token_status(made["clientId"], made["clientSecret"]) == 200
+
+
 async def test_nothing_is_made_while_the_database_is_away(scene: Scene) -> None:
     scene.world.store.plugged = False
     assert (await scene.http.post(PATH, json=GRAFANA)).status_code == 503
     scene.world.store.plugged = True
     assert scene.world.access.clients.all == ()
+
+
+async def test_a_scope_that_there_is_not_is_repeated(scene: Scene) -> None:
+    answer = await scene.http.post(PATH, json={"name": "a", "scopes": ["telephony.trunks.veiw"]})
+    assert '"telephony.trunks.veiw" is none of ' in answer.json()["detail"]

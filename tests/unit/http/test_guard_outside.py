@@ -83,11 +83,72 @@ async def test_nobody_speaks_in_the_clear_from_outside(
     listen_host: str, peer: str, headers: dict[str, str], status: int
 ) -> None:
     async with outside(listen_host=listen_host, peer=peer) as (_, http):
-        answer = await http.get("/healthz", headers=headers)
+        answer = await http.get("/docs", headers=headers)
         assert answer.status_code == status
         if status == 403:
             assert "in the clear" in answer.json()["detail"]
             assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("listen_host", ["0.0.0.0", "127.0.0.1"])
+@pytest.mark.parametrize("peer", [PROXY, "127.0.0.1"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (forwarded(), 401),
+        ({"forwarded": "for=203.0.113.7;proto=https"}, 401),
+        (forwarded(scheme="http"), 403),
+        ({"forwarded": "for=203.0.113.7;proto=http"}, 403),
+        ({"x-forwarded-for": "203.0.113.7"}, 403),
+        ({"forwarded": "for=203.0.113.7"}, 403),
+        (forwarded(scheme="wss"), 403),
+        (forwarded(client="127.0.0.1", scheme="http"), 403),
+        ({"x-forwarded-host": NAME}, 403),
+        ({}, 403),  # a proxy that says nothing, for a name that is not this machine's
+    ],
+)
+async def test_no_password_comes_through_a_proxy_in_the_clear(
+    listen_host: str, peer: str, headers: dict[str, str], status: int
+) -> None:
+    world = World(listen_host=listen_host, gate=None)
+    proxies = (*PROXIES, ipaddress.ip_network("127.0.0.0/8"))
+    credentials = {"name": "anna", "password": "three old trombones"}
+    async with outside(world=world, peer=peer, trusted_proxies=proxies) as (_, http):
+        answer = await http.post("/api/v2/session", json=credentials, headers=headers)
+        assert answer.status_code == status
+        if status == 403:
+            assert "X-Forwarded-Proto: https" in answer.json()["detail"]
+            assert answer.headers["connection"] == "close"
+        for path in ("/healthz", "/readyz"):  # what balancers ask is no secret
+            assert (await http.get(path, headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("peer", "host", "status"),
+    [
+        ("127.0.0.1", "127.0.0.1:8080", 200),
+        ("127.0.0.1", "localhost:8080", 200),
+        ("::1", "[::1]:8080", 200),
+        (PROXY, "127.0.0.1:8080", 403),
+        ("127.0.0.1", NAME, 403),
+    ],
+)
+async def test_commands_on_the_machine_need_no_tls_beside_a_proxy_on_it(
+    peer: str, host: str, status: int
+) -> None:
+    world = World(listen_host="0.0.0.0", gate=None)
+    here = tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128", "10.0.0.0/8")))
+    async with outside(world=world, peer=peer, trusted_proxies=here) as (_, http):
+        headers = {**bearer(MACHINE_TOKEN), "host": host}
+        assert (await http.get(TRUNKS, headers=headers)).status_code == status
+
+
+async def test_over_our_own_tls_a_proxy_still_has_to_say_how_it_was_asked() -> None:
+    async with outside() as (_, http):
+        answer = await http.get(f"https://{NAME}/docs", headers={"x-forwarded-for": "203.0.113.7"})
+        assert answer.status_code == 403
+        answer = await http.get(f"https://{NAME}/docs", headers=forwarded())
+        assert answer.status_code == 200
 
 
 async def test_over_tls_browsers_are_told_to_stay_with_it() -> None:

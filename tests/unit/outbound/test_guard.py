@@ -160,6 +160,31 @@ def test_one_bad_address_among_good_ones_refuses_all() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://10.0.0.1/hook", "10.0.0.1 is a private address,"),
+        ("https://[::ffff:10.0.0.1]:8443/hook", "::ffff:10.0.0.1 is a private address,"),
+        ("https://[fe80::1%25eth0]/", "is a link-local address,"),
+        ("amqp://bob@127.0.0.1:5672/vhost", "127.0.0.1 is a loopback address,"),
+        ("kafka://kafka.example.com:9092,169.254.169.254:9092", "address of a cloud's metadata,"),
+        ("http://2130706433/", "four decimal numbers"),
+    ],
+)
+def test_an_address_in_a_url_that_is_not_permitted_is_refused(url: str, said: str) -> None:
+    with pytest.raises(Forbidden) as caught:
+        Guard().check_written(url, trusted=False)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "https://93.184.215.14/", "http://10.20.0.1/", "kafka://a.example:1,10.20.0.2:2"],
+)
+def test_a_url_of_permitted_addresses_and_of_names_passes(url: str) -> None:
+    Guard(networks("10.20.0.0/16")).check_written(url, trusted=False)
+
+
+@pytest.mark.parametrize(
     "host", ["2130706433", "0x7f000001", "0x7f.1", "017700000001", "127.1", "0", "127.0.0.1.", "0x"]
 )
 def test_a_number_that_is_no_address_is_refused(host: str) -> None:

@@ -31,6 +31,10 @@ def entrusted(trunk_id: str) -> dict[str, object]:
     return document(trunk_id, advanced={"username": "alice", "password": "hunter2"}, carrier="acme")
 
 
+async def nobody_hears(_: object) -> None:
+    return
+
+
 def over(world: World, *, key: int = 1) -> MadeTrunks:
     return MadeTrunks(
         world.store,
@@ -40,7 +44,7 @@ def over(world: World, *, key: int = 1) -> MadeTrunks:
         applying=asyncio.Lock(),
         default=world.config.keepalive,
         routes_of=lambda _: (),
-        changed=lambda _: None,
+        changed=nobody_hears,
     )
 
 

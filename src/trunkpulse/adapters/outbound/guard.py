@@ -22,10 +22,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlsplit
 
 from trunkpulse.adapters.outbound.errors import Forbidden
 from trunkpulse.config.settings import IpNetwork
@@ -169,10 +170,21 @@ class Guard:
         for each in addresses:
             address = ipaddress.ip_address(each[0])
             if not self.permits(address, trusted=trusted):
+                verb = "leads to" if _literal(host) is None else "is"
                 raise Forbidden(
-                    f"{_shown(host)} leads to {kind_of(address)}, where events may not go; to "
+                    f"{_shown(host)} {verb} {kind_of(address)}, where events may not go; to "
                     "permit it, add its network to allow under [outbound] in the configuration."
                 )
+
+    def check_written(self, url: str, *, trusted: bool) -> None:
+        """Raises Forbidden if a host of ``url`` is written as an address that is not permitted.
+
+        Where a name leads is not asked: that is judged each time it is dialled.
+        """
+        for host in _hosts(url):
+            check_spelling(host)
+            if _literal(host) is not None:
+                self.check(host, [(host, 0)], trusted=trusted)
 
 
 def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -182,6 +194,19 @@ def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return None
+
+
+def _literal(host: str) -> IpAddress | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _hosts(url: str) -> Iterator[str]:
+    """Of a cluster of brokers there are several, with commas between them."""
+    for place in urlsplit(url).netloc.split(","):
+        yield urlsplit(f"//{place}").hostname or ""
 
 
 def _shown(host: str) -> str:

@@ -169,7 +169,11 @@ class HttpExchange:
                 f"no connection within {self._connect_seconds:g} seconds", asked
             ) from None
         except (httpx2.TransportError, OSError) as error:
-            raise NoReply(self._without_secrets(_phrase(error)), asked) from None
+            unsent = _unsent(error)
+            raise NoReply(
+                self._without_secrets(_phrase(error) if unsent is None else str(unsent)),
+                asked if unsent is None else "",
+            ) from None
 
     async def close(self) -> None:
         """Close idle connections; safe to repeat."""
@@ -289,12 +293,18 @@ def retry_after_seconds(value: str, wall: float) -> float | None:
         return None
 
 
+def _unsent(error: BaseException) -> Forbidden | HostUnknown | None:
+    """Why nothing was connected to, and so nothing sent; None if something was."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, Forbidden | HostUnknown):
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
 def _phrase(error: BaseException) -> str:
     """What went wrong, in the operating system's words if it was the one to say so."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, Forbidden | HostUnknown):
-            return str(cause)
         if isinstance(cause, OSError) and cause.strerror:
             # asyncio puts the address where the system's text was; of TLS and DNS errors it is
             # the other way round, the number means nothing to the system.

@@ -34,6 +34,17 @@ class DatabaseDocuments(Database):
             found = await connection.execute(query.order_by(documents.c.id).limit(limit))
             return [Document(**{**row, "kind": kind}) for row in found.mappings()]
 
+    @undisturbed
+    async def find_documents(self, kind: DocumentKind, ids: Collection[str]) -> list[Document]:
+        """Those of a kind that have one of these ids, by id."""
+        query = select(documents).where(documents.c.kind == kind.value)
+        together: list[Document] = []
+        async with self._reading() as connection:
+            for some in batches(sorted(ids)):
+                found = await connection.execute(query.where(documents.c.id.in_(some)))
+                together += [Document(**{**row, "kind": kind}) for row in found.mappings()]
+        return sorted(together, key=lambda each: each.id)
+
     @in_turn
     async def save_documents(self, saved: Sequence[Document]) -> None:
         """Write all of them or none; raises DocumentChanged."""

@@ -23,6 +23,11 @@ class MemoryDocuments:
         found = [each for each in self._documents.values() if each.kind is kind and each.id > after]
         return sorted(found, key=lambda each: each.id)[:limit]
 
+    async def find_documents(self, kind: DocumentKind, ids: Collection[str]) -> list[Document]:
+        """Those of a kind that have one of these ids, by id."""
+        wanted = sorted(set(ids))
+        return [self._documents[kind, each] for each in wanted if (kind, each) in self._documents]
+
     async def save_documents(self, saved: Sequence[Document]) -> None:
         """Write all of them or none; raises DocumentChanged."""
         for each in saved:

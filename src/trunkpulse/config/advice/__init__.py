@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from trunkpulse.config.advice.calls import on_route, on_secret_files, on_unrouted
+from trunkpulse.config.advice.calls import (
+    on_route,
+    on_same_numbers,
+    on_secret_files,
+    on_unrouted,
+)
 from trunkpulse.config.advice.caps import on_caps
 from trunkpulse.config.advice.isolation import on_isolation
 from trunkpulse.config.advice.item import Advice
+from trunkpulse.config.advice.labels import on_window
 from trunkpulse.config.advice.outbound import on_outbound
 from trunkpulse.config.advice.pacing import on_keepalive, on_shared_addresses
 from trunkpulse.config.advice.requests import on_certificates, on_requests
@@ -38,8 +44,10 @@ def advise(config: Config, now: datetime | None = None) -> list[Advice]:
         *on_requests(config),
         *on_shared_addresses(config),
         *(advice for route in config.routes for advice in on_route(route, config)),
+        *on_same_numbers(config.routes),
         *on_unrouted(config),
         *(advice for stream in config.event_streams for advice in on_stream(stream, config)),
+        *(advice for window in config.maintenance for advice in on_window(window, config)),
     ]
 
 

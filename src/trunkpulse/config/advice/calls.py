@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from trunkpulse.config.advice.item import Advice, named
 from trunkpulse.config.settings import Config
 from trunkpulse.config.wording import shown
-from trunkpulse.model import Route
+from trunkpulse.model import Direction, NumberRange, Route
 
-__all__ = ["on_route", "on_secret_files", "on_unrouted"]
+__all__ = ["on_route", "on_same_numbers", "on_secret_files", "on_unrouted"]
 
 
 def on_secret_files(files: Sequence[str]) -> Iterator[Advice]:
@@ -44,6 +44,32 @@ def on_route(route: Route, config: Config) -> Iterator[Advice]:
             "all trunks of the route end at the same targets, so they fail together; add a trunk"
             " with targets of its own.",
         )
+
+
+def on_same_numbers(routes: Sequence[Route]) -> Iterator[Advice]:
+    """Once for each route of which a number is taken, in full, by one that comes before it."""
+    first: dict[tuple[Direction, str | None, NumberRange | None], Route] = {}
+    for route in routes:
+        before: tuple[Route, NumberRange | None] | None = None
+        for direction in (Direction.INBOUND, Direction.OUTBOUND):
+            if not route.direction.serves(direction):
+                continue
+            for region in route.regions or (None,):
+                for rule in route.numbers or (None,):
+                    other = first.setdefault((direction, region, rule), route)
+                    if other is not route:
+                        before = before or (other, rule)
+        if before is not None:
+            other, rule = before
+            numbers = "every number" if rule is None else shown(str(rule))
+            yield Advice(
+                "route_same_numbers",
+                "warning",
+                f"route {shown(route.id)}",
+                f"route {shown(other.id)} has {numbers} too, for the same direction and region, and"
+                " comes before it, so its calls never come here; make the numbers of one of them"
+                " closer, or put all trunks into one route.",
+            )
 
 
 def on_unrouted(config: Config) -> Iterator[Advice]:

@@ -1,7 +1,7 @@
 """Advice on timing, thresholds and what counts as healthy.
 
-Judged only where packets travel: a trunk whose targets are all on loopback is a demonstration or a
-test, and may be probed as fast as one likes.
+What carriers limit is judged only where packets travel: a trunk whose targets are all on loopback
+may be probed as often as one likes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def on_keepalive(config: Config) -> Iterator[Advice]:
             )
         yield from _on_healthy_responses(policy, where)
         if any(leaves_this_machine(trunk) for trunk in trunks):
-            yield from _on_pace(policy, where)
+            yield from _on_rate(policy, where)
+        yield from _on_detection(policy, where)
 
 
 def _on_healthy_responses(policy: KeepalivePolicy, where: str) -> Iterator[Advice]:
@@ -82,23 +83,25 @@ def _on_healthy_responses(policy: KeepalivePolicy, where: str) -> Iterator[Advic
             )
 
 
-def _on_pace(policy: KeepalivePolicy, where: str) -> Iterator[Advice]:
-    interval = f"interval_seconds is {policy.interval_seconds:g}"
+def _on_rate(policy: KeepalivePolicy, where: str) -> Iterator[Advice]:
     if policy.interval_seconds < 15:
         yield Advice(
             "interval_short",
             "warning",
             where,
-            f"{interval}, and carriers limit or ban senders of more than one OPTIONS in 15 seconds;"
-            " set 15 to 60.",
+            f"interval_seconds is {policy.interval_seconds:g}, and carriers limit or ban senders of"
+            " more than one OPTIONS in 15 seconds; set 15 to 60.",
         )
+
+
+def _on_detection(policy: KeepalivePolicy, where: str) -> Iterator[Advice]:
     if policy.interval_seconds > 60:
         yield Advice(
             "interval_long",
             "warning",
             where,
-            f"{interval}, so calls are lost for more than a minute before an outage is noticed;"
-            " set 15 to 60.",
+            f"interval_seconds is {policy.interval_seconds:g}, so calls are lost for more than a"
+            " minute before an outage is noticed; set 15 to 60.",
         )
     if policy.max_failed_attempts == 1:
         yield Advice(

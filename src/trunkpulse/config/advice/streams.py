@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from trunkpulse.config.advice.item import Advice, is_loopback
+from trunkpulse.config.advice.labels import unknown_labels
 from trunkpulse.config.settings import Config
 from trunkpulse.config.wording import shown
 from trunkpulse.model import EventStream
@@ -72,20 +73,11 @@ def _on_webhook(stream: EventStream, where: str) -> Iterator[Advice]:
 
 def _on_filters(stream: EventStream, config: Config, where: str) -> Iterator[Advice]:
     """Filters that no trunk of the file passes: most likely somebody mistyped."""
-    if not config.trunks or not (stream.carriers or stream.regions):
-        return
-    carriers = {trunk.carrier for trunk in config.trunks}
-    regions = {trunk.region or config.instance.region for trunk in config.trunks}
-    for key, wanted, known in (
-        ("carriers", stream.carriers, carriers),
-        ("regions", stream.regions, regions),
-    ):
-        unknown = [name for name in wanted if name not in known]
-        if unknown:
-            yield Advice(
-                "stream_filter_unknown",
-                "warning",
-                where,
-                f"its {key} name {shown(unknown[0])}, which no trunk has, so it is told nothing of"
-                " such; correct the name.",
-            )
+    for key, name in unknown_labels(config, stream.carriers, stream.regions):
+        yield Advice(
+            "stream_filter_unknown",
+            "warning",
+            where,
+            f"its {key} name {name}, which no trunk has, so it is told nothing of such; correct"
+            " the name.",
+        )

@@ -9,10 +9,11 @@ from fastapi import Depends, Request
 
 from trunkpulse.adapters.http.api.admission import Gate
 from trunkpulse.adapters.oidc import OidcProvider
+from trunkpulse.adapters.sealed_head import SealedHead
 from trunkpulse.adapters.signing import SigningKeys
 from trunkpulse.adapters.tokens import AccessTokens
 from trunkpulse.admission.clients import Clients
-from trunkpulse.admission.guessing import Guessing
+from trunkpulse.admission.guessing import Allowances, of_addresses
 from trunkpulse.admission.ledger import Ledger
 from trunkpulse.admission.people import People
 from trunkpulse.admission.revocations import RevokedTokens
@@ -36,11 +37,13 @@ class Access:
     """Whom people may sign in by."""
     ledger: Ledger
     """Writes the audit."""
+    sealed: SealedHead
+    """Where it ended."""
     audit: AuditLog
     """Where the audit is read."""
     clock: Clock
-    client_guesses: Guessing = field(default_factory=Guessing)
-    """At the secrets of clients."""
+    wrong_secrets: Allowances[str] = field(default_factory=of_addresses)
+    """How many wrong secrets of clients an address may send still."""
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch."""

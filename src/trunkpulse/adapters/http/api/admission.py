@@ -6,25 +6,32 @@ Who asks is found out by the ``Gate``. Somebody who is limited to some regions o
 refused, unless the route says ``within_limits=True``: then its function keeps to
 ``caller.limits`` itself. A route for everybody says ``public()``, one for anybody who has proved
 who they are ``signed_in()``. The table of all routes in the tests is made from these declarations.
+
+A framework that sees declarations as dependencies reads and decodes the body before it looks at
+them. So every router has ``route_class=AdmittedRoute``, which keeps to the declaration first: of
+somebody who may not, no byte of a body is read. One without it refuses everybody too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 from fastapi import Depends, Request, Security
 from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
 from fastapi.routing import APIRoute
-from fastapi.security import APIKeyCookie, OAuth2, SecurityScopes
+from fastapi.security import APIKeyCookie, OAuth2
+from starlette.responses import Response
 
 from trunkpulse.access import Permission, Principal, permission_of_scope
+from trunkpulse.adapters.http.api.intricacy import BoundedRequest
 from trunkpulse.adapters.http.api.problems import Problem
-from trunkpulse.adapters.http.api.rates import charge
 
 __all__ = [
     "SESSION_COOKIE",
+    "AdmittedRoute",
     "Caller",
     "Declaration",
     "Gate",
@@ -32,12 +39,15 @@ __all__ = [
     "declaration_of",
     "declarations_of",
     "only_if_declared",
+    "prove",
     "public",
     "requires",
     "signed_in",
 ]
 
 SESSION_COOKIE = "trunkpulse_session"
+PROOF: Final = "trunkpulse.proof"
+"""In the scope of a request: whoever sent it, or why that is not known."""
 
 _token = OAuth2(
     flows=OAuthFlows(
@@ -65,70 +75,55 @@ class Gate(Protocol):
         """Whoever sent ``request``; raises a Problem (401, or 403 for a forged request)."""
 
 
+async def prove(request: Request) -> Principal | Problem:
+    """Whoever sent ``request``, or what keeps them out; found out once for each request."""
+    found: Principal | Problem | None = request.scope.get(PROOF)
+    if found is None:
+        gate: Gate = request.app.state.access.gate
+        try:
+            found = await gate.principal(request)
+        except Problem as problem:
+            found = problem
+        request.scope[PROOF] = found
+    return found
+
+
+async def _everybody() -> None:
+    """Marks a route that everybody may use."""
+
+
 async def _proved(
-    request: Request,
     _token: Annotated[str | None, Depends(_token)],
     _session: Annotated[str | None, Depends(_session)],
-) -> Principal:
-    gate: Gate = request.app.state.access.gate
-    try:
-        caller = await gate.principal(request)
-    except Problem:
-        charge(request, None)
-        raise
-    request.state.caller = caller
-    charge(request, caller)
-    return caller
+) -> None:
+    """Marks a route for anybody who has proved who they are, whatever their password."""
 
 
-Proved = Annotated[Principal, Depends(_proved)]
+async def _within_limits(
+    _token: Annotated[str | None, Depends(_token)],
+    _session: Annotated[str | None, Depends(_session)],
+) -> None:
+    """Marks a route that keeps to the caller's limits by itself."""
 
 
-async def _anybody(request: Request) -> None:
-    """For routes that everybody may use."""
-    charge(request, None)
-
-
-async def _within_limits(caller: Proved, wanted: SecurityScopes) -> Principal:
-    """For routes that keep to the caller's limits by themselves."""
-    if caller.must_change_password:
-        raise Problem(
-            HTTPStatus.FORBIDDEN,
-            "Your password is one to be used once; change it with PUT /api/v2/session/password "
-            "before anything else.",
-        )
-    for scope in wanted.scopes:
-        permission = permission_of_scope(scope)
-        assert permission is not None, scope
-        if not caller.may(permission):
-            raise Problem(
-                HTTPStatus.FORBIDDEN,
-                f"{caller.name} may not do this; it takes the permission {permission.value}, "
-                f"or a token with the scope {scope}.",
-                headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
-            )
-    return caller
-
-
-async def _whole(caller: Annotated[Principal, Depends(_within_limits)]) -> Principal:
-    """For routes that concern all trunks."""
-    if caller.limits:
-        raise Problem(
-            HTTPStatus.FORBIDDEN,
-            f"{caller.name} is limited to some regions or carriers, and this concerns all of "
-            "them; ask an administrator who is not.",
-        )
-    return caller
+async def _whole(
+    _token: Annotated[str | None, Depends(_token)],
+    _session: Annotated[str | None, Depends(_session)],
+) -> None:
+    """Marks a route that concerns all trunks."""
 
 
 async def _undeclared(request: Request) -> None:
-    """Refuses on a route that declares nothing; the guard of every router."""
-    route = request.scope.get("route")
-    if not isinstance(route, APIRoute) or declarations_of(route) is None:
-        raise Problem(
-            HTTPStatus.FORBIDDEN,
-            "This route does not declare who may use it, so nobody may; please report it.",
-        )
+    """Refuses on a route that admits nobody; the guard of every router."""
+    if not isinstance(request.scope.get("route"), AdmittedRoute):
+        raise _undeclared_problem()
+
+
+def _undeclared_problem() -> Problem:
+    return Problem(
+        HTTPStatus.FORBIDDEN,
+        "This route does not declare who may use it, so nobody may; please report it.",
+    )
 
 
 def requires(permission: Permission, *, within_limits: bool = False) -> Any:
@@ -138,8 +133,7 @@ def requires(permission: Permission, *, within_limits: bool = False) -> Any:
 
 async def admit(request: Request, permission: Permission) -> None:
     """What ``requires(permission)`` demands, for a public route that takes it of some only."""
-    caller = await _proved(request, None, None)
-    await _whole(await _within_limits(caller, SecurityScopes([permission.scope])))
+    await _admit(request, Declaration(permission=permission, refuses_limited=True))
 
 
 def signed_in(*, before_new_password: bool = False) -> Any:
@@ -152,7 +146,7 @@ def signed_in(*, before_new_password: bool = False) -> Any:
 
 def public() -> Any:
     """The declaration of a route for everybody."""
-    return Depends(_anybody)
+    return Depends(_everybody)
 
 
 def only_if_declared() -> Any:
@@ -177,7 +171,7 @@ class Declaration:
 def declaration_of(route: APIRoute) -> Declaration | None:
     """What ``route`` declares; None if it declares nothing."""
     for dependency in route.dependant.dependencies:
-        if dependency.call is _anybody:
+        if dependency.call is _everybody:
             return Declaration(public=True, before_new_password=True)
         if dependency.call in (_proved, _within_limits, _whole):
             scopes = dependency.own_oauth_scopes
@@ -198,6 +192,57 @@ def declarations_of(route: APIRoute) -> tuple[str, ...] | None:
     if declared is None or declared.public:
         return None if declared is None else ("public",)
     return () if declared.permission is None else (declared.permission.scope,)
+
+
+async def _admit(request: Request, declared: Declaration) -> None:
+    """Let in whoever may, as ``request.state.caller``; raises a Problem for anybody else."""
+    if declared.public:
+        return
+    caller = await prove(request)
+    if isinstance(caller, Problem):
+        raise caller
+    request.state.caller = caller
+    if caller.must_change_password and not declared.before_new_password:
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "Your password is one to be used once; change it with PUT /api/v2/session/password "
+            "before anything else.",
+        )
+    permission = declared.permission
+    if permission is not None and not caller.may(permission):
+        scope = permission.scope
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            f"{caller.name} may not do this; it takes the permission {permission.value}, "
+            f"or a token with the scope {scope}.",
+            headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+        )
+    if caller.limits and declared.refuses_limited:
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            f"{caller.name} is limited to some regions or carriers, and this concerns all of "
+            "them; ask an administrator who is not.",
+        )
+
+
+class AdmittedRoute(APIRoute):
+    """A route that looks who asks before it reads what they sent."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request: nothing but a Problem for whoever may not."""
+        answer = super().get_route_handler()
+        declared = declaration_of(self)
+        takes_json = self.body_field is not None
+
+        async def admitted(request: Request) -> Response:
+            if declared is None:
+                raise _undeclared_problem()
+            await _admit(request, declared)
+            if takes_json:
+                request = BoundedRequest(request.scope, request.receive)
+            return await answer(request)
+
+        return admitted
 
 
 async def _caller(request: Request) -> Principal:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Request
 
 from trunkpulse.access import Permission
-from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, requires
 from trunkpulse.adapters.http.api.context import ApiContext, Context
 from trunkpulse.adapters.http.api.models import Entities, Out
 from trunkpulse.adapters.http.api.paging import Cursor, Limit, position_of
@@ -27,7 +27,7 @@ from trunkpulse.recorder import TrunkRecord
 
 __all__ = ["Findings", "router"]
 
-router = APIRouter(prefix="/api/v2/advice", tags=["instance"])
+router = APIRouter(route_class=AdmittedRoute, prefix="/api/v2/advice", tags=["instance"])
 
 RECORDS_PER_STEP = 256
 KEPT_TIMES = 20.0

@@ -48,6 +48,7 @@ from trunkpulse.adapters.http.api.guard import Guard
 from trunkpulse.adapters.http.api.idempotency import Once, Repeated, on_repeated
 from trunkpulse.adapters.http.api.models import ProblemOut
 from trunkpulse.adapters.http.api.oauth_answers import OAuthRefused, on_oauth_refused
+from trunkpulse.adapters.http.api.one_import import ImportUnderWay
 from trunkpulse.adapters.http.api.paging import Catalogue
 from trunkpulse.adapters.http.api.problems import register_problems
 from trunkpulse.adapters.http.api.proxies import BehindProxies
@@ -63,6 +64,36 @@ __all__ = ["create_access_api", "create_api"]
 
 ACCESS = (clients, users, roles, audit)
 """The resources that say who may come in, and what they did."""
+RESOURCES = (
+    trunk_bulk,  # its paths are not ids
+    trunks,
+    trunk_changes,
+    settings,
+    numbers,
+    maintenance,
+    events,
+    streams,
+    deliveries,
+    catalogue,
+    asyncapi,
+    routing,
+    routes,
+    advice,
+    licence,
+    oauth,
+    session,
+    oidc,
+    *ACCESS,
+)
+UNGUARDED = (health, pages)
+"""Balancers and scrapers add parameters of their own."""
+OPERATIONS = frozenset(
+    route.name
+    for resource in (*RESOURCES, *UNGUARDED)
+    for route in resource.router.routes
+    if isinstance(route, APIRoute)
+)
+"""What the audit names acts by, also where only some of them can be done."""
 
 
 class _Api(FastAPI):
@@ -95,37 +126,12 @@ def create_api(context: ApiContext) -> FastAPI:
     app.state.streams = Catalogue(lambda: context.subscriptions.all)
     app.state.windows = Catalogue(lambda: context.maintenance.windows)
     app.state.findings = advice.Findings()
-    _include(
-        app,
-        trunk_bulk,  # its paths are not ids
-        trunks,
-        trunk_changes,
-        settings,
-        numbers,
-        maintenance,
-        events,
-        streams,
-        deliveries,
-        catalogue,
-        asyncapi,
-        routing,
-        routes,
-        advice,
-        licence,
-        oauth,
-        session,
-        oidc,
-        *ACCESS,
-    )
-    for resource in (health, pages):  # balancers and scrapers add parameters of their own
+    app.state.import_under_way = ImportUnderWay()
+    _include(app, *RESOURCES)
+    for resource in UNGUARDED:
         app.include_router(resource.router, dependencies=[only_if_declared()])
     app.add_middleware(Once, answers=context.answers)
-    app.add_middleware(
-        RateLimited,
-        clock=context.clock,
-        requests_per_second=context.configuration().api.requests_per_second,
-        burst=context.configuration().api.burst,
-    )
+    app.add_middleware(RateLimited, clock=context.clock, api=api_settings)
     app.add_middleware(Guard, listen_host=context.listen_host, api=api_settings)
     app.add_middleware(Audited, ledger=context.access.ledger)
     app.add_middleware(InTurn, turns=context.turns)
@@ -167,6 +173,7 @@ def _empty(access: Access, version: str) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.access = access
+    app.state.operations = OPERATIONS
     register_problems(app)
     app.add_exception_handler(NotModified, on_not_modified)
     app.add_exception_handler(Repeated, on_repeated)

@@ -12,14 +12,14 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from trunkpulse.adapters.http.api.admission import public
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, public
 from trunkpulse.adapters.http.api.context import Context
 from trunkpulse.adapters.http.api.feed import FEED_ENDED, FeedEnd
 from trunkpulse.events.catalogue import CATALOGUE, RULES, EventSchema
 
 __all__ = ["asyncapi_document", "router"]
 
-router = APIRouter(prefix="/api/v2", tags=["events"])
+router = APIRouter(route_class=AdmittedRoute, prefix="/api/v2", tags=["events"])
 
 MEDIA_TYPE: Final = "application/vnd.aai.asyncapi+json;version=3.0.0"
 

@@ -6,28 +6,36 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 from starlette.responses import StreamingResponse
 
 from trunkpulse.access import Permission
-from trunkpulse.access.audit import START, Outcome
+from trunkpulse.access.audit import SERVICE_ACTIONS, START, Outcome
 from trunkpulse.adapters.http.api.access import Accesses
-from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, requires
 from trunkpulse.adapters.http.api.models import Entities, Out
 from trunkpulse.adapters.http.api.paging import LARGEST_POSITION, Cursor, Limit, position_of
+from trunkpulse.adapters.http.api.problems import invalid
+from trunkpulse.config.wording import did_you_mean, shown
 from trunkpulse.ports import AuditEntry, AuditLog
 
 __all__ = ["exported_line", "router"]
 
-router = APIRouter(prefix="/api/v2/audit", tags=["access"])
+router = APIRouter(route_class=AdmittedRoute, prefix="/api/v2/audit", tags=["access"])
 
+READS = ("get_", "list_")
+"""How operations begin that are recorded only if they are refused: rarely what is meant."""
+UNKNOWN = "unknown"
+"""An act that no route is for."""
 LOOKS = 10_000
 """Entries that one request looks at, at most."""
 READ_AT_ONCE = 200
-"""A step of some milliseconds on the event loop."""
+PARSED_AT_ONCE = 256 * 1024
+"""Characters: a step of some milliseconds on the event loop."""
 
 
 class ActorOut(Out):
@@ -35,7 +43,8 @@ class ActorOut(Out):
 
     kind: str = Field(
         description="user, client, machine (a command on the machine itself), service (this "
-        "process), or nobody: who asked had not proved who they are."
+        "process; with the id provider: what people sign in by), or nobody: who asked had not "
+        "proved who they are."
     )
     id: str
     name: str
@@ -78,12 +87,25 @@ class AuditOut(Out):
     digest: str = Field(description="SHA-256 over the digest before and the record.")
 
 
+class SealedOut(Out):
+    """Where the chain ended when that was sealed last, a second ago or before."""
+
+    position: int | None = Field(description="None if what was sealed cannot be read.")
+    digest: str | None
+    problem: str | None = Field(
+        description="What was wrong with the audit when the service started; null: nothing."
+    )
+
+
 class HeadOut(Out):
     """Where the chain ends: to be written down elsewhere."""
 
     position: int
     digest: str
     waiting: int = Field(description="Entries that wait for the database in memory.")
+    sealed: SealedOut = Field(
+        description="The entry that has to be in the chain, whatever the database holds now."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +120,36 @@ class _Wanted:
     to_ms: int | None
 
     def takes(self, entry: AuditEntry, record: dict[str, Any]) -> bool:
-        who, about = record["actor"], record["object"] or {}
+        who = record["actor"]
         return (
             (self.from_ms is None or entry.at_ms >= self.from_ms)
             and (self.to_ms is None or entry.at_ms < self.to_ms)
             and (self.outcome is None or record["outcome"] == self.outcome)
             and (self.action is None or record["action"] == self.action)
             and (self.actor is None or self.actor in (who["id"], who["name"], who["kind"]))
-            and (
-                self.object is None
-                or self.object in (about.get("id"), f"{about.get('kind')}/{about.get('id')}")
-            )
+            and (self.object is None or self._is_about(record))
+        )
+
+    def _is_about(self, record: dict[str, Any]) -> bool:
+        about = record["object"]
+        return any(
+            self.object in (each["id"], f"{each['kind']}/{each['id']}")
+            for each in chain([about] if about else [], record.get("changes", []))
         )
 
 
+def _check_action(request: Request, action: str) -> None:
+    """Raise a 422 Problem if nothing is ever recorded as ``action``."""
+    known = {*request.app.state.operations, *SERVICE_ACTIONS, UNKNOWN}
+    if action not in known:
+        acts = {each for each in known if not each.startswith(READS)}
+        near = did_you_mean(action, acts) or did_you_mean(action, known)
+        hint = f"did you mean {near}?" if near else "how-to/audit.md lists the acts there are."
+        raise invalid("query.action", f"action {shown(action)} is never recorded; {hint}")
+
+
 async def _wanted(
+    request: Request,
     *,
     actor: Annotated[
         str | None, Query(max_length=512, description="An actor's id, name or kind.")
@@ -132,6 +169,8 @@ async def _wanted(
         int | None, Query(alias="to", ge=0, le=2**53 - 1, description="Before this moment.")
     ] = None,
 ) -> _Wanted:
+    if action is not None:
+        _check_action(request, action)
     return _Wanted(actor, action, about, outcome, from_ms, to_ms)
 
 
@@ -150,6 +189,7 @@ async def list_audit(
     """
     before = None if cursor is None else position_of(cursor, field="query.cursor")
     found: list[AuditOut] = []
+    parsed = 0
     for _ in range(LOOKS // READ_AT_ONCE):
         page = await access.audit.read_audit(before=before, limit=READ_AT_ONCE, newest_first=True)
         for entry in page:
@@ -159,6 +199,10 @@ async def list_audit(
                     return Entities(entities=found, next_cursor=str(before))
                 found.append(_shown(entry, record))
             before = entry.position
+            parsed += len(entry.record)
+            if parsed >= PARSED_AT_ONCE:
+                parsed = 0
+                await asyncio.sleep(0)
         if len(page) < READ_AT_ONCE:
             return Entities(entities=found, next_cursor=None)
         await asyncio.sleep(0)
@@ -170,7 +214,17 @@ async def audit_head(access: Accesses) -> HeadOut:
     """The newest entry's position and digest; of an empty audit 0 and zeros."""
     last = await access.audit.last_audit_entry()
     position, digest = (last.position, last.digest) if last else (START.position, START.digest)
-    return HeadOut(position=position, digest=digest, waiting=access.ledger.waiting)
+    known = access.sealed.head
+    return HeadOut(
+        position=position,
+        digest=digest,
+        waiting=access.ledger.waiting,
+        sealed=SealedOut(
+            position=None if known is None else known.position,
+            digest=None if known is None else known.digest,
+            problem=access.sealed.problem,
+        ),
+    )
 
 
 @router.get(

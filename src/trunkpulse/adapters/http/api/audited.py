@@ -7,12 +7,16 @@ and counted where it comes in floods.
 
 Who asked is known by the gate, what changed by the route (``auditing``). A request by POST that
 only asks something takes a permission to view, and is no act.
+
+What changed many objects has an entry for every few of them, so each object can be looked for,
+and no entry is long.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 
 from fastapi import Request
@@ -24,12 +28,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from trunkpulse.access import Permission, Principal
 from trunkpulse.access.audit import Act, Actor, ObjectChange, Outcome
 from trunkpulse.adapters.http.api.admission import declarations_of
-from trunkpulse.adapters.http.api.auditing import NOTES, Noted, Shown
+from trunkpulse.adapters.http.api.auditing import NOTES, Change, Noted, Revised, Shown, noted
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.adapters.http.api.proxies import client_address
 from trunkpulse.admission.ledger import Ledger
 
-__all__ = ["Audited", "only_while_recordable"]
+__all__ = ["Audited", "only_while_recordable", "record_apart", "refuse_unless_recordable"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TO_VIEW = frozenset(
@@ -50,6 +54,9 @@ REFUSED = frozenset(
     }
 )
 RETRY_SECONDS = "5"
+CHANGES_PER_ENTRY = 20
+"""With before and after."""
+REVISIONS_PER_ENTRY = 250
 
 
 class Audited:
@@ -80,7 +87,8 @@ class Audited:
         finally:
             if not answered and _is_act(scope):  # a defect, or nobody waits for an answer any more
                 status = HTTPStatus.INTERNAL_SERVER_ERROR.value
-                self._ledger.note(_act(scope, notes, status))
+                for act in _parts(_act(scope, notes, status), notes):
+                    self._ledger.note(act)
 
     async def _record(self, scope: Scope, notes: Noted, status: int) -> None:
         is_refused = status in REFUSED
@@ -91,21 +99,58 @@ class Audited:
         in_vain = act.actor.kind == "nobody" and status >= HTTPStatus.BAD_REQUEST
         if is_refused or in_vain:
             self._ledger.note_refusal(act)
-        else:
-            await self._ledger.record(act)
+            return
+        parts = _parts(act, notes)
+        try:
+            for part in parts:
+                await self._ledger.record(part)
+        finally:
+            for part in parts:  # nobody waits any more
+                self._ledger.note(part)
+
+
+async def record_apart(request: Request, actor: Actor, change: Change) -> None:
+    """Record what ``request`` had ``actor`` do as an act of its own, at once.
+
+    For what stays done whatever becomes of the request, and is not by whoever sent it.
+    """
+    route = request.scope.get("route")
+    await _ledger_of(request).record(
+        Act(
+            action=route.name if isinstance(route, APIRoute) else "unknown",
+            actor=replace(actor, claimed=noted(request).claim),
+            outcome=Outcome.DONE,
+            address=client_address(request),
+            method=request.method,
+            path=request.url.path,
+            kind=change.kind,
+            id=change.id,
+            changes=(_object_change(change),),
+        )
+    )
 
 
 async def only_while_recordable(request: Request) -> None:
     """For every router: nothing is changed that cannot be recorded any more."""
-    ledger = request.app.state.access.ledger
-    assert isinstance(ledger, Ledger)
-    if ledger.full and _is_act(request.scope):
+    if _is_act(request.scope):
+        refuse_unless_recordable(_ledger_of(request))
+
+
+def refuse_unless_recordable(ledger: Ledger) -> None:
+    """Raises a 503 Problem if there is no room in ``ledger`` for one more act."""
+    if ledger.full:
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "Nothing can be changed now: the database has been away for so long that there is no "
             "more room to record it; try again when the database is back.",
             headers={"retry-after": RETRY_SECONDS},
         )
+
+
+def _ledger_of(request: Request) -> Ledger:
+    ledger = request.app.state.access.ledger
+    assert isinstance(ledger, Ledger)
+    return ledger
 
 
 def _is_act(scope: Scope) -> bool:
@@ -130,15 +175,37 @@ def _act(scope: Scope, notes: Noted, status: int) -> Act:
         status=status,
         kind=kind,
         id=object_id,
-        changes=tuple(
-            ObjectChange(each.kind, each.id, _json(each.before), _json(each.after))
-            for each in notes.changes
-        )
-        if status < HTTPStatus.BAD_REQUEST or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        else (),
-        more_changes=notes.more,
         details=notes.details,
     )
+
+
+def _parts(act: Act, notes: Noted) -> Iterator[Act]:
+    """``act`` with what changed, in as many entries as that takes."""
+    status = act.status or 0
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        yield act  # nothing did
+        return
+    kind, revised = notes.revised
+    shown = range(0, max(len(notes.changes), 1), CHANGES_PER_ENTRY)
+    others = range(0, len(revised), REVISIONS_PER_ENTRY)
+    parts = len(shown) + len(others)
+
+    def changes() -> Iterator[tuple[ObjectChange, ...]]:
+        for first in shown:
+            yield tuple(map(_object_change, notes.changes[first : first + CHANGES_PER_ENTRY]))
+        for first in others:
+            some = revised[first : first + REVISIONS_PER_ENTRY]
+            yield tuple(_revision(kind, each) for each in some)
+
+    for number, some in enumerate(changes(), 1):
+        yield replace(
+            act,
+            kind=some[0].kind if some else act.kind,
+            id=some[0].id if some else act.id,
+            changes=some,
+            more_changes=notes.more if number == parts else 0,
+            details=act.details if parts == 1 else {**act.details, "part": number, "parts": parts},
+        )
 
 
 def _outcome(status: int) -> Outcome:
@@ -163,6 +230,16 @@ def _object(scope: Scope, notes: Noted) -> tuple[str | None, str | None]:
         if name.endswith("_id"):
             found = name.removesuffix("_id"), str(value)
     return found
+
+
+def _object_change(change: Change) -> ObjectChange:
+    return ObjectChange(change.kind, change.id, _json(change.before), _json(change.after))
+
+
+def _revision(kind: str, revised: Revised) -> ObjectChange:
+    now = revised.revision
+    before = {"revision": now - 1} if now > 1 else None
+    return ObjectChange(kind, revised.id, before, {"revision": now})
 
 
 def _json(shown: Shown) -> Mapping[str, object] | None:

@@ -10,8 +10,9 @@ Give what GET shows of the object: no secret is in that, so none is in the audit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from fastapi import Request
 from pydantic import BaseModel
@@ -20,22 +21,35 @@ from trunkpulse.access import Principal
 
 __all__ = [
     "NOTES",
+    "Change",
     "Noted",
+    "Revised",
     "Shown",
     "note_actor",
     "note_change",
     "note_claim",
     "note_details",
+    "note_revisions",
     "noted",
 ]
 
 NOTES = "trunkpulse.audit"
 """In the scope of a request: what was said of it."""
-MOST_CHANGES = 20
-"""Of one request, with before and after; the others are counted."""
+MOST_CHANGES = 200
+"""Of one request, with before and after; the others are counted, or noted by their revisions."""
 
 Shown = BaseModel | Mapping[str, object] | None
 """An object as GET shows it; None: there is none (yet, or any more)."""
+
+
+class Revised(Protocol):
+    """An object of which it is only noted that it was made or changed."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def revision(self) -> int:
+        """1: it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,8 @@ class Noted:
     changes: list[Change] = field(default_factory=list)
     more: int = 0
     """Changes beyond the first ones."""
+    revised: tuple[str, Sequence[Revised]] = ("", ())
+    """A kind, and its objects that changed too."""
     details: dict[str, object] = field(default_factory=dict)
     claim: str | None = None
     actor: Principal | None = None
@@ -72,6 +88,11 @@ def note_change(request: Request, kind: str, object_id: str, before: Shown, afte
         notes.changes.append(Change(kind, object_id, before, after))
     else:
         notes.more += 1
+
+
+def note_revisions(request: Request, kind: str, revised: Sequence[Revised]) -> None:
+    """This request made or changed these objects too, so many that it is not noted how."""
+    noted(request).revised = kind, revised
 
 
 def note_details(request: Request, **details: object) -> None:

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-from fastapi import HTTPException
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope
 
-from trunkpulse.adapters.http.api.problems import BODY_LIMIT_BYTES, TOO_LARGE, Problem
+from trunkpulse.adapters.http.api.problems import BodyRefused, Problem
 
 __all__ = [
+    "BODY_LIMIT_BYTES",
     "CLOSING",
     "HEADERS_LIMIT_BYTES",
     "beyond_bounds",
@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 IMPORT: Final = "/api/v2/telephony/trunks/import"
+ROUTES: Final = "/api/v2/routing/routes"
 JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
 """No form sends these, and a page of another site only after it was allowed to."""
 FORM_TYPES: Final = frozenset({"application/x-www-form-urlencoded"})
@@ -36,8 +37,19 @@ MORE_TYPES: Final[Mapping[str, frozenset[str]]] = {
     IMPORT: JSON_TYPES | {"text/csv"},
 }
 """What else a path takes; a form only where secrets of its own say who asks, not a cookie."""
-MORE_BYTES: Final[Mapping[str, int]] = {IMPORT: 64 << 20}
-"""Paths whose bodies may be larger than others."""
+BODY_LIMIT_BYTES: Final = 256 * 1024
+"""A thousand names, as the longest lists have, are less."""
+ROUTE_LIMIT_BYTES: Final = 512 * 1024
+"""Ten thousand ranges of numbers are less."""
+STRANGERS_LIMIT_BYTES: Final = 32 * 1024
+"""The longest name and password, or token, is less."""
+BYTES: Final[Mapping[str, int]] = {
+    IMPORT: 64 << 20,
+    "/api/v2/session": STRANGERS_LIMIT_BYTES,
+    "/oauth/token": STRANGERS_LIMIT_BYTES,
+    "/oauth/revoke": STRANGERS_LIMIT_BYTES,
+}
+"""Paths whose bodies may be larger than others, or come from anybody."""
 ADDRESS_LIMIT_BYTES: Final = 8 * 1024
 HEADERS_LIMIT: Final = 100
 HEADERS_LIMIT_BYTES: Final = 16 * 1024
@@ -74,7 +86,7 @@ def unfit_body(scope: Scope, headers: Headers) -> Problem | None:
     """Why the body that a request announces is not taken; None: it is."""
     length = headers.get("content-length", "0")
     if length.isdecimal() and int(length[:20]) > _limit(scope):
-        return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
+        return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(_limit(scope)))
     if length == "0" and "transfer-encoding" not in headers:
         return None
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -100,11 +112,18 @@ def limited(scope: Scope, receive: Receive) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > limit:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE.value)
+            raise BodyRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(limit))
         return message
 
     return receive_limited
 
 
 def _limit(scope: Scope) -> int:
-    return MORE_BYTES.get(scope["path"], BODY_LIMIT_BYTES)
+    path: str = scope["path"]
+    general = ROUTE_LIMIT_BYTES if path.startswith(ROUTES) else BODY_LIMIT_BYTES
+    return BYTES.get(path, general)
+
+
+def _too_large(limit: int) -> str:
+    size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit >> 10} KiB"
+    return f"The body is larger than this address ever needs; send at most {size}."

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 from starlette.responses import Response
 
-from trunkpulse.adapters.http.api.admission import public
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, public
 from trunkpulse.adapters.http.api.models import Entities, Out
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.adapters.http.api.wording import enumerated, shortened
@@ -20,7 +20,7 @@ __all__ = ["CATALOGUE_PATH", "router"]
 
 CATALOGUE_PATH = "/api/v2/events/catalogue"
 
-router = APIRouter(prefix=CATALOGUE_PATH, tags=["events"])
+router = APIRouter(route_class=AdmittedRoute, prefix=CATALOGUE_PATH, tags=["events"])
 
 SCHEMAS = {
     str(event_type): json.dumps(each.schema).encode() for event_type, each in CATALOGUE.items()

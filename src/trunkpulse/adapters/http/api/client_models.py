@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from trunkpulse.access import Limits, Permission, permission_of_scope
 from trunkpulse.adapters.http.api.models import Moment, Out
 from trunkpulse.admission.clients import Client, ClientDraft
+from trunkpulse.config.wording import shown
 
 __all__ = [
     "ClientIn",
@@ -29,7 +30,9 @@ __all__ = [
 def _known_scope(scope: str) -> str:
     if permission_of_scope(scope) is None:
         raise PydanticCustomError(
-            "scope", "it is none of {scopes}", {"scopes": ", ".join(p.scope for p in Permission)}
+            "scope",
+            "{given} is none of {scopes}",
+            {"given": shown(scope), "scopes": ", ".join(p.scope for p in Permission)},
         )
     return scope
 

@@ -14,10 +14,10 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from trunkpulse.access import Permission, Principal
+from trunkpulse.access import UNLIMITED, Permission, Principal
 from trunkpulse.access.granting import what_is_beyond
 from trunkpulse.adapters.http.api.access import Access, Accesses
-from trunkpulse.adapters.http.api.admission import Caller, requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, Caller, requires
 from trunkpulse.adapters.http.api.auditing import note_change
 from trunkpulse.adapters.http.api.client_models import (
     ClientIn,
@@ -50,7 +50,7 @@ __all__ = ["router"]
 PATH = "/api/v2/oauth/clients"
 KEYS_PATH = "/api/v2/oauth/keys"
 
-router = APIRouter(tags=["access"])
+router = APIRouter(route_class=AdmittedRoute, tags=["access"])
 
 ClientId = Annotated[str, Path(max_length=128, description="A client's id.")]
 SecretId = Annotated[str, Path(max_length=128, description="The id of one of its secrets.")]
@@ -180,11 +180,14 @@ async def delete_client(
     request: Request,
     if_match: IfMatch = None,
 ) -> Response:
-    """Delete a client; all of its tokens are void at once."""
+    """Delete a client; all of its tokens are void at once.
+
+    Nobody can delete a client that may do more than they may; they can disable it.
+    """
     _found(access, caller, client_id)
     with as_problems():
         client = await access.clients.delete(
-            client_id, check=lambda client: check_match(if_match, etag_of(client))
+            client_id, caller, check=lambda client: check_match(if_match, etag_of(client))
         )
     note_change(request, "client", client_id, _shown(access, client), None)
     return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -230,10 +233,13 @@ async def add_client_secret(
 async def remove_client_secret(
     access: Accesses, caller: Caller, client_id: ClientId, secret_id: SecretId, request: Request
 ) -> Response:
-    """Take a secret away from a client; it and all tokens of the client are void at once."""
+    """Take a secret away from a client; it and all tokens of the client are void at once.
+
+    Nobody can take one from a client that may do more than they may; they can disable it.
+    """
     before = _shown(access, _found(access, caller, client_id))
     with as_problems():
-        client = await access.clients.remove_secret(client_id, secret_id)
+        client = await access.clients.remove_secret(client_id, secret_id, caller)
     note_change(request, "client", client_id, before, _shown(access, client))
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
@@ -260,6 +266,7 @@ async def list_signing_keys(access: Accesses) -> Entities[SigningKeyOut]:
 @router.post(f"{KEYS_PATH}/rotate", dependencies=[requires(Permission.USERS_EDIT), once()])
 async def rotate_signing_keys(
     access: Accesses,
+    caller: Caller,
     request: Request,
     compromised: Annotated[
         bool,
@@ -269,8 +276,14 @@ async def rotate_signing_keys(
     """Sign with a new key, from ten minutes on, so that everybody can know it by then.
 
     Tokens that the old one signed stay good until they expire. With `compromised` the new key
-    signs at once and every token from before is void.
+    signs at once and every token from before is void; so that takes all permissions there are.
     """
+    if compromised and (beyond := what_is_beyond(caller, Permission, UNLIMITED)):
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            f"{caller.name} does not have {beyond}, and so cannot void the tokens of those who do;"
+            " ask an administrator.",
+        )
     before = await list_signing_keys(access)
     await (access.keys.replace_all() if compromised else access.keys.rotate())
     after = await list_signing_keys(access)

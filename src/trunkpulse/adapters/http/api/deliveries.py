@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from trunkpulse.access import Permission
 from trunkpulse.access.licence import Entitlement
-from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, requires
 from trunkpulse.adapters.http.api.auditing import note_details
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Streams
 from trunkpulse.adapters.http.api.idempotency import once
@@ -38,7 +38,9 @@ from trunkpulse.ports import (
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/v2/events/streams/{stream_id}", tags=["events"])
+router = APIRouter(
+    route_class=AdmittedRoute, prefix="/api/v2/events/streams/{stream_id}", tags=["events"]
+)
 
 StreamId = Annotated[str, Path(description="A stream's id.")]
 DeliveryId = Annotated[int, Path(ge=1, le=LARGEST_POSITION, description="A delivery's id.")]
@@ -126,9 +128,15 @@ class ReplayIn(BaseModel):
 class ReplayOut(Out):
     """What a replay has set off."""
 
-    replayed: int = Field(description="New deliveries; newer events of their trunks wait.")
+    replayed: int = Field(
+        description="Events that are taken up again; newer events of their trunks wait."
+    )
     hurried: int = Field(description="Parked deliveries that are now sent at once.")
     next_cursor: str | None = Field(description="Where to go on; null if that was all.")
+    tells_alerts: bool = Field(
+        description="True: events of trunks go into alerts again, and what is told of those goes "
+        "by how the trunks are now; nothing is sent of what is over."
+    )
 
 
 @router.post("/test", dependencies=[requires(Permission.STREAM_EDIT), once()])
@@ -240,7 +248,12 @@ async def retry_delivery(
     _known(streams.get(stream_id), stream_id)
     if not await context.delivery_log.retry(stream_id, delivery_id):
         delivery = await _delivery(context, stream_id, delivery_id)
-        if delivery.alert is not None:
+        if delivery.alert is AlertKind.RESOLVE and delivery.state is DeliveryState.DEAD:
+            hint = (
+                "it tells the end of an alert, and nothing is told of one after its end was "
+                "refused; if it is still open at the destination, close it there"
+            )
+        elif delivery.alert is not None:
             hint = (
                 "it tells of an alert, and what is told of one goes by how its trunks are: what is "
                 "not taken is told again by itself, and what is refused with the next news"
@@ -266,9 +279,10 @@ async def replay(
     Those that the stream was told of before; one that is named by its id also if it was not. What
     is still pending is left alone, and what is parked is sent at once. A call replays 10,000 events
     at most: with nextCursor as after it goes on. What was told of an alert is no event, and is not
-    replayed.
+    replayed; where tellsAlerts is true, events of trunks open or close an alert only if the trunks
+    are so now.
     """
-    _known(streams.get(stream_id), stream_id)
+    stream = _known(streams.get(stream_id), stream_id)
     choice = ReplayChoice(
         event_id=asked.event_id,
         trunk_id=asked.trunk_id,
@@ -302,6 +316,7 @@ async def replay(
         replayed=done.again,
         hurried=done.hurried,
         next_cursor=str(done.reached) if done.more else None,
+        tells_alerts=stream.alerts is not None,
     )
 
 

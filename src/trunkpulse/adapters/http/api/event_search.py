@@ -22,21 +22,21 @@ from trunkpulse.events.catalogue import REASON_CODES, STATES
 from trunkpulse.model import EventStream, EventType
 from trunkpulse.ports import EventLog, FoundEvents, RecordedEvent, WantedEvents
 
-__all__ = ["LOOKS", "EventSearch", "Search"]
+__all__ = ["LOOKS", "EventSearch", "Search", "search_of_trunk"]
 
 LOOKS = 10_000
 """Events that one request looks at, at most."""
 LOOKS_AT_ONCE = 1_000
 """The same of one step, where each event is looked at on the event loop."""
 
+Taking = Callable[[RecordedEvent], bool]
+
 
 class EventSearch:
     """The log as one request sees it."""
 
-    def __init__(
-        self, log: EventLog, wanted: WantedEvents, takes: Callable[[str], bool] | None = None
-    ) -> None:
-        """``takes`` tells by the id of the trunk what the log itself does not know."""
+    def __init__(self, log: EventLog, wanted: WantedEvents, takes: Taking | None = None) -> None:
+        """``takes`` tells of an event what the log itself does not know."""
         self._log = log
         self._wanted = wanted
         self._takes = takes
@@ -64,7 +64,7 @@ class EventSearch:
                 newest_first=newest_first,
             )
             for event in found.events:
-                if self._takes(event.trunk_id):
+                if self._takes(event):
                     if len(kept) == limit:
                         return FoundEvents(kept, kept[-1].position, more=True)
                     kept.append(event)
@@ -131,6 +131,12 @@ async def _search(
     return EventSearch(context.events, wanted, _taking(context, reach, carrier))
 
 
+def search_of_trunk(context: ApiContext, reach: Reach, trunk_id: str) -> EventSearch:
+    """The events of one trunk, as far as they are within reach."""
+    wanted = WantedEvents(trunk_id=trunk_id)
+    return EventSearch(context.events, wanted, _taking(context, reach, None))
+
+
 Search = Annotated[EventSearch, Depends(_search)]
 """A parameter of an endpoint that takes the filters."""
 
@@ -167,18 +173,14 @@ async def _check_known(
         )
 
 
-def _taking(context: ApiContext, reach: Reach, carrier: str | None) -> Callable[[str], bool] | None:
-    """Tells by the id of the trunk whether its events are asked for; None: all are."""
-    if carrier is None and reach.limits is None:
-        return None
+def _taking(context: ApiContext, reach: Reach, carrier: str | None) -> Taking | None:
+    """Tells of an event whether it is asked for and within reach; None: all are."""
+    if carrier is None:
+        return None if reach.limits is None else reach.has_event
 
     # Events do not name the carrier, which is a label that may be given anew at any time.
-    def takes(trunk_id: str) -> bool:
-        record = context.roster.records().get(trunk_id)
-        return (
-            record is not None
-            and (carrier is None or record.trunk.carrier == carrier)
-            and reach.covers(record.trunk)
-        )
+    def takes(event: RecordedEvent) -> bool:
+        record = context.roster.records().get(event.trunk_id)
+        return record is not None and record.trunk.carrier == carrier and reach.has_event(event)
 
     return takes

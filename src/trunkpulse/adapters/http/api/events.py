@@ -10,19 +10,20 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from trunkpulse.access import Permission
-from trunkpulse.adapters.http.api.admission import Caller, requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, Caller, requires
 from trunkpulse.adapters.http.api.context import ApiContext, Context
-from trunkpulse.adapters.http.api.event_search import EventSearch, Search
+from trunkpulse.adapters.http.api.event_search import Search, search_of_trunk
 from trunkpulse.adapters.http.api.feed import LiveEvents
 from trunkpulse.adapters.http.api.lasting import may_still
 from trunkpulse.adapters.http.api.models import Entities, EventOut
 from trunkpulse.adapters.http.api.paging import Limit, page_response, position_of
 from trunkpulse.adapters.http.api.problems import invalid
-from trunkpulse.ports import FoundEvents, WantedEvents
+from trunkpulse.adapters.http.api.reach import Reach
+from trunkpulse.ports import FoundEvents
 
 __all__ = ["newest_first", "router"]
 
-router = APIRouter(prefix="/api/v2/events", tags=["events"])
+router = APIRouter(route_class=AdmittedRoute, prefix="/api/v2/events", tags=["events"])
 
 LATEST_MS = 2**53 - 1
 """The largest number that every reader of JSON takes for itself (RFC 8259 section 6)."""
@@ -115,10 +116,10 @@ async def live_events(
 
 
 async def newest_first(
-    context: ApiContext, *, before: int | None, limit: int, trunk_id: str
+    context: ApiContext, reach: Reach, *, before: int | None, limit: int, trunk_id: str
 ) -> Response:
     """A page of a trunk's events that begins just before a position, or at the end with None."""
-    search = EventSearch(context.events, WantedEvents(trunk_id=trunk_id))
+    search = search_of_trunk(context, reach, trunk_id)
     return _page_back(await search.page(before, limit, newest_first=True))
 
 

@@ -6,6 +6,7 @@ Who asks is for the gate to find out; here it is how they ask. Shut are the door
   must be a declared name, a loopback name or address, or the address we listen on. A numeric host
   cannot be rebound, so with a wildcard listen address any numeric host will do.
 * Passwords and tokens in the clear: beyond loopback it takes TLS, ours or that of a declared proxy.
+  Whatever a declared proxy hands on must have come to it over TLS, wherever we listen.
 * Cross-site requests (a form posted at us): ``Origin``, which browsers always send with a POST to
   another site, must be our own or a declared one (``cors``), and ``Sec-Fetch-Site`` must not say
   otherwise. Cookies count only for pages of our own.
@@ -29,7 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from trunkpulse.adapters.http.api import cors
 from trunkpulse.adapters.http.api.bounds import CLOSING, beyond_bounds, limited, unfit_body
 from trunkpulse.adapters.http.api.problems import SECURITY_HEADERS, Problem, ProblemResponse
-from trunkpulse.adapters.http.api.proxies import by_declared_proxy
+from trunkpulse.adapters.http.api.proxies import by_declared_proxy, only_seems_proxied
 from trunkpulse.config.settings import ApiSettings
 
 __all__ = ["Guard"]
@@ -37,6 +38,8 @@ __all__ = ["Guard"]
 log = structlog.get_logger(__name__)
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
+"""What balancers ask for themselves, without a password or token."""
 STRICT_TRANSPORT: Final = "max-age=31536000"
 
 
@@ -95,11 +98,16 @@ class Guard:
                 "This API answers only to a loopback name, to the address it listens on and to "
                 "the names in api.hosts; use one of them, or add this one.",
             )
-        if not self._is_protected(scope, api):
+        if not self._is_protected(scope):
+            hint = (
+                "; ask over HTTPS, and have the reverse proxy say so with the header "
+                "X-Forwarded-Proto: https."
+                if by_declared_proxy(scope)
+                else "; ask the reverse proxy in front of it, over HTTPS."
+            )
             return Problem(
                 HTTPStatus.FORBIDDEN,
-                "This API takes no passwords and tokens in the clear; ask the reverse proxy in "
-                "front of it, over HTTPS.",
+                f"This API takes no passwords and tokens in the clear{hint}",
                 headers=CLOSING,
             )
         if scope["method"] in SAFE_METHODS:
@@ -123,9 +131,13 @@ class Guard:
         address = _address(host)
         return address is not None and (address.is_loopback or self._wildcard)
 
-    def _is_protected(self, scope: Scope, api: ApiSettings) -> bool:
-        """True if nobody else on the way can read what is said."""
-        if not self._exposed or scope["scheme"] == "https" or by_declared_proxy(scope):
+    def _is_protected(self, scope: Scope) -> bool:
+        """True if nobody else on the way can read what is said, or nothing is."""
+        if scope.get("scheme") == "https":
+            return True
+        if by_declared_proxy(scope):
+            return scope["path"] in HEALTH_PATHS or only_seems_proxied(scope)
+        if not self._exposed:
             return True
         if not scope.get("client"):
             return False

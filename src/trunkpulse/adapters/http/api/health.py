@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from trunkpulse.access import Permission
-from trunkpulse.adapters.http.api.admission import public, requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, public, requires
 from trunkpulse.adapters.http.api.context import Context
 from trunkpulse.adapters.http.api.licence import licence_remarks
 from trunkpulse.adapters.http.api.models import Entities, Out
@@ -20,7 +20,7 @@ from trunkpulse.model import IsolationRule, ProberState
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["instance"])
+router = APIRouter(route_class=AdmittedRoute, tags=["instance"])
 
 
 class StatusOut(Out):
@@ -59,12 +59,14 @@ class InstanceOut(Out):
     targets: int
 
 
+@router.head("/healthz", dependencies=[public()], include_in_schema=False)
 @router.get("/healthz", dependencies=[public()])
 async def healthz() -> StatusOut:
     """The process is alive and its event loop turns."""
     return StatusOut(status="alive")
 
 
+@router.head("/readyz", dependencies=[public()], include_in_schema=False)
 @router.get("/readyz", dependencies=[public()])
 async def readyz(context: Context) -> ReadyOut:
     """This instance may be given traffic; 503 says why not."""

@@ -26,6 +26,7 @@ from trunkpulse.access import Principal
 from trunkpulse.adapters.http.api.auditing import note_details
 from trunkpulse.adapters.http.api.problems import Problem, invalid
 from trunkpulse.adapters.keyring import KeysUnusable
+from trunkpulse.adapters.storage.errors import StorageError
 from trunkpulse.admission.idempotency import (
     Answer,
     AnswerLost,
@@ -127,7 +128,7 @@ class Once:
         )
         try:
             await self._answers.finish(pending, answer)
-        except (StoreUnavailable, KeysUnusable) as problem:
+        except (StoreUnavailable, StorageError, KeysUnusable) as problem:
             # It has been done; that it was is known until this process ends.
             log.warning("idempotency.not_written", problem=str(problem))
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from trunkpulse.access import Permission
 from trunkpulse.access.licence import Entitlement, Grant, Licence
-from trunkpulse.adapters.http.api.admission import requires, signed_in
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, requires, signed_in
 from trunkpulse.adapters.http.api.auditing import note_change
 from trunkpulse.adapters.http.api.conditional import IfMatch, IfNoneMatch, check_match, etag_of, tag
 from trunkpulse.adapters.http.api.context import Context
@@ -25,7 +25,7 @@ from trunkpulse.ports import DocumentChanged
 
 __all__ = ["licence_remarks", "refuse_unlicensed", "router"]
 
-router = APIRouter(prefix="/api/v2/license", tags=["access"])
+router = APIRouter(route_class=AdmittedRoute, prefix="/api/v2/license", tags=["access"])
 
 MOST_NAMED = 10
 WITHOUT = {
@@ -126,7 +126,6 @@ async def put_license(
     try:
         await licensing.put(licence, lambda: check_match(if_match, etag_of(licensing)))
     except DocumentChanged:
-        await licensing.load()
         raise Problem(
             HTTPStatus.CONFLICT, "Somebody else has set the licence meanwhile; read it again."
         ) from None

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
 from trunkpulse.access import Permission
-from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, requires
 from trunkpulse.adapters.http.api.auditing import note_change
 from trunkpulse.adapters.http.api.conditional import (
     IfMatch,
@@ -23,10 +23,12 @@ from trunkpulse.adapters.http.api.conditional import (
 )
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Windows
 from trunkpulse.adapters.http.api.idempotency import once
+from trunkpulse.adapters.http.api.labels import on_labels
 from trunkpulse.adapters.http.api.models import Entities, Moment, Out
 from trunkpulse.adapters.http.api.paging import Cursor, Limit, Part, Sort, Sorting
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.adapters.http.api.reach import InReach, Reach
+from trunkpulse.adapters.http.api.trunk_views import SavedAdviceOut
 from trunkpulse.config.maintenance import MaintenanceEntry, WindowInvalid, window_from
 from trunkpulse.config.report import Location, Report
 from trunkpulse.config.stream_documents import camel_case
@@ -40,7 +42,7 @@ PATH = "/api/v2/telephony/maintenance"
 MOST_NAMES = 1000
 """In one list of a window."""
 
-router = APIRouter(prefix=PATH, tags=["trunks"])
+router = APIRouter(route_class=AdmittedRoute, prefix=PATH, tags=["trunks"])
 
 WindowId = Annotated[str, Path(description="A maintenance window's id.")]
 Names = Annotated[list[str], Field(max_length=MOST_NAMES)]
@@ -109,6 +111,12 @@ class WindowOut(Out):
     managed_by: str | None = Field(description="The file that declares it; null: the API.")
 
 
+class WindowSavedOut(WindowOut):
+    """A window that was planned, with advice."""
+
+    advice: list[SavedAdviceOut]
+
+
 @router.get("", dependencies=[requires(Permission.TRUNK_VIEW, within_limits=True)])
 async def list_maintenance(
     context: Context,
@@ -147,7 +155,7 @@ async def list_maintenance(
 )
 async def create_maintenance(
     request: Request, context: Context, reach: InReach, given: WindowIn, response: Response
-) -> WindowOut:
+) -> WindowSavedOut:
     """Plan maintenance: alerts on these trunks are silent then."""
     window = _window(given, reach)
     if not reach.takes_in(window):
@@ -162,7 +170,14 @@ async def create_maintenance(
         raise Problem(HTTPStatus.CONFLICT, str(refused)) from None
     response.headers["location"] = f"{PATH}/{quote(window.id)}"
     note_change(request, "maintenance", window.id, None, _shown(window, context.now_ms()))
-    return _tagged(context, window, response)
+    advice = await on_labels(
+        request,
+        f"maintenance {shown(window.id)}",
+        carriers=window.carriers,
+        regions=window.regions,
+        limits=reach.limits,
+    )
+    return WindowSavedOut(**dict(_tagged(context, window, response)), advice=advice)
 
 
 @router.get("/{window_id}", dependencies=[requires(Permission.TRUNK_VIEW, within_limits=True)])

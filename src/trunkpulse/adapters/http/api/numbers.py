@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from trunkpulse.access import Permission
-from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, requires
 from trunkpulse.adapters.http.api.context import Context
 from trunkpulse.adapters.http.api.models import Entities, MinuteOut
 from trunkpulse.adapters.http.api.paging import Cursor, Limit, page_response
@@ -21,7 +21,7 @@ from trunkpulse.ports import MinuteNumbers, WantedMinutes
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/v2/telephony/trunks", tags=["trunks"])
+router = APIRouter(route_class=AdmittedRoute, prefix="/api/v2/telephony/trunks", tags=["trunks"])
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -68,7 +68,8 @@ async def trunk_numbers(
     if since >= until:
         raise invalid("query.from", "query.from must be earlier than query.to.")
     wanted = WantedMinutes(
-        first=since // MINUTE_MS,
+        # What came before the trunk was made was another one's, up to the minute in which it was.
+        first=max(since // MINUTE_MS, -(-reach.begins_ms(trunk_id) // MINUTE_MS)),
         last=(until - 1) // MINUTE_MS,
         step=step,
         after=None if cursor is None else _key_of(cursor),

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from trunkpulse.access import Permission, permission_of_scope
 from trunkpulse.adapters.http.api.access import Access, Accesses
-from trunkpulse.adapters.http.api.admission import public
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, public
 from trunkpulse.adapters.http.api.auditing import note_actor, note_claim
 from trunkpulse.adapters.http.api.oauth_answers import (
     FORM_TYPE,
@@ -29,10 +29,12 @@ from trunkpulse.adapters.http.api.oauth_answers import (
     token_answer,
 )
 from trunkpulse.adapters.http.api.problems import Problem
+from trunkpulse.adapters.http.api.proxies import client_address
 from trunkpulse.adapters.signing import JWKS_MAX_AGE_SECONDS
 from trunkpulse.adapters.tokens import TokenInvalid
 from trunkpulse.admission.clients import Client
 from trunkpulse.admission.errors import TooManyKept
+from trunkpulse.admission.guessing import network_of
 
 __all__ = ["router"]
 
@@ -40,7 +42,7 @@ METHODS: Final = ["client_secret_basic", "client_secret_post"]
 GRANT: Final = "client_credentials"
 _LONGEST_CLIENT_ID: Final = 128
 
-router = APIRouter(tags=["oauth"])
+router = APIRouter(route_class=AdmittedRoute, tags=["oauth"])
 
 
 class MetadataOut(BaseModel):
@@ -169,12 +171,20 @@ async def get_oauth_metadata(access: Accesses) -> MetadataOut:
 
 
 def _proved(request: Request, access: Access, form: dict[str, str]) -> Client:
-    """The client that asks; raises OAuthRefused, after too many wrong secrets without a look."""
+    """The client that asks; raises OAuthRefused.
+
+    The right secret is looked for first and never refused: nobody guesses 256 bits by chance, so a
+    count of guesses could only keep a client out of whose id somebody else knows.
+    """
     client_id, secret = credentials_of(request, form)
     known_as = client_id[:_LONGEST_CLIENT_ID]
     note_claim(request, known_as)
-    address = request.client.host if request.client else ""
-    wait = access.client_guesses.admit(known_as, address, access.clock.monotonic())
+    client = access.clients.proved(client_id, secret)
+    if client is not None:
+        note_actor(request, client.principal(client.permissions))
+        return client
+    network, now = network_of(client_address(request)), access.clock.monotonic()
+    wait = access.wrong_secrets.wait(network, now)
     if wait > 0:
         seconds = math.ceil(wait)
         raise OAuthRefused(
@@ -183,12 +193,8 @@ def _proved(request: Request, access: Access, form: dict[str, str]) -> Client:
             status=HTTPStatus.TOO_MANY_REQUESTS,
             headers={"retry-after": str(seconds)},
         )
-    client = access.clients.proved(client_id, secret)
-    if client is None:
-        raise OAuthRefused.unknown_client()
-    access.client_guesses.was_right(known_as, address)
-    note_actor(request, client.principal(client.permissions))
-    return client
+    access.wrong_secrets.take(network, now)
+    raise OAuthRefused.unknown_client()
 
 
 def _wanted(client: Client, scope: str | None) -> frozenset[Permission]:

@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import RedirectResponse, Response
 
+from trunkpulse.access.audit import Actor
+from trunkpulse.access.user import User
 from trunkpulse.adapters.http.api.access import Access, Accesses
-from trunkpulse.adapters.http.api.admission import public
-from trunkpulse.adapters.http.api.auditing import note_actor, note_change, note_claim
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, public
+from trunkpulse.adapters.http.api.audited import record_apart, refuse_unless_recordable
+from trunkpulse.adapters.http.api.auditing import Change, note_actor, note_change, note_claim
 from trunkpulse.adapters.http.api.cookies import (
+    give_device,
     give_session,
     give_way_back,
     take_way_back,
@@ -29,13 +33,16 @@ from trunkpulse.adapters.http.api.people_problems import as_problems
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.adapters.http.api.proxies import client_address
 from trunkpulse.adapters.http.api.session import agent_of
+from trunkpulse.adapters.http.api.user_models import UserOut, user_out
 from trunkpulse.adapters.oidc import WAY_BACK_SECONDS, NotProved, OidcProvider, ProviderAway
 
 __all__ = ["router"]
 
 PATH = "/api/v2/session/oidc"
+PROVIDER: Final = Actor("service", "provider", "the provider")
+"""Who makes and changes users by its word, in the audit."""
 
-router = APIRouter(prefix=PATH, tags=["access"])
+router = APIRouter(route_class=AdmittedRoute, prefix=PATH, tags=["access"])
 
 Page = Annotated[str, Query(max_length=500, description="The path of our own to go to in the end.")]
 
@@ -91,11 +98,24 @@ async def finish_oidc(
     """Sign in the browser that comes back from the provider, and send it on."""
     given = {"code": code, "state": state, "iss": iss, "error": error}
     answer = {name: value for name, value in given.items() if value is not None}
+
+    async def changed(before: User | None, after: User) -> None:
+        """The provider's own act, whatever becomes of the request."""
+        await record_apart(
+            request,
+            PROVIDER,
+            Change("user", after.id, _shown(access, before), _shown(access, after)),
+        )
+
+    refuse_unless_recordable(access.ledger)
     with _as_problems(), as_problems(unproved=HTTPStatus.FORBIDDEN):
         arrival = await _provider(access).arrive(way_back_of(request), answer)
         note_claim(request, arrival.identity.name)
         let_in = await access.people.sign_in_by(
-            arrival.identity, address=client_address(request), agent=agent_of(request)
+            arrival.identity,
+            address=client_address(request),
+            agent=agent_of(request),
+            changed=changed,
         )
     note_actor(request, let_in.principal)
     session_id = let_in.principal.session_id
@@ -104,7 +124,13 @@ async def finish_oidc(
     response = RedirectResponse(arrival.page, HTTPStatus.SEE_OTHER)
     take_way_back(request, response)
     give_session(request, response, let_in.cookie)
+    if let_in.device is not None:
+        give_device(request, response, let_in.device)
     return response
+
+
+def _shown(access: Access, user: User | None) -> UserOut | None:
+    return None if user is None else user_out(user, access.people.roles.permissions(user.roles))
 
 
 def _provider(access: Access) -> OidcProvider:

@@ -16,12 +16,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
-from trunkpulse.adapters.http.api.admission import public
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, public
 from trunkpulse.adapters.http.api.wording import enumerated
 
 __all__ = ["render_page", "router"]
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=AdmittedRoute, include_in_schema=False)
 
 METHODS = ("get", "put", "post", "patch", "delete")
 

@@ -18,13 +18,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from trunkpulse.adapters.http.api.methods import methods_at
 from trunkpulse.adapters.http.api.wording import complaint, field_of, shortened
 from trunkpulse.ports import StoreUnavailable
 
 __all__ = [
-    "BODY_LIMIT_BYTES",
     "SECURITY_HEADERS",
-    "TOO_LARGE",
+    "BodyRefused",
     "Problem",
     "ProblemResponse",
     "invalid",
@@ -46,8 +46,8 @@ SECURITY_HEADERS = {
     "payment=(), publickey-credentials-get=(), usb=()",
 }
 STORE_RETRY_SECONDS = 5
-BODY_LIMIT_BYTES = 1 << 20
-TOO_LARGE = "The body is larger than this API ever needs; send at most 1 MiB."
+MOST_ERRORS = 100
+"""Of one request that are told."""
 
 
 class Problem(Exception):
@@ -67,6 +67,14 @@ class Problem(Exception):
         self.detail = detail
         self.headers = headers
         self.members = members or {}
+
+
+class BodyRefused(HTTPException):
+    """A body is not read to its end; no other error gets past the framework while it reads."""
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        """``detail`` is one sentence."""
+        super().__init__(status.value, detail)
 
 
 class ProblemResponse(Response):
@@ -117,21 +125,26 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
+    if isinstance(error, BodyRefused):
+        return ProblemResponse(Problem(status, error.detail), request.url.path)
     path = shortened(request.url.path)
     details = {
         HTTPStatus.NOT_FOUND: f"There is nothing at {path}; /docs lists what there is.",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{path} does not take {request.method}; /docs says "
         "what it takes.",
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TOO_LARGE,
         HTTPStatus.BAD_REQUEST: "The body could not be read as JSON; send one JSON object.",
     }
-    problem = Problem(status, details.get(status, status.description), headers=error.headers)
+    headers = error.headers
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:  # the framework knows one route of several
+        headers = {"allow": ", ".join(sorted(methods_at(request)))}
+    problem = Problem(status, details.get(status, status.description), headers=headers)
     return ProblemResponse(problem, request.url.path)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = [(field_of(each["loc"]), complaint(each, error.body)) for each in error.errors()]
+    told = error.errors()[:MOST_ERRORS]
+    found = [(field_of(each["loc"]), complaint(each, error.body)) for each in told]
     problem = Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         f"{shortened('; '.join(phrase for _, phrase in found))}.",

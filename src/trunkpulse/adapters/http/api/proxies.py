@@ -10,7 +10,8 @@ A proxy that knows one of the two spellings hands on whatever a client wrote in 
 both are there they must agree, or the request is refused.
 
 The truth is written into the request (client, scheme and ``Host``) before anything else looks at
-it, so nothing behind has to know of proxies. ``client_address`` and ``is_https`` read it.
+it, so nothing behind has to know of proxies. ``client_address`` and ``is_https`` read it. What a
+proxy does not say to have come by TLS is taken to have come in the clear.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ __all__ = [
     "client_address",
     "from_this_machine",
     "is_https",
+    "only_seems_proxied",
 ]
 
 MOST_HOPS: Final = 16
@@ -76,6 +78,22 @@ def from_this_machine(connection: HTTPConnection) -> bool:
         return False
     address = _ip(client_address(connection))
     return address is not None and address.is_loopback
+
+
+def only_seems_proxied(scope: Scope) -> bool:
+    """True if a command on this machine asks, where a proxy on it is declared.
+
+    It asks for a loopback address from one, and forwards nothing.
+    """
+    headers = Headers(scope=scope)
+    peer = _ip(scope["client"][0]) if scope.get("client") else None
+    if peer is None or not peer.is_loopback or any(name in headers for name in FORWARDING):
+        return False
+    host = headers.get("host", "")
+    asked = _ip(host)
+    return host.partition(":")[0].lower() == "localhost" or (
+        asked is not None and asked.is_loopback
+    )
 
 
 class BehindProxies:
@@ -129,8 +147,8 @@ def believe_proxies(scope: Scope, declared: Collection[IpNetwork]) -> Problem | 
         address = other[0]
         scheme, host = scheme or other[1], host or other[2]
     scope["client"] = (str(address), 0)
-    if scheme is not None:
-        scope["scheme"] = scheme
+    if scheme is not None or not only_seems_proxied(scope):
+        scope["scheme"] = scheme or "http"
     if host is not None:
         others = [each for each in scope["headers"] if each[0] != b"host"]
         scope["headers"] = [(b"host", host.encode("latin-1")), *others]

@@ -2,12 +2,16 @@
 
 To somebody who is limited a trunk beyond that is not there: it is in no list, asking for it by its
 id is answered as if there were none, and what happened to it is in no log. A trunk that does not
-say where it is has the region of this instance. What counts is where the trunk is now: its past
-goes with it, and that of a trunk that was deleted is for those who may see all.
+say where it is has the region of this instance. What counts is where the trunk is now, and of its
+past where it was then: an id that is free may be taken by anybody who may make trunks, so what
+happened before a trunk was made was another one's, and what happened elsewhere stays there. Events
+do not name the carrier, so of a trunk that has another one now only the region counts. The past of
+a trunk that was deleted is for those who may see all.
 """
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import Annotated
 
@@ -18,6 +22,7 @@ from trunkpulse.adapters.http.api.admission import Caller
 from trunkpulse.adapters.http.api.context import ApiContext, Context
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.model import MaintenanceWindow, Route, Trunk
+from trunkpulse.ports import RecordedEvent
 from trunkpulse.recorder import TrunkRecord
 
 __all__ = ["InReach", "Reach"]
@@ -47,6 +52,22 @@ class Reach:
         if record is None or not self.covers(record.trunk):
             raise Problem(HTTPStatus.NOT_FOUND, f"There is no trunk with the id {trunk_id[:256]}.")
         return record
+
+    def begins_ms(self, trunk_id: str) -> int:
+        """What happened to a trunk of this id from then on may be theirs."""
+        if self.limits is None:
+            return 0
+        made = self._context.trunks.get(trunk_id)
+        return 0 if made is None else made.created_ms
+
+    def has_event(self, event: RecordedEvent) -> bool:
+        """True if there is a trunk that the event is about, and it was within then and is now."""
+        if self.limits is None:
+            return True
+        if not self.has(event.trunk_id) or event.at_ms < self.begins_ms(event.trunk_id):
+            return False
+        regions = self.limits.regions
+        return regions is None or json.loads(event.body)["metadata"]["region"] in regions
 
     def takes_in(self, window: MaintenanceWindow) -> bool:
         """True if all trunks that the window can ever be about are within."""

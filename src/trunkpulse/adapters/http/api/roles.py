@@ -13,7 +13,7 @@ from starlette.responses import Response
 from trunkpulse.access import Permission
 from trunkpulse.access.roles import Role
 from trunkpulse.adapters.http.api.access import Accesses
-from trunkpulse.adapters.http.api.admission import Caller, requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, Caller, requires
 from trunkpulse.adapters.http.api.auditing import note_change
 from trunkpulse.adapters.http.api.conditional import (
     IfMatch,
@@ -33,7 +33,7 @@ __all__ = ["router"]
 
 PATH = "/api/v2/roles"
 
-router = APIRouter(prefix=PATH, tags=["access"])
+router = APIRouter(route_class=AdmittedRoute, prefix=PATH, tags=["access"])
 
 RoleId = Annotated[str, Path(max_length=128, description="A role's id.")]
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from trunkpulse.access import Permission
 from trunkpulse.access.licence import Entitlement
-from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, requires
 from trunkpulse.adapters.http.api.auditing import note_change
 from trunkpulse.adapters.http.api.conditional import (
     IfMatch,
@@ -49,7 +49,7 @@ __all__ = ["router"]
 
 PATH = "/api/v2/routing/routes"
 
-router = APIRouter(prefix=PATH, tags=["routing"])
+router = APIRouter(route_class=AdmittedRoute, prefix=PATH, tags=["routing"])
 
 ResultT = TypeVar("ResultT")
 Document = dict[str, object]

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from trunkpulse.access import Permission
-from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, requires
 from trunkpulse.adapters.http.api.context import ApiContext, Context
 from trunkpulse.adapters.http.api.models import Out
 from trunkpulse.adapters.http.api.problems import Problem, invalid
@@ -27,7 +27,7 @@ from trunkpulse.routing.selection import CallRequest, Decision, NoCandidates, Sk
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/v2/routing", tags=["routing"])
+router = APIRouter(route_class=AdmittedRoute, prefix="/api/v2/routing", tags=["routing"])
 
 
 class CallIn(BaseModel):

@@ -16,9 +16,15 @@ from starlette.responses import Response
 
 from trunkpulse.access import Permission, Principal, PrincipalKind
 from trunkpulse.adapters.http.api.access import Accesses
-from trunkpulse.adapters.http.api.admission import Caller, public, signed_in
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, Caller, public, signed_in
 from trunkpulse.adapters.http.api.auditing import note_actor, note_change, note_claim
-from trunkpulse.adapters.http.api.cookies import give_session, session_cookie_of, take_session
+from trunkpulse.adapters.http.api.cookies import (
+    device_cookie_of,
+    give_device,
+    give_session,
+    session_cookie_of,
+    take_session,
+)
 from trunkpulse.adapters.http.api.models import Entities, Moment, Out
 from trunkpulse.adapters.http.api.people_problems import as_problems
 from trunkpulse.adapters.http.api.problems import Problem
@@ -30,7 +36,7 @@ __all__ = ["SessionOut", "agent_of", "router", "session_out"]
 
 PATH = "/api/v2/session"
 
-router = APIRouter(prefix=PATH, tags=["access"])
+router = APIRouter(route_class=AdmittedRoute, prefix=PATH, tags=["access"])
 
 Password = Annotated[str, Field(max_length=1024, json_schema_extra={"format": "password"})]
 
@@ -90,13 +96,17 @@ async def sign_in(
 ) -> SessionOut:
     """Sign in with a name and a password; the answer sets the session's cookie.
 
-    Whoever guesses has to wait longer each time (429); the owner of the account, who comes from
-    elsewhere, does not.
+    Whoever guesses has to wait longer each time (429). The owner of the account, who comes from
+    where they have signed in before or with the browser's cookie `trunkpulse_device`, does not.
     """
     note_claim(request, given.name)
     with as_problems():
         let_in = await access.people.sign_in(
-            given.name, given.password, address=client_address(request), agent=agent_of(request)
+            given.name,
+            given.password,
+            address=client_address(request),
+            agent=agent_of(request),
+            device=device_cookie_of(request),
         )
     return let_in_out(access.people, request, response, let_in)
 
@@ -137,6 +147,7 @@ async def change_own_password(
             given.new_password,
             address=client_address(request),
             agent=agent_of(request),
+            device=device_cookie_of(request),
         )
     note_change(request, "user", caller.id, {"name": caller.name}, {"name": caller.name})
     return let_in_out(access.people, request, response, let_in)
@@ -177,6 +188,8 @@ def let_in_out(people: People, request: Request, response: Response, let_in: Let
     assert session_id is not None
     note_change(request, "session", session_id, None, {"user": let_in.principal.name})
     give_session(request, response, let_in.cookie)
+    if let_in.device is not None:
+        give_device(request, response, let_in.device)
     return session_out(people, let_in.principal, let_in.cookie)
 
 

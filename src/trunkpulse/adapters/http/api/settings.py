@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema
 from starlette.responses import Response
 
 from trunkpulse.access import Permission
-from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, requires
 from trunkpulse.adapters.http.api.auditing import note_change
 from trunkpulse.adapters.http.api.conditional import (
     IfMatch,
@@ -33,7 +33,9 @@ from trunkpulse.provisioning.settings import ShownSettings
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/v2/telephony/settings", tags=["settings"])
+router = APIRouter(
+    route_class=AdmittedRoute, prefix="/api/v2/telephony/settings", tags=["settings"]
+)
 
 _SOMEWHERE = "sip:192.0.2.1"
 """An address outside this machine, for advice on what trunks inherit (RFC 5737)."""

@@ -18,7 +18,7 @@ from pydantic import Field, WithJsonSchema
 from starlette.responses import Response
 
 from trunkpulse.access import Permission
-from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, requires
 from trunkpulse.adapters.http.api.auditing import note_change
 from trunkpulse.adapters.http.api.conditional import (
     IfMatch,
@@ -36,6 +36,7 @@ from trunkpulse.adapters.http.api.stream_schema import stream_schema
 from trunkpulse.adapters.http.api.stream_views import StreamOut, stream_out
 from trunkpulse.adapters.http.api.wording import shortened
 from trunkpulse.adapters.keyring import KeysUnusable
+from trunkpulse.adapters.outbound import Forbidden, Guard
 from trunkpulse.config.stream_documents import DocumentRefused, changed_stream, new_stream
 from trunkpulse.events.subscriptions import StreamRefused, UnknownStream
 from trunkpulse.model import EventStream
@@ -45,7 +46,7 @@ __all__ = ["router"]
 
 PATH = "/api/v2/events/streams"
 
-router = APIRouter(prefix=PATH, tags=["events"])
+router = APIRouter(route_class=AdmittedRoute, prefix=PATH, tags=["events"])
 
 ResultT = TypeVar("ResultT")
 
@@ -130,6 +131,7 @@ async def create_stream(
         stream = new_stream(document, is_trunk=partial(_is_trunk, context))
     except DocumentRefused as refused:
         raise _refusal(refused) from None
+    _check_place(context, stream)
     await _applied(stream.id, context.subscriptions.create(stream))
     response.headers["location"] = f"{PATH}/{quote(stream.id)}"
     note_change(request, "stream", stream.id, None, _shown(context, stream))
@@ -166,7 +168,10 @@ async def change_stream(
 
     def edited(stream: EventStream) -> EventStream:
         check_match(if_match, _etag(context, stream_id))
-        return changed_stream(stream, document, is_trunk=is_trunk)
+        changed = changed_stream(stream, document, is_trunk=is_trunk)
+        if changed.destination.url != stream.destination.url:
+            _check_place(context, changed)
+        return changed
 
     return await _changed(request, context, stream_id, response, edited)
 
@@ -283,6 +288,15 @@ async def _applied(stream_id: str, change: Awaitable[ResultT]) -> ResultT:
         raise invalid("body.destination", str(refused)) from None
     except (KeysUnusable, SecretUnreadable) as problem:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
+
+
+def _check_place(context: ApiContext, stream: EventStream) -> None:
+    """Raises a problem if its URL is an address to which nothing would ever be sent."""
+    guard = Guard(context.configuration().outbound.allow)
+    try:
+        guard.check_written(stream.destination.url, trusted=False)
+    except Forbidden as refused:
+        raise invalid("body.destination.url", str(refused)) from None
 
 
 def _etag(context: ApiContext, stream_id: str) -> str:

@@ -19,12 +19,18 @@ from starlette.responses import StreamingResponse
 
 from trunkpulse.access import Limits, Permission
 from trunkpulse.access.licence import Entitlement
-from trunkpulse.adapters.http.api.admission import Caller, requires
-from trunkpulse.adapters.http.api.auditing import MOST_CHANGES, note_change
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, Caller, requires
+from trunkpulse.adapters.http.api.auditing import (
+    MOST_CHANGES,
+    note_change,
+    note_details,
+    note_revisions,
+)
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Index
 from trunkpulse.adapters.http.api.idempotency import once
 from trunkpulse.adapters.http.api.licence import refuse_unlicensed
 from trunkpulse.adapters.http.api.models import Out
+from trunkpulse.adapters.http.api.one_import import one_import
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.adapters.http.api.shelf import Wanted
 from trunkpulse.adapters.http.api.trunk_changes import Within, applied
@@ -51,7 +57,7 @@ IMPORT_PATH = f"{PATH}/import"
 LARGEST_IMPORT_BYTES = 64 << 20
 PER_PAGE = 200
 
-router = APIRouter(prefix=PATH, tags=["trunks"])
+router = APIRouter(route_class=AdmittedRoute, prefix=PATH, tags=["trunks"])
 
 
 class ExportFormat(StrEnum):
@@ -119,7 +125,7 @@ async def export_trunks(
 
 @router.post(
     "/import",
-    dependencies=[requires(Permission.TRUNK_EDIT, within_limits=True), once()],
+    dependencies=[requires(Permission.TRUNK_EDIT, within_limits=True), one_import(), once()],
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -150,6 +156,7 @@ async def import_trunks(
     ] = False,
 ) -> ImportOut:
     """Make or replace many trunks: all of them, or none and every reason why not."""
+    note_details(request, mode=mode.value, dryRun=dry_run)
     read = csv_rows if _is_table(request) else json_rows
     rows = _licensed(context, read(_text(await request.body())))
     done = Import(context.trunks, Within(caller.limits, context.region), mode)
@@ -157,6 +164,7 @@ async def import_trunks(
         found = await applied("", done.run(rows, dry_run=dry_run, noted=MOST_CHANGES))
     except ImportRefused as refused:
         raise _refusal(refused) from None
+    note_details(request, created=found.created, changed=found.changed, unchanged=found.unchanged)
     if not dry_run:
         _note(request, found)
     return ImportOut(
@@ -176,7 +184,7 @@ async def _documents(
             if kept is not None and limits.cover(
                 record.trunk.region or context.region, record.trunk.carrier
             ):
-                yield document_of(kept.made)
+                yield context.trunks.described(kept)
         if page:
             after = page[-1].trunk.id
         await context.turns.give_way()
@@ -252,8 +260,7 @@ def _note(request: Request, found: Imported) -> None:
     for before, after in found.changes:
         shown = None if before is None else document_of(before.made)
         note_change(request, "trunk", after.id, before=shown, after=document_of(after.made))
-    for _ in range(found.created + found.changed - len(found.changes)):
-        note_change(request, "trunk", "", before=None, after=None)  # the others are counted
+    note_revisions(request, "trunk", found.others)
 
 
 def _refusal(refused: ImportRefused) -> Problem:

@@ -17,16 +17,18 @@ from starlette.responses import Response
 
 from trunkpulse.access import Limits, Permission
 from trunkpulse.access.licence import Entitlement
-from trunkpulse.adapters.http.api.admission import Caller, requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, Caller, requires
 from trunkpulse.adapters.http.api.auditing import note_change
 from trunkpulse.adapters.http.api.conditional import IfMatch, check_match, etag_of
 from trunkpulse.adapters.http.api.context import ApiContext, Context
 from trunkpulse.adapters.http.api.idempotency import once
 from trunkpulse.adapters.http.api.licence import refuse_unlicensed
+from trunkpulse.adapters.http.api.models import TrunkOut
 from trunkpulse.adapters.http.api.problems import Problem, invalid
 from trunkpulse.adapters.http.api.stream_schema import document_schema
 from trunkpulse.adapters.http.api.trunk_views import TrunkSavedOut, saved
-from trunkpulse.adapters.http.api.trunks import TrunkId
+from trunkpulse.adapters.http.api.trunks import TrunkId, until_recorded
+from trunkpulse.adapters.http.api.views import trunk_out
 from trunkpulse.adapters.http.api.wording import shortened
 from trunkpulse.adapters.keyring import KeysUnusable
 from trunkpulse.config.schema import TrunkEntry
@@ -41,7 +43,7 @@ __all__ = ["Within", "applied", "refusal", "router"]
 
 PATH = "/api/v2/telephony/trunks"
 
-router = APIRouter(prefix=PATH, tags=["trunks"])
+router = APIRouter(route_class=AdmittedRoute, prefix=PATH, tags=["trunks"])
 
 ResultT = TypeVar("ResultT")
 Document = dict[str, object]
@@ -132,10 +134,16 @@ async def change_trunk(
     """Change a trunk by a JSON Merge Patch. Targets that stay keep their state."""
     _check_licence(context, document)
     within = Within(caller.limits, context.region, if_match)
+    out_of_service = _out_of_service(context, trunk_id)
     before, after = await applied(trunk_id, context.trunks.change(trunk_id, document, within))
     shown_before, shown_after = document_of(before.made), document_of(after.made)
     note_change(request, "trunk", trunk_id, before=shown_before, after=shown_after)
-    return saved(context, after, response)
+    answer = saved(context, after, response)
+    record = context.roster.record(trunk_id)
+    if out_of_service is not None and record.admin_enabled:
+        note_change(request, "trunk", trunk_id, out_of_service, trunk_out(context, record))
+        await until_recorded(context, record)
+    return answer
 
 
 @router.delete(
@@ -190,6 +198,12 @@ def refusal(refused: DocumentRefused) -> Problem:
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, shortened(str(refused)), members={"errors": errors}
     )
+
+
+def _out_of_service(context: ApiContext, trunk_id: str) -> TrunkOut | None:
+    """The trunk, if an administrator has taken it out of service."""
+    record = context.roster.records().get(trunk_id)
+    return None if record is None or record.admin_enabled else trunk_out(context, record)
 
 
 def _check_licence(context: ApiContext, document: Document) -> None:

@@ -6,6 +6,9 @@ elements, what is richer than that as JSON.
 
 A cell that a spreadsheet would take for a formula is written with an apostrophe in front, which is
 taken away again when the table comes back; so is a text that begins with an apostrophe itself.
+
+A reader of CSV does not stop before a row ends. So it gets no more lines for one than a row may be
+long.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, auto
 from typing import Final
 
+from trunkpulse.adapters.http.api.intricacy import intricacy_of
 from trunkpulse.config.json_documents import camel_case
 from trunkpulse.config.schema import AdvancedEntry, KeepaliveEntry, TrunkEntry
 from trunkpulse.config.trunk_documents import FILES, HAS_PASSWORD, HEADER_NAMES
@@ -41,6 +45,9 @@ _OBJECTS = frozenset({"advanced.headers"})
 _APART = frozenset({"keepalive", "advanced", "tls"})
 _FORMULA: Final = "=+-@\t\r\n'\uff1d\uff0b\uff0d\uff20"
 """What a spreadsheet takes for the beginning of a formula, and our own mark."""
+
+LONGEST_ROW_CHARACTERS: Final = 128 * 1024
+"""With the empty rows before it."""
 
 FILE_COLUMNS: Final = frozenset(map(camel_case, FILES))
 
@@ -86,11 +93,36 @@ def csv_line(document: Mapping[str, object]) -> bytes:
     return _line(_cell(_at(document, path)) for path in _PATHS.values())
 
 
+class _RowTooLong(Exception):
+    """A row does not end where it should long have ended."""
+
+
+class _Lines:
+    """The lines of a text, as many as a row may have until ``taken`` begins anew."""
+
+    def __init__(self, text: str) -> None:
+        self._text = io.StringIO(text, newline="")
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(LONGEST_ROW_CHARACTERS + 1)
+        self.taken += len(line)
+        if self.taken > LONGEST_ROW_CHARACTERS:
+            raise _RowTooLong
+        if not line:
+            raise StopIteration
+        return line
+
+
 def csv_rows(text: str) -> Iterator[Row]:
     """The rows of a table, in the order in which they stand; what cannot be read says so."""
     first, _, _ = text.partition("\n")
     delimiter = ";" if ";" in first and "," not in first else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = _Lines(text)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     columns: list[str] = []
     while True:
         line = reader.line_num + 1
@@ -100,13 +132,21 @@ def csv_rows(text: str) -> Iterator[Row]:
             if not columns:
                 yield Row(1, {}, (("", "The table is empty; its first line names the columns."),))
             return
+        except _RowTooLong:
+            sentence = (
+                f"The row, or empty ones before it, take more than {LONGEST_ROW_CHARACTERS >> 10} "
+                "KiB; take out empty rows, and look for a quotation mark that nothing closes."
+            )
+            yield Row(line, {}, (("", sentence),))
+            return
         except csv.Error as problem:
             yield Row(line, {}, (("", f"The line cannot be read as CSV: {problem}."),))
             return
         if not any(cells):
             continue
+        size, lines.taken = lines.taken, 0
         if columns:
-            yield _row(line, columns, cells)
+            yield _row(line, columns, cells)._replace(size=size)
             continue
         columns = [cell.strip() for cell in cells]
         problems = tuple(_of_heading(columns))
@@ -116,6 +156,9 @@ def csv_rows(text: str) -> Iterator[Row]:
 
 
 def _of_heading(columns: list[str]) -> Iterator[tuple[str, str]]:
+    if len(columns) > 2 * len(COLUMNS):
+        yield "", f"The first line names {len(columns):,} columns; there are {len(COLUMNS)}."
+        return
     seen: set[str] = set()
     for column in columns:
         if column in seen:
@@ -169,9 +212,9 @@ def _value(kind: _Kind, text: str) -> object:
     """What ``text`` means; a text that means nothing stays one, and is refused by its key."""
     match kind:
         case _Kind.LIST:
-            return json.loads(text) if text.startswith("[") else text.split()
+            return _json(text) if text.startswith("[") else text.split()
         case _Kind.OBJECT:
-            return json.loads(text)
+            return _json(text)
         case _Kind.SWITCH:
             return {"true": True, "false": False}.get(text.strip().lower(), text)
         case _Kind.NUMBER:
@@ -181,6 +224,14 @@ def _value(kind: _Kind, text: str) -> object:
                 return text
         case _Kind.TEXT:
             return text
+
+
+def _json(text: str) -> object:
+    """What a cell holds; raises ValueError."""
+    if (why := intricacy_of(text.encode("utf-8", "surrogatepass"))) is not None:
+        raise ValueError(why)
+    value: object = json.loads(text)
+    return value
 
 
 def _cell(value: object) -> str:

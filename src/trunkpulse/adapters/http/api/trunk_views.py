@@ -14,7 +14,6 @@ from trunkpulse.adapters.http.api.models import Out, TrunkOut
 from trunkpulse.adapters.http.api.views import trunk_out
 from trunkpulse.config.advice import Advice, advise_on
 from trunkpulse.config.json_documents import in_words_of_json
-from trunkpulse.config.trunk_documents import document_of
 from trunkpulse.provisioning.keeping import KeptTrunk
 from trunkpulse.recorder import TrunkRecord
 
@@ -83,7 +82,7 @@ def _members(context: ApiContext, record: TrunkRecord) -> dict[str, Any]:
     kept = context.trunks.get(record.trunk.id)
     return {
         **dict(trunk_out(context, record)),
-        "configuration": None if kept is None else document_of(kept.made),
+        "configuration": None if kept is None else context.trunks.described(kept),
         "revision": None if kept is None else kept.revision,
         "withheld": context.trunks.withheld.get(record.trunk.id),
     }

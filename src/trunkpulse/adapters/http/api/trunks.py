@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from trunkpulse.access import Permission
 from trunkpulse.access.licence import Entitlement
-from trunkpulse.adapters.http.api.admission import requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, requires
 from trunkpulse.adapters.http.api.auditing import note_change, note_details
 from trunkpulse.adapters.http.api.conditional import IfNoneMatch
 from trunkpulse.adapters.http.api.context import ApiContext, Context, Index
@@ -38,12 +38,13 @@ from trunkpulse.adapters.http.api.reach import InReach
 from trunkpulse.adapters.http.api.shelf import Wanted
 from trunkpulse.adapters.http.api.trunk_views import TrunkDetailOut, tagged
 from trunkpulse.adapters.http.api.views import explain_out, is_enabled, trunk_out
+from trunkpulse.adapters.http.api.wording import shortened
 from trunkpulse.model import Direction, TrunkState
 from trunkpulse.recorder import TrunkRecord
 
-__all__ = ["TrunkId", "router"]
+__all__ = ["TrunkId", "router", "until_recorded"]
 
-router = APIRouter(prefix="/api/v2/telephony/trunks", tags=["trunks"])
+router = APIRouter(route_class=AdmittedRoute, prefix="/api/v2/telephony/trunks", tags=["trunks"])
 
 TrunkId = Annotated[str, Path(description="A trunk's id.")]
 Label = Annotated[str | None, Query(max_length=256, description="Exactly this label.")]
@@ -140,6 +141,11 @@ async def probe_trunk(
 ) -> ProbeOut:
     """Probe all targets of a trunk now; the verdicts follow the ordinary rules."""
     record = reach.record(trunk_id)
+    if problem := context.trunks.withheld.get(trunk_id):
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            shortened(f"Trunk {trunk_id} is withheld and not probed: {problem}"),
+        )
     if not is_enabled(record):
         raise Problem(
             HTTPStatus.CONFLICT, f"Trunk {trunk_id} is disabled; enable it before probing it."
@@ -172,7 +178,7 @@ async def trunk_history(
     """A trunk's past changes as they were delivered, newest first."""
     reach.record(trunk_id)
     before = None if cursor is None else position_of(cursor, field="query.cursor")
-    return await newest_first(context, before=before, limit=limit, trunk_id=trunk_id)
+    return await newest_first(context, reach, before=before, limit=limit, trunk_id=trunk_id)
 
 
 @router.get(
@@ -190,15 +196,20 @@ async def _administer(
     before = trunk_out(context, record)
     record = context.roster.set_admin_enabled(trunk_id, enabled=enabled)
     note_change(request, "trunk", trunk_id, before, trunk_out(context, record))
+    await until_recorded(context, record)
+    return trunk_out(context, record)
+
+
+async def until_recorded(context: ApiContext, record: TrunkRecord) -> None:
+    """Return once it is recorded that the trunk is in service or out of it; raises a Problem."""
     try:
         async with asyncio.timeout(context.record_seconds):
             await context.pipeline.recorder.written(record)
     except TimeoutError:
-        done = "enabled" if enabled else "disabled"
+        done = "enabled" if record.admin_enabled else "disabled"
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            f"Trunk {trunk_id} is {done} on this node already, but the database does not answer; "
-            "it will be recorded when the database is back.",
+            f"Trunk {record.trunk.id} is {done} on this node already, but the database does not "
+            "answer; it will be recorded when the database is back.",
             headers={"retry-after": "5"},
         ) from None
-    return trunk_out(context, record)

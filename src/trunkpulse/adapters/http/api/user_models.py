@@ -11,6 +11,7 @@ from trunkpulse.access import Permission
 from trunkpulse.access.roles import Role
 from trunkpulse.access.user import User, name_from
 from trunkpulse.adapters.http.api.models import Moment, Out
+from trunkpulse.adapters.http.api.trunk_views import SavedAdviceOut
 from trunkpulse.config.kinds import Id, Label
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "UserIn",
     "UserOut",
     "UserPatch",
+    "UserSavedOut",
     "role_out",
     "user_out",
 ]
@@ -117,6 +119,13 @@ class MadeUserOut(UserOut):
     """A user, and the password that was made; it is said this once."""
 
     one_time_password: str | None
+    advice: list[SavedAdviceOut]
+
+
+class UserSavedOut(UserOut):
+    """A user as they are from now on."""
+
+    advice: list[SavedAdviceOut]
 
 
 class MadePasswordOut(Out):

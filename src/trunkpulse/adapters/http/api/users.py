@@ -13,7 +13,7 @@ from starlette.responses import Response
 from trunkpulse.access import Limits, Permission
 from trunkpulse.access.user import User, folded
 from trunkpulse.adapters.http.api.access import Access, Accesses
-from trunkpulse.adapters.http.api.admission import Caller, requires
+from trunkpulse.adapters.http.api.admission import AdmittedRoute, Caller, requires
 from trunkpulse.adapters.http.api.auditing import note_change
 from trunkpulse.adapters.http.api.conditional import (
     IfMatch,
@@ -23,10 +23,12 @@ from trunkpulse.adapters.http.api.conditional import (
     tag,
 )
 from trunkpulse.adapters.http.api.idempotency import once
+from trunkpulse.adapters.http.api.labels import on_labels
 from trunkpulse.adapters.http.api.models import Entities
 from trunkpulse.adapters.http.api.paging import Cursor, Limit, cursor_of, id_of
 from trunkpulse.adapters.http.api.people_problems import as_problems
 from trunkpulse.adapters.http.api.problems import Problem, invalid
+from trunkpulse.adapters.http.api.trunk_views import SavedAdviceOut
 from trunkpulse.adapters.http.api.user_models import (
     MadePasswordOut,
     MadeUserOut,
@@ -34,6 +36,7 @@ from trunkpulse.adapters.http.api.user_models import (
     UserIn,
     UserOut,
     UserPatch,
+    UserSavedOut,
     user_out,
 )
 
@@ -41,7 +44,7 @@ __all__ = ["router"]
 
 PATH = "/api/v2/users"
 
-router = APIRouter(prefix=PATH, tags=["access"])
+router = APIRouter(route_class=AdmittedRoute, prefix=PATH, tags=["access"])
 
 UserId = Annotated[str, Path(max_length=128, description="A user's id.")]
 
@@ -104,7 +107,8 @@ async def create_user(
     note_change(request, "user", user.id, None, shown)
     response.headers["location"] = f"{PATH}/{quote(user.id)}"
     tag(response, etag_of(user))
-    return MadeUserOut(**dict(shown), one_time_password=made)
+    advice = await _advice(request, user)
+    return MadeUserOut(**dict(shown), one_time_password=made, advice=advice)
 
 
 @router.get("/{user_id}", dependencies=[requires(Permission.USERS_VIEW)])
@@ -130,7 +134,7 @@ async def change_user(
     request: Request,
     response: Response,
     if_match: IfMatch = None,
-) -> UserOut:
+) -> UserSavedOut:
     """Change a user by a JSON Merge Patch; one who is disabled is signed out at once.
 
     Nobody can change somebody who has more than they have themselves, and one administrator is
@@ -148,7 +152,7 @@ async def change_user(
     shown = _shown(access, user)
     note_change(request, "user", user.id, before[0], shown)
     tag(response, etag_of(user), living=shown)
-    return shown
+    return UserSavedOut(**dict(shown), advice=await _advice(request, user))
 
 
 @router.delete(
@@ -234,6 +238,15 @@ def _patched(user: User, given: UserPatch) -> User:
 
 def _set(names: list[str] | None) -> frozenset[str] | None:
     return None if names is None else frozenset(names)
+
+
+async def _advice(request: Request, user: User) -> list[SavedAdviceOut]:
+    return await on_labels(
+        request,
+        f"user {user.name}",
+        carriers=user.limits.carriers or (),
+        regions=user.limits.regions or (),
+    )
 
 
 def _shown(access: Access, user: User) -> UserOut:
