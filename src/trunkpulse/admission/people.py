@@ -225,6 +225,8 @@ class People:
             raise AdmissionRefused(f"{caller.name} has no password here that could be changed.")
         try:
             proved = await self._proved(user.name, old, address, device)
+        except TooManyGuesses:
+            raise  # it says how long to wait
         except NotLetIn:
             raise NotLetIn("The present password is wrong.") from None
         if old == new:
