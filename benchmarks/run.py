@@ -8,6 +8,7 @@ takes minutes of waiting and next to no work, so it goes on beside everything el
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -203,6 +204,7 @@ def measure(plan: Plan, progress: Console) -> None:
             if finish_detecting is not None:
                 left = max(left, DETECTION_SECONDS - passed)
             progress.print(f"{passed:4.0f} s  {step.name} (about {left:.0f} s left)")
+            os.sync()  # what the step before has written is no part of this one
             try:
                 step.run()
             except NotMeasured as problem:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
 import re
 import sys
 import time
@@ -122,6 +123,7 @@ def served(trunks: int, port: int, cores: Cores) -> Served:
         uris = [target_uri(index, port) for index in range(trunks)]
         filled_data = folder / "filled"
         asyncio.run(write_history(filled_data / "trunkpulse.db", zip(trunk_ids, uris, strict=True)))
+        os.sync()  # a database that has been there for long is on the disk
         with serving(file, filled_data, cores.probing, patience) as filled:
             seconds = list_seconds(filled.url, filled.token)
     return Served(
