@@ -13,7 +13,13 @@ from typing import Any
 import httpx2
 
 from access_world import bearer
-from interop.peers.processes import Outcome, PeerProcess, run_to_end, running_process
+from interop.peers.processes import (
+    Outcome,
+    PeerProcess,
+    outcome_of,
+    running_process,
+    running_trunkpulse,
+)
 from trunkpulse.adapters.machine_token import MachineToken
 
 TRUNKPULSE = (sys.executable, "-c", "from trunkpulse.cli import main; main()")
@@ -23,7 +29,8 @@ PROGRAMS = Path(sys.executable).parent
 
 async def trunkpulse(*arguments: str, folder: Path) -> Outcome:
     """A command that ends by itself."""
-    return await run_to_end(*TRUNKPULSE, *arguments, folder=folder)
+    async with running_trunkpulse(*arguments, folder=folder) as process:
+        return await outcome_of(process)
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,13 @@ async def serving(
 
     ``run_by`` is the command that runs it, if it needs one.
     """
-    command = (*run_by, *TRUNKPULSE, "serve", "--config", str(config))
-    async with running_process(*command, folder=config.parent, environment=environment) as process:
+    folder, arguments = config.parent, ("serve", "--config", str(config))
+    if run_by:
+        command = (*run_by, *TRUNKPULSE, *arguments)
+        started = running_process(*command, folder=folder, environment=environment)
+    else:
+        started = running_trunkpulse(*arguments, folder=folder, environment=environment)
+    async with started as process:
         ready = await process.line("event=ready")
         address = re.search(r"\bapi=(\S+)", ready)
         assert address is not None, ready
@@ -104,7 +116,7 @@ async def serving(
 @asynccontextmanager
 async def responding(folder: Path, *options: str, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """``trunkpulse respond`` on a port that the system chooses; gives ``HOST:PORT``."""
-    command = (*TRUNKPULSE, "respond", "--listen", f"udp:{host}:0", *options)
-    async with running_process(*command, folder=folder) as process:
+    command = ("respond", "--listen", f"udp:{host}:0", *options)
+    async with running_trunkpulse(*command, folder=folder) as process:
         greeting = await process.line(" on udp:")
         yield greeting.rpartition("udp:")[2]

@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 
 from access_world import bearer
-from torture.nursery import Forked, Nursery
+from nursery import Forked, Nursery
 from torture.watch import PATIENCE_SECONDS, Watch
 from trunkpulse.adapters.machine_token import MachineToken, machine_token_file
 
@@ -122,7 +122,7 @@ class Service:
         assert await self.ended() == -signal.SIGKILL
 
     async def _read(self) -> None:
-        lines = self.process.lines() if isinstance(self.process, Forked) else self.process.stderr
+        lines = self.process.stderr
         assert lines is not None
         async for line in lines:
             text = line.decode().rstrip()
@@ -160,7 +160,9 @@ class Installation:
         env = {**SURROUNDINGS, "PYTHONPYCACHEPREFIX": str(self.bytecode), **(environ or {})}
         process: asyncio.subprocess.Process | Forked
         if self.nursery is not None:
-            process = await self.nursery.spawn(arguments, env)
+            process = await self.nursery.spawn(
+                arguments, env, folder=self.folder, with_stdout=False
+            )
         else:
             process = await asyncio.create_subprocess_exec(
                 PROGRAM,

@@ -19,8 +19,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from nursery import nursery
 from torture.ledger import Event, check_deliveries, check_history, check_states
-from torture.nursery import nursery
 from torture.peers import Carrier, Hook, World, world
 from torture.service import Installation, Service, http, states, stream, trunk
 
@@ -199,7 +199,7 @@ async def test_a_hundred_kills_lose_nothing_and_repeat_no_change(
 ) -> None:
     async with AsyncExitStack() as stack:
         victims: list[Victim] = []
-        forks = await stack.enter_async_context(nursery(tmp_path))
+        forks = await asyncio.to_thread(stack.enter_context, nursery(tmp_path))
         for number in range(INSTALLATIONS):
             folder = tmp_path / str(number)
             folder.mkdir()

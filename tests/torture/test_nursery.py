@@ -7,16 +7,16 @@ import os
 import sys
 from pathlib import Path
 
-from torture.nursery import Nursery
+from nursery import Nursery
 
 TESTS = Path(__file__).parents[1]
 PATIENCE_SECONDS = 60
 RUN = """
 import asyncio, pathlib, sys
-from torture.nursery import nursery
+from nursery import nursery
 
 async def main():
-    async with nursery(pathlib.Path(sys.argv[1])):
+    with nursery(pathlib.Path(sys.argv[1])):
         print("ready", flush=True)
         await asyncio.Event().wait()
 
@@ -37,12 +37,14 @@ async def test_all_lives_end_with_a_test_run_that_is_killed(tmp_path: Path) -> N
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert await run.stdout.readline() == b"ready\n"
             listening = ["respond", "--listen", "udp:127.0.0.1:0"]
-            life = await Nursery(tmp_path / "nursery").spawn(listening, os.environ)
+            forks = Nursery(tmp_path / "nursery")
+            life = await forks.spawn(listening, os.environ, folder=tmp_path)
     finally:
         run.kill()
     async with asyncio.timeout(PATIENCE_SECONDS):
         # Each of them holds one of these until it has ended.
-        async for _ in life.lines():
+        async for _ in life.stdout:
             pass
+        await life.wait()
         assert await run.stderr.read() == b""
         await run.wait()

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Self
 
 from interop.journal import DEADLINE_SECONDS, Journal
+from nursery import Forked, common_nursery
 
 
 class PeerProcess:
     """A running program and the lines that it printed, on either stream."""
 
-    def __init__(self, child: asyncio.subprocess.Process, name: str) -> None:
+    def __init__(self, child: asyncio.subprocess.Process | Forked, name: str) -> None:
         self._child = child
         self.lines: Journal[str] = Journal(name)
         self._reading = asyncio.create_task(self._read())
@@ -36,6 +37,16 @@ class PeerProcess:
             start_new_session=True,
         )
         return cls(child, " ".join(command[:6]))
+
+    @classmethod
+    async def forked(
+        cls, *arguments: str, folder: Path, environment: Mapping[str, str] | None = None
+    ) -> Self:
+        """``trunkpulse`` with these arguments, without the seconds that its imports take."""
+        forks = await asyncio.to_thread(common_nursery)
+        around = {**plain_environment(), **(environment or {})}
+        child = await forks.spawn(arguments, around, folder=folder)
+        return cls(child, " ".join(("trunkpulse", *arguments[:5])))
 
     async def line(self, part: str) -> str:
         """The first line that holds ``part``, as soon as it is there."""
@@ -74,8 +85,24 @@ async def running_process(
 ) -> AsyncIterator[PeerProcess]:
     """A program that is gone at the end of the block."""
     process = await PeerProcess.start(*command, folder=folder, environment=environment)
-    try:
+    async with _gone_at_the_end(process):
         yield process
+
+
+@asynccontextmanager
+async def running_trunkpulse(
+    *arguments: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[PeerProcess]:
+    """``trunkpulse`` as a process of its own, gone at the end of the block."""
+    process = await PeerProcess.forked(*arguments, folder=folder, environment=environment)
+    async with _gone_at_the_end(process):
+        yield process
+
+
+@asynccontextmanager
+async def _gone_at_the_end(process: PeerProcess) -> AsyncIterator[None]:
+    try:
+        yield
     finally:
         await process.kill()
 
@@ -91,8 +118,12 @@ class Outcome:
 
 async def run_to_end(*command: str, folder: Path) -> Outcome:
     async with running_process(*command, folder=folder) as process:
-        code = await process.ended()
-        return Outcome(code, "\n".join(process.lines.entries))
+        return await outcome_of(process)
+
+
+async def outcome_of(process: PeerProcess) -> Outcome:
+    code = await process.ended()
+    return Outcome(code, "\n".join(process.lines.entries))
 
 
 def plain_environment() -> dict[str, str]:
