@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nursery import common_nursery
 from torture.service import Installation
 
 
@@ -14,4 +15,4 @@ def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def installation(tmp_path: Path, bytecode: Path) -> Installation:
-    return Installation(tmp_path, bytecode)
+    return Installation(tmp_path, bytecode, common_nursery())

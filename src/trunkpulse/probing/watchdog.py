@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -37,10 +37,9 @@ __all__ = ["Watchdog", "WatchdogCounts"]
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 0.5
-BEATS = 5
+LOOK_SECONDS: Final = 0.5
+BEATS: Final = 5
 """In the time between two looks; each only notes that the loop runs."""
-BEAT_SECONDS = LOOK_SECONDS / BEATS
 STEP_SECONDS = 1.0
 """The wall clock is set if it moves so much between two looks; NTP slews a thousandth of that."""
 SAY_AGAIN_SECONDS = 60.0
@@ -90,6 +89,7 @@ class Watchdog:
         self._paces = paces
         self._transports = transports
         self.sight = sight
+        self.beats = BEATS
         self.counts = WatchdogCounts()
         self._looked = clock.monotonic()
         self._ran: float | None = None
@@ -107,8 +107,8 @@ class Watchdog:
         """Look until cancelled."""
         while True:
             self.look()
-            for _ in range(BEATS):
-                await asyncio.sleep(BEAT_SECONDS)
+            for _ in range(self.beats):
+                await asyncio.sleep(LOOK_SECONDS / self.beats)
                 if not self._is_running():
                     break
 
@@ -161,13 +161,13 @@ class Watchdog:
     def _is_running(self) -> bool:
         """Note that the loop runs; False if it has stood still, which is to be looked at now."""
         now = self._clock.monotonic()
-        if self._ran is not None and now - self._ran - BEAT_SECONDS > STALL_SECONDS:
+        if self._ran is not None and now - self._ran - LOOK_SECONDS / self.beats > STALL_SECONDS:
             return False
         self._ran = now
         return True
 
     def _look_for_stall(self, now: float) -> None:
-        late = 0.0 if self._ran is None else now - self._ran - BEAT_SECONDS
+        late = 0.0 if self._ran is None else now - self._ran - LOOK_SECONDS / self.beats
         if late > STALL_SECONDS:
             self.counts.stalls += 1
             self.counts.stall_seconds_max = max(self.counts.stall_seconds_max, late)

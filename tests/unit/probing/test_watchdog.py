@@ -10,9 +10,11 @@ from structlog.testing import capture_logs
 
 from trunkpulse.probing.pacing import Paces
 from trunkpulse.probing.sight import Sight
-from trunkpulse.probing.watchdog import BEAT_SECONDS, LOOK_SECONDS, Watchdog
+from trunkpulse.probing.watchdog import BEATS, LOOK_SECONDS, Watchdog
 from unit.probing.probed import Wire
 from virtual_time import VirtualClock, VirtualTimeLoop, run_virtual
+
+BEAT_SECONDS = LOOK_SECONDS / BEATS
 
 
 @dataclass
