@@ -4,6 +4,10 @@ Length is what counts (NIST SP 800-63B 3.1.1): no character has to be of any kin
 does not expire. Refused is what a guesser tries early: one of the words that people take with
 digits around it, a run along the keyboard, a short piece over and over, or one's own name.
 
+What others have taken is known from zxcvbn: the 30,000 passwords most frequent among those that
+have leaked, and the words and names of everyday English. It estimates how many guesses it takes
+who tries those first, with the usual digits, signs and capitals, one by one and put together.
+
 A password is compared in one form (RFC 8265 4.2): the same text typed on another keyboard may
 come as other characters.
 """
@@ -30,6 +34,10 @@ _SHORTEST_NAME: Final = 4
 _BESIDE_A_NAME: Final = 8
 """So much of a password has to be one's own beside a name or a common word."""
 _FEWEST_DIFFERENT: Final = 5
+_FEWEST_GUESSES: Final = 10**8
+"""With fewer it falls to who guesses slowly, too (zxcvbn's scores 0 to 2)."""
+_LONGEST_ESTIMATED: Final = 32
+"""What is longer is in no list, and could be made to take seconds to look at; this, a quarter."""
 _LOOKALIKES: Final = str.maketrans("0134578@$!", "oleastbasi")
 _ENDS: Final = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 _NO_LETTERS: Final = re.compile(r"[\W\d_]+")
@@ -66,6 +74,7 @@ def prepared(password: str) -> str:
 def objection_to(password: str, names: Iterable[str]) -> str | None:
     """Why ``password`` is not taken, to follow "The password"; None if it is.
 
+    It may take a quarter of a second to find out, so an event loop asks for it in a thread.
     ``names`` are those of its owner: to sign in by, to be shown, and the address.
     """
     text = prepared(password)
@@ -75,15 +84,16 @@ def objection_to(password: str, names: Iterable[str]) -> str | None:
         return f"must have at most {LONGEST_PASSWORD_CHARACTERS} characters"
     if any(unicodedata.category(each) in ("Cc", "Cs") for each in text):
         return "must not have control characters in it"
-    return _too_easy(text.casefold(), names)
+    return _too_easy(text, names)
 
 
-def _too_easy(plain: str, names: Iterable[str]) -> str | None:
+def _too_easy(text: str, names: Iterable[str]) -> str | None:
+    plain = text.casefold()
     if _own_part(plain, names) < _BESIDE_A_NAME:
         return "is hardly more than your own name; take another"
     if len(set(plain)) < _FEWEST_DIFFERENT or _is_repeated(plain):
         return "is the same few characters over and over; take another"
-    if _is_run(plain) or _is_common(plain):
+    if _is_run(plain) or _is_common(plain) or _falls_early(text):
         return "is one of those that are tried first; take another"
     return None
 
@@ -110,6 +120,15 @@ def _is_run(plain: str) -> bool:
     half = len(plain) // 2
     ways = [way for run in _RUNS for way in (run * 2, run[::-1] * 2)]
     return any(plain[:half] in way and plain[half:] in way for way in ways)
+
+
+def _falls_early(text: str) -> bool:
+    """To who goes through leaked passwords and common words."""
+    if len(text) > _LONGEST_ESTIMATED:
+        return False
+    from zxcvbn import zxcvbn  # noqa: PLC0415 - 14 MB of lists, for who sets a password
+
+    return zxcvbn(text)["guesses"] < _FEWEST_GUESSES
 
 
 def _is_common(plain: str) -> bool:

@@ -34,6 +34,8 @@ class User:
     """Until then they may do nothing else."""
     password_changed_ms: int | None = None
     """Never twice the same, so it tells one password from another."""
+    password_ends_ms: int | None = None
+    """From then on it lets nobody in; None: it is their own, and does not end."""
     subject: tuple[str, str] | None = None
     """The issuer and who it says they are; None: no provider knows them."""
     roles_by_provider: bool = False

@@ -6,6 +6,7 @@ AdmissionRefused          the state of things does not allow it
 ├── NotThere              there is no such user or role
 ├── TooManyKept           there are as many of a kind as there may be
 └── NotLetIn              who signs in has not proved who they are
+    ├── PasswordOver      they have, by a password that was for once and is too old
     └── TooManyGuesses    and has to wait first
 ForgedRequest             a browser sent it, and nothing shows that its user wants it
 """
@@ -18,6 +19,7 @@ __all__ = [
     "GrantRefused",
     "NotLetIn",
     "NotThere",
+    "PasswordOver",
     "PasswordRefused",
     "TooManyGuesses",
     "TooManyKept",
@@ -46,6 +48,10 @@ class TooManyKept(AdmissionRefused):
 
 class NotLetIn(AdmissionRefused):
     """The name or the password is wrong, or the provider's word is not enough."""
+
+
+class PasswordOver(NotLetIn):
+    """It is the right password, and was for once and is too old."""
 
 
 class TooManyGuesses(NotLetIn):

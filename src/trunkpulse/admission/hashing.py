@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from trunkpulse.access.password_rules import prepared
+from trunkpulse.access.password_rules import objection_to, prepared
 
 __all__ = ["Hashing", "HashingBusy"]
 
@@ -57,9 +57,18 @@ class Hashing:
         """Make the decoy, so that the first one who asks learns nothing from the time either."""
         self._decoy = await self.hash(secrets.token_urlsafe(16))
 
+    async def objection_to(self, password: str, names: Sequence[str]) -> str | None:
+        """See ``password_rules``; takes a place too, for it is no small matter either.
+
+        Raises HashingBusy.
+        """
+        async with self._turn(stranger=False):
+            return await self._in_a_thread(lambda: objection_to(password, names))
+
     async def hash(self, password: str) -> str:
         """What is kept of ``password``; raises HashingBusy."""
         async with self._turn(stranger=False):
+            self.computed += 1
             return await self._in_a_thread(lambda: self._hasher.hash(prepared(password)))
 
     async def matches(self, password: str, known: str | None, *, stranger: bool) -> bool:
@@ -76,6 +85,7 @@ class Hashing:
                 return False
 
         async with self._turn(stranger=stranger):
+            self.computed += 1
             return await self._in_a_thread(compare) and known is not None
 
     def is_outdated(self, known: str) -> bool:
@@ -100,7 +110,6 @@ class Hashing:
 
     async def _in_a_thread(self, compute: Callable[[], ResultT]) -> ResultT:
         """A thread cannot be cancelled: whoever is keeps their place until it is done."""
-        self.computed += 1
         work = asyncio.ensure_future(asyncio.to_thread(compute))
         try:
             return await asyncio.shield(work)

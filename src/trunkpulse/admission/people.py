@@ -18,19 +18,19 @@ from trunkpulse.admission.errors import (
     AdmissionRefused,
     ForgedRequest,
     NotLetIn,
+    PasswordOver,
     PasswordRefused,
     TooManyGuesses,
 )
 from trunkpulse.admission.guessing import STRANGERS, Guessing, network_of
 from trunkpulse.admission.hashing import Hashing, HashingBusy
 from trunkpulse.admission.roles import Roles
-from trunkpulse.admission.sessions import SessionRules, Sessions, csrf_token_of
+from trunkpulse.admission.sessions import Session, SessionRules, Sessions, csrf_token_of
 from trunkpulse.admission.users import Users
 from trunkpulse.ports import Clock, DocumentStore, StoreUnavailable
 
-__all__ = ["FIRST_ADMINISTRATOR", "FirstAdministrator", "Identity", "LetIn", "People"]
+__all__ = ["FirstAdministrator", "Identity", "LetIn", "People"]
 
-FIRST_ADMINISTRATOR: Final = "admin"
 _KEPT_EVERY_SECONDS: Final = 60.0
 _WRONG: Final = "The name or the password is wrong."
 
@@ -41,6 +41,7 @@ log = structlog.get_logger(__name__)
 class FirstAdministrator:
     """Who was made because there was nobody."""
 
+    name: str
     password: str | None = field(repr=False)
     """Made here, to be told once; None: it was given."""
 
@@ -54,6 +55,8 @@ class LetIn:
     principal: Principal
     device: str | None = field(repr=False)
     """What the browser shall bring along the next time (``devices``); None: nothing."""
+    instead_of: Session | None = None
+    """What the browser was in before; it is over."""
 
 
 UserChanged = Callable[[User | None, User], Awaitable[None]]
@@ -110,6 +113,7 @@ class People:
             self.roles,
             sign_out=self.sessions.sign_out,
             forget_guesses=self.guessing.forget,
+            one_time_seconds=self.sessions.rules.one_time_password_seconds,
         )
         self._clock = clock
 
@@ -129,40 +133,57 @@ class People:
             except StoreUnavailable as problem:
                 log.warning("sessions.not_written", problem=str(problem))
 
-    async def make_first_administrator(self, password: str | None) -> FirstAdministrator | None:
+    async def make_first_administrator(
+        self, name: str, password: str | None
+    ) -> FirstAdministrator | None:
         """If there is no user, make one who may do everything and has to change the password.
 
-        None: there is somebody already. Raises PasswordRefused and StoreUnavailable.
+        None: there is somebody already. Raises PasswordRefused, StoreUnavailable, and ValueError
+        if ``name`` is none, to follow the key.
         """
         if self.users.all:
             return None
         wanted = User(
-            id="", name=FIRST_ADMINISTRATOR, roles=(ADMINISTRATOR,), must_change_password=True
+            id="", name=name_from(name), roles=(ADMINISTRATOR,), must_change_password=True
         )
         _, made = await self.users.create(wanted, password, _OURSELVES, one_time=password is None)
-        return FirstAdministrator(password=made)
+        return FirstAdministrator(name=wanted.name, password=made)
 
     # --- letting in ---------------------------------------------------------------------------
 
     async def sign_in(
-        self, name: str, password: str, *, address: str, agent: str, device: str | None = None
+        self,
+        name: str,
+        password: str,
+        *,
+        address: str,
+        agent: str,
+        device: str | None = None,
+        former: str | None = None,
     ) -> LetIn:
         """Let in who knows ``password``; ``device`` is the mark that the browser brings along.
 
-        Raises NotLetIn, HashingBusy and StoreUnavailable.
+        ``former`` is the key of the session that the browser has had; it is over then, whosever it
+        was. Raises NotLetIn, HashingBusy and StoreUnavailable.
         """
         user = await self._proved(name, password, address, device)
         await self.users.freshen_hash(user, password)
-        return await self._let_in(user, address, agent)
+        return await self._let_in(user, address, agent, former)
 
     async def sign_in_by(
-        self, identity: Identity, *, address: str, agent: str, changed: UserChanged
+        self,
+        identity: Identity,
+        *,
+        address: str,
+        agent: str,
+        changed: UserChanged,
+        former: str | None = None,
     ) -> LetIn:
         """Let in whom a provider has proved; raises NotLetIn, AdmissionRefused, StoreUnavailable.
 
         Found by the provider's name for them, else by the address once, else made a user. What its
         word makes of a user is told to ``changed`` at once, for it stays also if they are not let
-        in then.
+        in then. ``former`` is as for ``sign_in``.
         """
         user = self.users.known_as(identity.subject)
         if user is None:
@@ -174,7 +195,7 @@ class People:
                 raise NotLetIn("The provider gives you no role here any more; ask there for one.")
         if not user.enabled:
             raise NotLetIn(f"The user {user.name} is disabled; ask an administrator.")
-        return await self._let_in(user, address, agent)
+        return await self._let_in(user, address, agent, former)
 
     async def principal_of(
         self,
@@ -223,16 +244,44 @@ class People:
         user = self.users.get(caller.id)
         if caller.kind is not PrincipalKind.USER or user is None or user.password_hash is None:
             raise AdmissionRefused(f"{caller.name} has no password here that could be changed.")
-        try:
-            proved = await self._proved(user.name, old, address, device)
-        except TooManyGuesses:
-            raise  # it says how long to wait
-        except NotLetIn:
-            raise NotLetIn("The present password is wrong.") from None
+        proved = await self._proved_again(
+            user, old, address, device, wrong="The present password is wrong."
+        )
         if old == new:
             raise PasswordRefused("The password is the one that you have; take another.")
         user = await self.users.change_own_password(proved, new)
         return await self._let_in(user, address, agent)
+
+    async def prove_again(
+        self, caller: Principal, password: str | None, *, address: str, device: str | None = None
+    ) -> None:
+        """Have them know their own ``password`` before they change how somebody gets in.
+
+        Asked of people who have one; whoever holds a session alone might have found it. ``device``
+        is as for ``sign_in``. Raises NotLetIn and HashingBusy.
+        """
+        user = self.users.get(caller.id)
+        if caller.kind is not PrincipalKind.USER or user is None or user.password_hash is None:
+            return
+        if password is None:
+            raise NotLetIn(
+                "This changes how somebody gets in, so it takes your own password once more; send "
+                "it along as currentPassword."
+            )
+        await self._proved_again(
+            user, password, address, device, wrong="Your own password (currentPassword) is wrong."
+        )
+
+    async def _proved_again(
+        self, user: User, password: str, address: str, device: str | None, *, wrong: str
+    ) -> User:
+        """``user``, who is signed in; raises as ``_proved``, with the sentence ``wrong``."""
+        try:
+            return await self._proved(user.name, password, address, device)
+        except (TooManyGuesses, PasswordOver):
+            raise  # it says how long to wait, or what to do
+        except NotLetIn:
+            raise NotLetIn(wrong) from None
 
     async def _proved(self, name: str, password: str, address: str, device: str | None) -> User:
         account = folded(name)
@@ -254,7 +303,15 @@ class People:
         if not right or user is None or not _is_still(user, self.users.get(user.id)):
             raise NotLetIn(_WRONG)
         self.guessing.was_right(account, address, crowd=crowd)
+        if user.password_ends_ms is not None and self._now_ms() >= user.password_ends_ms:
+            raise PasswordOver(
+                "This one-time password was not used in time and is over; have an administrator "
+                "make another, or do it on the machine itself."
+            )
         return user
+
+    def _now_ms(self) -> int:
+        return int(self._clock.wall() * 1000)
 
     async def _edited(self, user: User, edit: Callable[[User], User], changed: UserChanged) -> User:
         """What a provider's word makes of ``user``."""
@@ -300,10 +357,13 @@ class People:
             "with your e-mail address."
         )
 
-    async def _let_in(self, user: User, address: str, agent: str) -> LetIn:
+    async def _let_in(
+        self, user: User, address: str, agent: str, former: str | None = None
+    ) -> LetIn:
         """``user`` is as they were proved; raises NotLetIn if they are another since."""
         await self.users.note_network(user.id, network_of(address))
-        cookie = await self.sessions.open(user, address=address, agent=agent)
+        before = None if former is None else self.sessions.known_as(former)
+        cookie = await self.sessions.open(user, address=address, agent=agent, instead_of=before)
         session = self.sessions.find(cookie)
         assert session is not None
         present = self.users.get(user.id)
@@ -314,6 +374,7 @@ class People:
             cookie=cookie,
             principal=self.users.principal(present, session.id),
             device=mark_for(present),
+            instead_of=before,
         )
 
 

@@ -30,7 +30,7 @@ from trunkpulse.access.user import User
 from trunkpulse.admission.keeping import load_all
 from trunkpulse.ports import Clock, Document, DocumentKind, DocumentStore
 
-__all__ = ["Session", "SessionRules", "Sessions", "csrf_token_of"]
+__all__ = ["Session", "SessionRules", "Sessions", "csrf_token_of", "key_of"]
 
 MOST_SESSIONS: Final = 20_000
 _WRITTEN_EVERY_MS: Final = 5 * 60 * 1000
@@ -45,12 +45,14 @@ _MOST_KEPT: Final = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRules:
-    """How long somebody stays signed in."""
+    """How long somebody stays signed in, and may take to do so for the first time."""
 
     idle_seconds: float = 30 * 60.0
     longest_seconds: float = 12 * 3600.0
     most_per_user: int = 10
     """Beyond that the one that was used longest ago ends."""
+    one_time_password_seconds: float = 72 * 3600.0
+    """So long somebody may take to sign in with a password that others have given them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,15 +100,17 @@ class Sessions:
         for session in found[:MOST_SESSIONS]:
             self._put(session)
 
-    async def open(self, user: User, *, address: str, agent: str) -> str:
+    async def open(
+        self, user: User, *, address: str, agent: str, instead_of: Session | None = None
+    ) -> str:
         """A new session of ``user`` as they were proved; what its cookie shall hold.
 
-        Raises StoreUnavailable.
+        ``instead_of`` is the one that the browser has had; it is over. Raises StoreUnavailable.
         """
         cookie = secrets.token_urlsafe(32)
         now_ms = self._now_ms()
         session = Session(
-            key=_key_of(cookie),
+            key=key_of(cookie),
             user_id=user.id,
             password_ms=user.password_changed_ms,
             created_ms=now_ms,
@@ -116,6 +120,8 @@ class Sessions:
             agent="".join(each for each in agent if each.isprintable())[:_AGENT_CHARACTERS],
             written_ms=now_ms,
         )
+        if instead_of is not None:
+            await self._end([instead_of])
         await self._end(self._too_many(user.id))
         await self._store.save_documents([_document_of(session)])
         self._put(session)
@@ -125,13 +131,19 @@ class Sessions:
         """The session of this cookie, which has been used now; None if there is none (any more)."""
         if len(cookie) != _COOKIE_CHARACTERS:
             return None
-        session = self._sessions.get(_key_of(cookie))
+        session = self.known_as(key_of(cookie))
+        if session is not None:
+            session.seen_ms = max(session.seen_ms, self._now_ms())
+        return session
+
+    def known_as(self, key: str) -> Session | None:
+        """The session of this ``Session.key``; None if there is none (any more)."""
+        session = self._sessions.get(key)
         if session is None:
             return None
         if self._is_over(session):
             self._drop(session)
             return None
-        session.seen_ms = max(session.seen_ms, self._now_ms())
         return session
 
     def of_user(self, user_id: str) -> list[Session]:
@@ -216,7 +228,8 @@ def csrf_token_of(cookie: str) -> str:
     return base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
 
 
-def _key_of(cookie: str) -> str:
+def key_of(cookie: str) -> str:
+    """What a session is known by, of which the cookie cannot be made again."""
     return hashlib.sha256(cookie.encode()).hexdigest()
 
 

@@ -29,6 +29,7 @@ def document_of(user: User) -> Document:
             "password_hash": user.password_hash,
             "must_change_password": user.must_change_password,
             "password_changed_ms": user.password_changed_ms,
+            "password_ends_ms": user.password_ends_ms,
             "subject": None if user.subject is None else list(user.subject),
             "roles_by_provider": user.roles_by_provider,
             "networks": list(user.networks),
@@ -43,8 +44,6 @@ def user_from(document: Document) -> User:
     """The user that was kept as ``document``."""
     given = document.definition
     subject = _texts(given, "subject")
-    changed_ms = given["password_changed_ms"]
-    assert changed_ms is None or isinstance(changed_ms, int)
     return User(
         id=document.id,
         name=str(given["name"]),
@@ -55,7 +54,8 @@ def user_from(document: Document) -> User:
         enabled=given["enabled"] is True,
         password_hash=_text(given, "password_hash"),
         must_change_password=given["must_change_password"] is True,
-        password_changed_ms=changed_ms,
+        password_changed_ms=_moment(given, "password_changed_ms"),
+        password_ends_ms=_moment(given, "password_ends_ms"),
         subject=None if subject is None else (subject[0], subject[1]),
         roles_by_provider=given["roles_by_provider"] is True,
         networks=_texts(given, "networks") or (),
@@ -68,6 +68,12 @@ def user_from(document: Document) -> User:
 def _text(given: Mapping[str, object], key: str) -> str | None:
     value = given[key]
     return None if value is None else str(value)
+
+
+def _moment(given: Mapping[str, object], key: str) -> int | None:
+    value = given.get(key)
+    assert value is None or isinstance(value, int)
+    return value
 
 
 def _texts(given: Mapping[str, object], key: str) -> tuple[str, ...] | None:

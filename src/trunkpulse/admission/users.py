@@ -18,7 +18,6 @@ from typing import Final
 
 from trunkpulse.access import Principal, PrincipalKind
 from trunkpulse.access.granting import what_is_beyond
-from trunkpulse.access.password_rules import objection_to
 from trunkpulse.access.roles import ADMINISTRATOR, Role
 from trunkpulse.access.user import User, folded
 from trunkpulse.admission.errors import (
@@ -42,6 +41,7 @@ MOST_NETWORKS: Final = 16
 """Where one user has signed in, that are kept."""
 _UNMISTAKABLE: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """What a person can read from a screen and type."""
+_GROUPS: Final = (5, 5, 5, 5, 6)
 
 
 class Users:
@@ -56,14 +56,19 @@ class Users:
         *,
         sign_out: Callable[[str], Awaitable[None]],
         forget_guesses: Callable[[str], None],
+        one_time_seconds: float,
     ) -> None:
-        """``sign_out`` ends all sessions of a user's id; ``forget_guesses`` is told a name."""
+        """``sign_out`` ends all sessions of a user's id; ``forget_guesses`` is told a name.
+
+        A password that somebody else gave is good for ``one_time_seconds``.
+        """
         self.roles = roles
         self._store = store
         self._clock = clock
         self._hashing = hashing
         self._sign_out = sign_out
         self._forget_guesses = forget_guesses
+        self._one_time_seconds = one_time_seconds
         self._turn = asyncio.Lock()
         self._users: dict[str, User] = {}
         self._by_name: dict[str, str] = {}
@@ -153,6 +158,10 @@ class Users:
             self._refuse_grant(by, user)
             self._check(changed, user)
             self._refuse_grant(by, changed)
+            if user.must_change_password and not changed.must_change_password:
+                raise AdmissionRefused(
+                    f"{user.name} has to take a password of their own; only they can do that."
+                )
             if changed == user:
                 return user
             changed = replace(changed, revision=user.revision + 1, changed_ms=self._now_ms())
@@ -191,8 +200,9 @@ class Users:
             user = self._there(user_id)
             self._refuse_grant(by, user)
             made = one_time_password() if password is None else None
-            changed = await self._with_password(user, made or password or "")
-            await self._save_new_password(replace(changed, must_change_password=True))
+            theirs_to_change = replace(user, must_change_password=True)
+            changed = await self._with_password(theirs_to_change, made or password or "")
+            await self._save_new_password(changed)
             self._forget_guesses(folded(user.name))
             return made
 
@@ -205,8 +215,8 @@ class Users:
             user = self._there(proved.id)
             if user.password_changed_ms != proved.password_changed_ms:
                 raise NotLetIn("Your password was changed by somebody else just now; ask them.")
-            changed = await self._with_password(user, password)
-            return await self._save_new_password(replace(changed, must_change_password=False))
+            their_own = replace(user, must_change_password=False)
+            return await self._save_new_password(await self._with_password(their_own, password))
 
     async def freshen_hash(self, user: User, password: str) -> None:
         """Hash the right ``password`` anew if it was hashed with parameters of another day."""
@@ -296,11 +306,18 @@ class Users:
 
     async def _with_password(self, user: User, password: str) -> User:
         names = [each for each in (user.name, user.display_name, user.email) if each]
-        if objection := objection_to(password, names):
+        if objection := await self._hashing.objection_to(password, names):
             raise PasswordRefused(f"The password {objection}.")
         hashed = await self._hashing.hash(password)
-        changed_ms = max(self._now_ms(), (user.password_changed_ms or 0) + 1)
-        return replace(user, password_hash=hashed, password_changed_ms=changed_ms)
+        now_ms = self._now_ms()
+        changed_ms = max(now_ms, (user.password_changed_ms or 0) + 1)
+        ends_ms = now_ms + int(self._one_time_seconds * 1000) if user.must_change_password else None
+        return replace(
+            user,
+            password_hash=hashed,
+            password_changed_ms=changed_ms,
+            password_ends_ms=ends_ms,
+        )
 
     async def _save_new_password(self, user: User) -> User:
         user = replace(user, revision=user.revision + 1, changed_ms=self._now_ms())
@@ -325,8 +342,8 @@ class Users:
 
 
 def one_time_password() -> str:
-    """Some 124 bits by chance, in groups that a person can copy from a screen."""
-    groups = ("".join(secrets.choice(_UNMISTAKABLE) for _ in range(5)) for _ in range(5))
+    """Some 128.8 bits by chance, in groups that a person can copy from a screen."""
+    groups = ("".join(secrets.choice(_UNMISTAKABLE) for _ in range(size)) for size in _GROUPS)
     return "-".join(groups)
 
 

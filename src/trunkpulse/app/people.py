@@ -28,6 +28,7 @@ def session_rules(settings: AccessSettings) -> SessionRules:
         idle_seconds=settings.session_idle_seconds,
         longest_seconds=settings.session_seconds,
         most_per_user=settings.sessions_per_user,
+        one_time_password_seconds=settings.one_time_password_seconds,
     )
 
 
@@ -58,7 +59,11 @@ async def first_administrator(
     Raises CannotStart.
     """
     try:
-        return await people.make_first_administrator(settings.initial_password)
+        return await people.make_first_administrator(
+            settings.first_administrator, settings.initial_password
+        )
+    except ValueError as wrong:
+        raise CannotStart(f"access.first_administrator {wrong}; write another one.") from wrong
     except PasswordRefused as refused:
         raise CannotStart(
             f"The first administrator cannot have access.initial_password: {refused}"

@@ -13,7 +13,7 @@ import structlog
 
 from trunkpulse.adapters import collector
 from trunkpulse.adapters.storage.errors import StorageError
-from trunkpulse.admission.people import FIRST_ADMINISTRATOR
+from trunkpulse.admission.people import FirstAdministrator
 from trunkpulse.app.bookkeeping import note_refused_reload, note_reload
 from trunkpulse.app.composition import CannotStart, Running, cannot_run, running
 from trunkpulse.config import Config, ConfigError, load_config
@@ -75,8 +75,8 @@ async def _serve(config: Config, config_path: Path, data: Path, progress: Progre
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, again.set)
     async with running(config, data, progress) as instance:
-        if instance.first is not None and instance.first.password is not None:
-            _tell_once(instance.first.password)
+        if instance.first is not None:
+            _tell_once(instance.first, config.access.one_time_password_seconds)
         log.info(
             "ready", api=instance.url, trunks=len(instance.node.roster.records()), pid=os.getpid()
         )
@@ -88,11 +88,14 @@ async def _serve(config: Config, config_path: Path, data: Path, progress: Progre
     log.info("stopped")
 
 
-def _tell_once(password: str) -> None:
+def _tell_once(first: FirstAdministrator, seconds: float) -> None:
     """To whoever started it, and not to the log: that is kept, and read by others."""
+    if first.password is None:
+        return
     sys.stderr.write(
-        f'There is nobody yet, so the administrator "{FIRST_ADMINISTRATOR}" was made; sign in with '
-        f"the password {password} and change it then, it is not shown again.\n"
+        f'There is nobody yet, so the administrator "{first.name}" was made; sign in with the '
+        f"password {first.password} within {seconds / 3600:g} hours and change it then, it is "
+        "not shown again.\n"
     )
     sys.stderr.flush()
 

@@ -12,11 +12,13 @@ from trunkpulse.cli.connection import Api, segment
 from trunkpulse.cli.desk import over_desk
 from trunkpulse.cli.document import Document
 from trunkpulse.cli.errors import CommandFailed
+from trunkpulse.cli.limits import limits_of
 from trunkpulse.cli.output import (
     Cell,
     amount,
     clock_time,
     paint,
+    print_facts,
     print_json,
     print_line,
     print_table,
@@ -55,7 +57,7 @@ def list_clients(api: Api) -> None:
                 client.text("name"),
                 _state(client),
                 " ".join(client.texts("scopes")),
-                _only(client),
+                limits_of(client),
                 str(len(client.documents("secrets"))),
                 _moment(client.number_or_none("expires")),
             )
@@ -75,8 +77,7 @@ def show(api: Api, name: ClientName) -> None:
         return
     print_line(paint(client.text("name"), "bold"), "  ", _state(client))
     print_line()
-    for label, value in _facts(client):
-        print_line(f"{label:<10}{value}")
+    print_facts(_facts(client), width=10)
 
 
 @clients.command()
@@ -246,20 +247,10 @@ def _state(client: Document) -> Cell:
     return paint("expired", "yellow") if client.flag("enabled") else paint("disabled", "dim")
 
 
-def _only(client: Document) -> str:
-    """What it is limited to, in a few words."""
-    parts = [
-        f"{word} {', '.join(client.texts(word))}"
-        for word in ("regions", "carriers")
-        if client.members.get(word) is not None
-    ]
-    return "; ".join(parts) or "all trunks"
-
-
 def _facts(client: Document) -> Iterator[tuple[str, str]]:
     yield "id", client.text("id")
     yield "scopes", " ".join(client.texts("scopes"))
-    yield "only", _only(client)
+    yield "only", limits_of(client)
     yield "expires", _moment(client.number_or_none("expires"))
     secrets = client.documents("secrets")
     for place, secret in enumerate(secrets):

@@ -84,7 +84,10 @@ def deliveries(
         int, typer.Option("-n", "--limit", min=1, max=_PAGE, help="How many, newest first.")
     ] = 20,
 ) -> None:
-    """List the deliveries to a stream, newest first."""
+    """List the deliveries to a stream, newest first.
+
+    Settled is when it was delivered, given up or last parked.
+    """
     if state is not None and state not in set(DeliveryState):
         raise WrongUsage(f"--state must be one of {', '.join(DeliveryState)}, not {shown(state)}.")
     query = {"state": state, "trunkId": trunk, "limit": limit}
@@ -93,7 +96,7 @@ def deliveries(
         print_json(page.members)
         return
     print_table(
-        ("delivery", "recorded", "of", "state", "attempts", "next", "said"),
+        ("delivery", "recorded", "of", "state", "attempts", "next", "settled", "said"),
         (tuple(_row(each)) for each in page.documents("entities")),
         none="There are no such deliveries.",
     )
@@ -114,6 +117,8 @@ def delivery(api: Api, stream_id: StreamId, delivery_id: DeliveryId) -> None:
         print_line(f"replayed   {clock_time(asked_ms)}")
     if (due_ms := found.number_or_none("due")) is not None:
         print_line(f"due        {clock_time(due_ms) if due_ms else 'now'}")
+    if (settled_ms := found.number_or_none("settled")) is not None:
+        print_line(f"settled    {clock_time(settled_ms)}")
     said = found.documents("said")
     for attempt in said:
         print_line()
@@ -222,6 +227,8 @@ def _row(each: Document) -> Iterator[Cell]:
     yield f"{each.number('attempts'):g}"
     due_ms = each.number_or_none("due")
     yield "" if due_ms is None else clock_time(due_ms) if due_ms else "now"
+    settled_ms = each.number_or_none("settled")
+    yield "" if settled_ms is None else clock_time(settled_ms)
     yield each.text("detail")
 
 

@@ -15,6 +15,7 @@ from trunkpulse.cli.output import (
     amount,
     clock_time,
     paint,
+    print_facts,
     print_json,
     print_line,
     print_table,
@@ -75,8 +76,7 @@ def show(api: Api, stream_id: StreamId) -> None:
         return
     print_line(paint(stream.text("id"), "bold"), "  ", _status(stream))
     print_line()
-    for name, value in _facts(stream):
-        print_line(f"{name:<13}{value}")
+    print_facts(_facts(stream), width=13)
 
 
 @streams.command()

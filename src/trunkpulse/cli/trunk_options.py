@@ -7,7 +7,6 @@ says where to find it, as the configuration file does.
 from __future__ import annotations
 
 import functools
-import inspect
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated
 import typer
 
 from trunkpulse.cli.connection import Api
+from trunkpulse.cli.described import takes_instead
 from trunkpulse.cli.errors import WrongUsage
 from trunkpulse.cli.stream_options import pair, read_document, secret_at
 from trunkpulse.config.wording import shown
@@ -61,12 +61,7 @@ def described(command: Callable[..., None]) -> Callable[..., None]:
         put_in(members, set_ or ())
         command(api, document=members, **own)
 
-    api, *own = inspect.signature(command, eval_str=True).parameters.values()
-    options = inspect.signature(_trunk_options, eval_str=True).parameters.values()
-    parameters = [api, *(each for each in own if each.name != "document"), *options]
-    # As with over_api, which adds the others.
-    with_document.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_document.__annotations__ = {each.name: each.annotation for each in parameters}
+    takes_instead(with_document, command, _trunk_options)
     return with_document
 
 

@@ -14,10 +14,12 @@ from trunkpulse.cli.connection import Api, segment
 from trunkpulse.cli.desk import over_desk
 from trunkpulse.cli.document import Document
 from trunkpulse.cli.errors import CommandFailed, WrongUsage
+from trunkpulse.cli.limits import limits_of
 from trunkpulse.cli.output import (
     Cell,
     clock_time,
     paint,
+    print_facts,
     print_json,
     print_line,
     print_table,
@@ -78,7 +80,7 @@ def list_users(api: Api) -> None:
                 user.text("name"),
                 _state(user),
                 " ".join(user.texts("roles")) or "-",
-                _only(user),
+                limits_of(user),
                 _signs_in_by(user),
                 user.text("id"),
             )
@@ -98,8 +100,7 @@ def show(api: Api, name: UserName) -> None:
         return
     print_line(paint(user.text("name"), "bold"), "  ", _state(user))
     print_line()
-    for label, value in _facts(user):
-        print_line(f"{label:<13}{value}")
+    print_facts(_facts(user), width=13)
 
 
 @users.command()
@@ -322,16 +323,6 @@ def _signs_in_by(user: Document) -> str:
     return ", ".join(ways) or "provider, not yet"
 
 
-def _only(user: Document) -> str:
-    """What they are limited to, in a few words."""
-    parts = [
-        f"{word} {', '.join(user.texts(word))}"
-        for word in ("regions", "carriers")
-        if user.members.get(word) is not None
-    ]
-    return "; ".join(parts) or "all trunks"
-
-
 def _facts(user: Document) -> Iterator[tuple[str, str]]:
     yield "id", user.text("id")
     if (display_name := user.text_or_none("displayName")) is not None:
@@ -340,7 +331,7 @@ def _facts(user: Document) -> Iterator[tuple[str, str]]:
         yield "e-mail", email
     yield "roles", " ".join(user.texts("roles")) or "none, so they may do nothing"
     yield "may", " ".join(user.texts("permissions")) or "nothing"
-    yield "only", _only(user)
+    yield "only", limits_of(user)
     yield "signs in by", _signs_in_by(user)
     if (provider := user.text_or_none("provider")) is not None:
         yield "provider", provider

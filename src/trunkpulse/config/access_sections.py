@@ -76,6 +76,11 @@ def _roles(raw: object) -> dict[str, tuple[str, ...]]:
 
 
 class AccessEntry(Section):
+    first_administrator: Annotated[
+        str,
+        Field(pattern=r"^[^\p{C}\p{Z}-][^\p{C}\p{Z}]{0,127}$"),
+        Allowed('one word of 1 to 128 printable characters such as "alice"'),
+    ] = _ACCESS.first_administrator
     initial_password: Annotated[
         str | None,
         secret_of(_secret),
@@ -91,6 +96,9 @@ class AccessEntry(Section):
     sessions_per_user: Annotated[
         int, Field(ge=1, le=100), Allowed("a whole number from 1 to 100")
     ] = _ACCESS.sessions_per_user
+    one_time_password_seconds: Annotated[
+        float, Field(ge=300, le=2_592_000), Allowed("a number of seconds from 300 to 2592000")
+    ] = _ACCESS.one_time_password_seconds
 
 
 class OidcEntry(Section):
@@ -124,10 +132,12 @@ class OidcEntry(Section):
 def access_settings(entry: AccessEntry) -> AccessSettings:
     """What ``[access]`` says."""
     return AccessSettings(
+        first_administrator=entry.first_administrator,
         initial_password=entry.initial_password,
         session_idle_seconds=entry.session_idle_seconds,
         session_seconds=entry.session_seconds,
         sessions_per_user=entry.sessions_per_user,
+        one_time_password_seconds=entry.one_time_password_seconds,
     )
 
 

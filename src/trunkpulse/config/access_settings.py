@@ -12,6 +12,8 @@ __all__ = ["AccessSettings", "OidcSettings"]
 class AccessSettings:
     """How people sign in."""
 
+    first_administrator: str = "admin"
+    """Who is made where there is nobody yet."""
     initial_password: str | None = field(default=None, repr=False)
     """Of the first administrator, until they come; None: one is made and printed once."""
     session_idle_seconds: float = 1800.0
@@ -20,6 +22,8 @@ class AccessSettings:
     """It ends after so long whatever happens."""
     sessions_per_user: int = 10
     """Beyond that the one that was used longest ago ends."""
+    one_time_password_seconds: float = 259_200.0
+    """A password that others gave somebody is good for so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

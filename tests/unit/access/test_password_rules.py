@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from trunkpulse.access.password_rules import objection_to, prepared
 
@@ -21,6 +22,8 @@ NAMES = ("margaret", "Margaret Hamilton", "margaret@apollo.example")
         "k2h9-vm3qp-x8rtn-bc4wd-y7fgj",
         "margaret and the lunar module",
         "x" * 3 + "yz" * 4 + "Kd83",
+        "a tune for sixty-four: oboe, bassoon, clarinet, horn and harp; #1",
+        "Zwölf Boxkämpfer jagen Viktor " * 34,
     ],
 )
 def test_a_long_one_of_any_kind_is_taken(password: str) -> None:
@@ -53,6 +56,37 @@ def test_what_is_guessed_early_is_not_taken(password: str, said: str) -> None:
     objection = objection_to(password, NAMES)
     assert objection is not None
     assert said in objection
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["manchesterunited", "Manchesterunited1", "unbelievable", "1q2w3e4r5t6y7u", "iloveyoumom123"],
+)
+def test_what_many_others_have_is_not_taken(password: str) -> None:
+    objection = objection_to(password, NAMES)
+    assert objection is not None
+    assert "tried first" in objection
+
+
+def test_no_password_of_the_list_of_leaked_ones_is_taken() -> None:
+    long = [each for each in FREQUENCY_LISTS["passwords"] if len(each) >= 12]
+    assert len(long) > 200
+    assert [each for each in long if objection_to(each, ()) is None] == []
+
+
+def test_what_takes_seconds_to_look_at_is_not_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With some sixty characters that look like others the estimate does."""
+    estimated: list[str] = []
+
+    def estimate(password: str) -> dict[str, int]:
+        estimated.append(password)
+        return {"guesses": 10**9}
+
+    monkeypatch.setattr("zxcvbn.zxcvbn", estimate)
+    text = "(&[[&/{+[[7#!87<777{0#6[90@!{7|9&7+(#/3(4|(&707<($459/<&/%7<[[@0"
+    for size in (32, 33, len(text)):
+        assert objection_to(text[:size], ()) is None
+    assert list(map(len, estimated)) == [32]
 
 
 def test_the_same_text_typed_another_way_is_the_same_password() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -14,10 +15,14 @@ from trunkpulse.admission.errors import (
     GrantRefused,
     NotLetIn,
     NotThere,
+    PasswordOver,
     PasswordRefused,
 )
+from trunkpulse.admission.sessions import SessionRules
+from trunkpulse.admission.users import _UNMISTAKABLE, one_time_password
 from trunkpulse.ports import DocumentKind, StoreUnavailable
 from unit.admission.people_world import (
+    HERE,
     MACHINE,
     OTHER_PASSWORD,
     PASSWORD,
@@ -223,6 +228,60 @@ async def test_a_one_time_password_is_good_once_it_is_changed() -> None:
     assert (await world.sign_in("alice", OTHER_PASSWORD)).principal.id == user.id
 
 
+def test_a_one_time_password_has_128_bits_by_chance() -> None:
+    made = one_time_password().replace("-", "")
+    assert len(made) * math.log2(len(_UNMISTAKABLE)) >= 128
+    assert set(made) <= set(_UNMISTAKABLE)
+    assert one_time_password().replace("-", "") != made
+
+
+@pytest.mark.parametrize("given", [None, OTHER_PASSWORD])
+async def test_a_password_from_others_that_is_not_used_in_time_lets_nobody_in(
+    given: str | None,
+) -> None:
+    world = await a_world(SessionRules(one_time_password_seconds=60))
+    user = await world.add("alice")
+    made = await world.people.users.set_password(user.id, given, MACHINE) or OTHER_PASSWORD
+    world.clock.seconds += 59
+    here = (await world.sign_in("alice", made)).principal
+    world.clock.seconds += 1
+    with pytest.raises(PasswordOver, match="have an administrator make another"):
+        await world.sign_in("alice", made)
+    with pytest.raises(NotLetIn, match=r"^The name or the password is wrong\.$"):
+        await world.sign_in("alice", "a wrong password")
+    with pytest.raises(PasswordOver):
+        await world.people.change_own_password(
+            here, made, "five odd contrabassoons", address=HERE, agent=""
+        )
+    await world.restart()
+    with pytest.raises(PasswordOver):
+        await world.sign_in("alice", made)
+
+
+async def test_a_password_of_ones_own_does_not_end() -> None:
+    world = await a_world(SessionRules(one_time_password_seconds=60, idle_seconds=1e9))
+    wanted = User(id="", name="alice")
+    user, made = await world.people.users.create(wanted, None, MACHINE, one_time=True)
+    assert made is not None
+    here = (await world.sign_in("alice", made)).principal
+    await world.people.change_own_password(here, made, OTHER_PASSWORD, address=HERE, agent="")
+    await world.people.users.change(
+        user.id, lambda known: replace(known, must_change_password=True), MACHINE
+    )
+    world.clock.seconds += 1e6
+    assert (await world.sign_in("alice", OTHER_PASSWORD)).principal.must_change_password
+
+
+async def test_nobody_else_can_say_that_a_password_need_not_be_changed() -> None:
+    world = await a_world()
+    user, _ = await world.people.users.create(User(id="", name="a"), None, MACHINE, one_time=True)
+    with pytest.raises(AdmissionRefused, match="take a password of their own"):
+        await world.people.users.change(
+            user.id, lambda known: replace(known, must_change_password=False), MACHINE
+        )
+    assert world.people.users.get(user.id) == user
+
+
 async def test_while_the_store_is_away_nothing_changes() -> None:
     world, root = await with_administrator()
     world.store.plugged = False
@@ -245,23 +304,23 @@ async def test_what_is_stored_holds_no_password() -> None:
 
 async def test_the_first_administrator_is_made_only_where_there_is_nobody() -> None:
     world = await a_world()
-    made = await world.people.make_first_administrator(None)
+    made = await world.people.make_first_administrator("admin", None)
     assert made is not None
     assert made.password is not None
     assert made.password not in repr(made)
     let_in = await world.sign_in("admin", made.password)
     assert let_in.principal.permissions == frozenset(Permission)
-    assert await world.people.make_first_administrator(None) is None
-    assert await (await world.restart()).make_first_administrator(None) is None
+    assert await world.people.make_first_administrator("admin", None) is None
+    assert await (await world.restart()).make_first_administrator("admin", None) is None
     assert len(world.people.users.all) == 1
 
 
 async def test_the_first_administrators_password_may_come_from_a_secret() -> None:
     world = await a_world()
-    made = await world.people.make_first_administrator(OTHER_PASSWORD)
+    made = await world.people.make_first_administrator("chief", OTHER_PASSWORD)
     assert made is not None
-    assert made.password is None
-    assert (await world.sign_in("admin", OTHER_PASSWORD)).principal.must_change_password
+    assert (made.name, made.password) == ("chief", None)
+    assert (await world.sign_in("chief", OTHER_PASSWORD)).principal.must_change_password
 
 
 async def test_somebody_who_is_not_there_cannot_be_changed() -> None:

@@ -30,6 +30,7 @@ from trunkpulse.ports import Certificate
 from trunkpulse.sip.errors import shown
 
 __all__ = [
+    "LISTENER_CIPHERS",
     "TlsUnusable",
     "client_context",
     "failure_words",
@@ -45,6 +46,19 @@ _SIP_DOMAIN: Final = re.compile(
 _HAS_EXPIRED: Final = 10
 """``X509_V_ERR_CERT_HAS_EXPIRED`` of OpenSSL."""
 _LARGEST_FILE_BYTES: Final = 1024 * 1024
+LISTENER_CIPHERS: Final = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+)
+"""What those who come to us may use with TLS 1.2, in OpenSSL's names, the strongest first.
+
+All have forward secrecy and authenticated encryption (RFC 9325 4.2). The suites of TLS 1.3 all
+have, and OpenSSL chooses among them.
+"""
 _UNREADABLE: Final = (
     ValueError,
     x509.DuplicateExtension,
@@ -99,6 +113,8 @@ def server_context(tls: ServerTls) -> ssl.SSLContext:
     """A context that shows our certificate, and asks for theirs if it has a CA; TlsUnusable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(":".join(LISTENER_CIPHERS))
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     _load_own(context, tls.cert_file, tls.key_file)
     if tls.ca_file is not None:
         with _about(f"The CA file {tls.ca_file} holds no certificates to trust"):

@@ -39,7 +39,7 @@ from trunkpulse.adapters.http.api.conditional import (
 )
 from trunkpulse.adapters.http.api.idempotency import once
 from trunkpulse.adapters.http.api.models import Entities, Moment, Out
-from trunkpulse.adapters.http.api.paging import Cursor, Limit, cursor_of, id_of
+from trunkpulse.adapters.http.api.paging import Catalogue, Cursor, Limit, Sort, Sorting
 from trunkpulse.adapters.http.api.people_problems import as_problems
 from trunkpulse.adapters.http.api.problems import Problem, invalid
 from trunkpulse.adapters.signing import ALGORITHM
@@ -73,27 +73,22 @@ async def list_clients(
     *,
     name: Annotated[str | None, Query(max_length=256, description="Exactly this one.")] = None,
     enabled: Annotated[bool | None, Query(description="Only those that are, or are not.")] = None,
+    sort: Sorting = Sort.ID,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Entities[ClientOut]:
     """The clients, by id."""
-    after = "" if cursor is None else id_of(cursor)
-    found = sorted(
-        (
-            client
-            for client in access.clients.all
-            if client.id > after
-            and (name is None or client.name.casefold() == name.casefold())
+
+    def shown(client: Client) -> bool:
+        return (
+            (name is None or client.name.casefold() == name.casefold())
             and (enabled is None or enabled is client.enabled)
             and _theirs(caller, client)
-        ),
-        key=lambda client: client.id,
-    )
-    page = found[:limit]
-    return Entities(
-        entities=[_shown(access, each) for each in page],
-        next_cursor=cursor_of(page[-1].id) if len(found) > limit else None,
-    )
+        )
+
+    catalogue = Catalogue(lambda: access.clients.all)
+    page, next_cursor = catalogue.page(cursor, limit, shown, sort)
+    return Entities(entities=[_shown(access, each) for each in page], next_cursor=next_cursor)
 
 
 @router.post(

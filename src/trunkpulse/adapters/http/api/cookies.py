@@ -10,99 +10,60 @@ the provider sends the browser back, so it is ``Lax``, and lives for minutes.
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from fastapi import Request
 from starlette.responses import Response
 
 from trunkpulse.adapters.http.api.admission import SESSION_COOKIE
 from trunkpulse.adapters.http.api.proxies import is_https
+from trunkpulse.adapters.oidc import WAY_BACK_SECONDS
 from trunkpulse.admission.devices import DEVICE_SECONDS
 
-__all__ = [
-    "device_cookie_of",
-    "give_device",
-    "give_session",
-    "give_way_back",
-    "session_cookie_of",
-    "take_session",
-    "take_way_back",
-    "way_back_of",
-]
-
-WAY_BACK_COOKIE: Final = "trunkpulse_oidc"
-DEVICE_COOKIE: Final = "trunkpulse_device"
+__all__ = ["DEVICE", "SESSION", "WAY_BACK", "BrowserCookie"]
 
 
-def give_session(request: Request, response: Response, cookie: str) -> None:
-    """Have the browser keep the session until it is closed."""
-    response.set_cookie(
-        _named(SESSION_COOKIE, request),
-        cookie,
-        secure=is_https(request),
-        httponly=True,
-        samesite="strict",
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserCookie:
+    """One of them: given to a browser, brought along by it, taken from it."""
+
+    name: str
+    same_site: Literal["lax", "strict"]
+    seconds: int | None
+    """How long the browser keeps it; None: until it is closed."""
+
+    def give(self, request: Request, response: Response, text: str) -> None:
+        """Have the browser keep ``text`` and bring it along."""
+        response.set_cookie(
+            self._name(request),
+            text,
+            max_age=self.seconds,
+            secure=is_https(request),
+            httponly=True,
+            samesite=self.same_site,
+        )
+
+    def brought_by(self, request: Request) -> str | None:
+        """What the browser brought along."""
+        return request.cookies.get(self._name(request))
+
+    def take(self, request: Request, response: Response) -> None:
+        """Have the browser forget it."""
+        response.delete_cookie(
+            self._name(request),
+            secure=is_https(request),
+            httponly=True,
+            samesite=self.same_site,
+        )
+
+    def _name(self, request: Request) -> str:
+        return f"__Host-{self.name}" if is_https(request) else self.name
 
 
-def session_cookie_of(request: Request) -> str | None:
-    """What the session's cookie holds."""
-    return request.cookies.get(_named(SESSION_COOKIE, request))
-
-
-def take_session(request: Request, response: Response) -> None:
-    """Have the browser forget it."""
-    response.delete_cookie(
-        _named(SESSION_COOKIE, request),
-        secure=is_https(request),
-        httponly=True,
-        samesite="strict",
-    )
-
-
-def give_device(request: Request, response: Response, mark: str) -> None:
-    """Have the browser keep the mark of who has signed in there."""
-    response.set_cookie(
-        _named(DEVICE_COOKIE, request),
-        mark,
-        max_age=DEVICE_SECONDS,
-        secure=is_https(request),
-        httponly=True,
-        samesite="strict",
-    )
-
-
-def device_cookie_of(request: Request) -> str | None:
-    """The mark that the browser brought along."""
-    return request.cookies.get(_named(DEVICE_COOKIE, request))
-
-
-def give_way_back(request: Request, response: Response, text: str, seconds: int) -> None:
-    """Have the browser bring ``text`` along when it comes back from the provider."""
-    response.set_cookie(
-        _named(WAY_BACK_COOKIE, request),
-        text,
-        max_age=seconds,
-        secure=is_https(request),
-        httponly=True,
-        samesite="lax",
-    )
-
-
-def way_back_of(request: Request) -> str | None:
-    """What the browser brought along."""
-    return request.cookies.get(_named(WAY_BACK_COOKIE, request))
-
-
-def take_way_back(request: Request, response: Response) -> None:
-    """Have the browser forget it: it is good for one time."""
-    response.delete_cookie(
-        _named(WAY_BACK_COOKIE, request),
-        secure=is_https(request),
-        httponly=True,
-        samesite="lax",
-    )
-
-
-def _named(name: str, request: Request) -> str:
-    return f"__Host-{name}" if is_https(request) else name
+SESSION: Final = BrowserCookie(name=SESSION_COOKIE, same_site="strict", seconds=None)
+"""Who has signed in."""
+DEVICE: Final = BrowserCookie(name="trunkpulse_device", same_site="strict", seconds=DEVICE_SECONDS)
+"""Who has ever signed in there."""
+WAY_BACK: Final = BrowserCookie(name="trunkpulse_oidc", same_site="lax", seconds=WAY_BACK_SECONDS)
+"""What comes along from the provider; good for one time."""

@@ -20,21 +20,15 @@ from trunkpulse.access.user import User
 from trunkpulse.adapters.http.api.access import Access, Accesses
 from trunkpulse.adapters.http.api.admission import AdmittedRoute, public
 from trunkpulse.adapters.http.api.audited import record_apart, refuse_unless_recordable
-from trunkpulse.adapters.http.api.auditing import Change, note_actor, note_change, note_claim
-from trunkpulse.adapters.http.api.cookies import (
-    give_device,
-    give_session,
-    give_way_back,
-    take_way_back,
-    way_back_of,
-)
+from trunkpulse.adapters.http.api.auditing import Change, note_claim
+from trunkpulse.adapters.http.api.cookies import WAY_BACK
 from trunkpulse.adapters.http.api.models import Out
 from trunkpulse.adapters.http.api.people_problems import as_problems
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.adapters.http.api.proxies import client_address
-from trunkpulse.adapters.http.api.session import agent_of
+from trunkpulse.adapters.http.api.session import agent_of, former_session, welcome
 from trunkpulse.adapters.http.api.user_models import UserOut, user_out
-from trunkpulse.adapters.oidc import WAY_BACK_SECONDS, NotProved, OidcProvider, ProviderAway
+from trunkpulse.adapters.oidc import NotProved, OidcProvider, ProviderAway
 
 __all__ = ["router"]
 
@@ -71,12 +65,19 @@ async def get_oidc_provider(access: Accesses) -> ProviderOut:
     response_class=RedirectResponse,
 )
 async def start_oidc(access: Accesses, request: Request, page: Page = "/") -> Response:
-    """Send the browser to the provider."""
+    """Send the browser to the provider; no page of another site can have it go there."""
     provider = _provider(access)
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "Another site had your browser begin to sign in here; begin on our own page instead.",
+        )
     with _as_problems():
-        departure = await provider.depart(_callback(provider, request), page)
+        # The session's cookie does not come back with the browser: that comes from another site.
+        former = former_session(request)
+        departure = await provider.depart(_callback(provider, request), page, former=former)
     response = RedirectResponse(departure.url, HTTPStatus.SEE_OTHER)
-    give_way_back(request, response, departure.way_back, WAY_BACK_SECONDS)
+    WAY_BACK.give(request, response, departure.way_back)
     return response
 
 
@@ -109,23 +110,18 @@ async def finish_oidc(
 
     refuse_unless_recordable(access.ledger)
     with _as_problems(), as_problems(unproved=HTTPStatus.FORBIDDEN):
-        arrival = await _provider(access).arrive(way_back_of(request), answer)
+        arrival = await _provider(access).arrive(WAY_BACK.brought_by(request), answer)
         note_claim(request, arrival.identity.name)
         let_in = await access.people.sign_in_by(
             arrival.identity,
             address=client_address(request),
             agent=agent_of(request),
             changed=changed,
+            former=arrival.former,
         )
-    note_actor(request, let_in.principal)
-    session_id = let_in.principal.session_id
-    assert session_id is not None
-    note_change(request, "session", session_id, None, {"user": let_in.principal.name})
     response = RedirectResponse(arrival.page, HTTPStatus.SEE_OTHER)
-    take_way_back(request, response)
-    give_session(request, response, let_in.cookie)
-    if let_in.device is not None:
-        give_device(request, response, let_in.device)
+    WAY_BACK.take(request, response)
+    welcome(access.people, request, response, let_in)
     return response
 
 

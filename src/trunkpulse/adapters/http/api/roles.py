@@ -24,7 +24,7 @@ from trunkpulse.adapters.http.api.conditional import (
 )
 from trunkpulse.adapters.http.api.idempotency import once
 from trunkpulse.adapters.http.api.models import Entities
-from trunkpulse.adapters.http.api.paging import Catalogue, Cursor, Limit
+from trunkpulse.adapters.http.api.paging import Catalogue, Cursor, Limit, Sort, Sorting
 from trunkpulse.adapters.http.api.people_problems import as_problems
 from trunkpulse.adapters.http.api.problems import Problem, invalid
 from trunkpulse.adapters.http.api.user_models import RoleIn, RoleOut, RolePatch, role_out
@@ -40,10 +40,10 @@ RoleId = Annotated[str, Path(max_length=128, description="A role's id.")]
 
 @router.get("", dependencies=[requires(Permission.USERS_VIEW)])
 async def list_roles(
-    access: Accesses, *, limit: Limit = 100, cursor: Cursor = None
+    access: Accesses, *, sort: Sorting = Sort.ID, limit: Limit = 100, cursor: Cursor = None
 ) -> Entities[RoleOut]:
     """The roles, by id."""
-    page, next_cursor = Catalogue(lambda: access.people.roles.all).page(cursor, limit)
+    page, next_cursor = Catalogue(lambda: access.people.roles.all).page(cursor, limit, sort=sort)
     return Entities(entities=[role_out(each) for each in page], next_cursor=next_cursor)
 
 

@@ -18,21 +18,15 @@ from trunkpulse.access import Permission, Principal, PrincipalKind
 from trunkpulse.adapters.http.api.access import Accesses
 from trunkpulse.adapters.http.api.admission import AdmittedRoute, Caller, public, signed_in
 from trunkpulse.adapters.http.api.auditing import note_actor, note_change, note_claim
-from trunkpulse.adapters.http.api.cookies import (
-    device_cookie_of,
-    give_device,
-    give_session,
-    session_cookie_of,
-    take_session,
-)
+from trunkpulse.adapters.http.api.cookies import DEVICE, SESSION
 from trunkpulse.adapters.http.api.models import Entities, Moment, Out
 from trunkpulse.adapters.http.api.people_problems import as_problems
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.adapters.http.api.proxies import client_address
 from trunkpulse.admission.people import LetIn, People
-from trunkpulse.admission.sessions import Session, csrf_token_of
+from trunkpulse.admission.sessions import Session, csrf_token_of, key_of
 
-__all__ = ["SessionOut", "agent_of", "router", "session_out"]
+__all__ = ["SessionOut", "agent_of", "former_session", "router", "session_out", "welcome"]
 
 PATH = "/api/v2/session"
 
@@ -96,8 +90,9 @@ async def sign_in(
 ) -> SessionOut:
     """Sign in with a name and a password; the answer sets the session's cookie.
 
-    Whoever guesses has to wait longer each time (429). The owner of the account, who comes from
-    where they have signed in before or with the browser's cookie `trunkpulse_device`, does not.
+    The session that this browser had ends. Whoever guesses has to wait longer each time (429). The
+    owner of the account, who comes from where they have signed in before or with the browser's
+    cookie `trunkpulse_device`, does not.
     """
     note_claim(request, given.name)
     with as_problems():
@@ -106,7 +101,8 @@ async def sign_in(
             given.password,
             address=client_address(request),
             agent=agent_of(request),
-            device=device_cookie_of(request),
+            device=DEVICE.brought_by(request),
+            former=former_session(request),
         )
     return let_in_out(access.people, request, response, let_in)
 
@@ -114,7 +110,7 @@ async def sign_in(
 @router.get("", dependencies=[signed_in(before_new_password=True)])
 async def get_session(access: Accesses, caller: Caller, request: Request) -> SessionOut:
     """Who one is, and what one may do."""
-    return session_out(access.people, caller, session_cookie_of(request))
+    return session_out(access.people, caller, SESSION.brought_by(request))
 
 
 @router.delete(
@@ -127,7 +123,7 @@ async def sign_out(access: Accesses, caller: Caller, request: Request) -> Respon
         await access.people.sessions.end(session)
         note_change(request, "session", session.id, {"user": caller.name}, None)
     response = Response(status_code=HTTPStatus.NO_CONTENT)
-    take_session(request, response)
+    SESSION.take(request, response)
     return response
 
 
@@ -147,7 +143,7 @@ async def change_own_password(
             given.new_password,
             address=client_address(request),
             agent=agent_of(request),
-            device=device_cookie_of(request),
+            device=DEVICE.brought_by(request),
         )
     note_change(request, "user", caller.id, {"name": caller.name}, {"name": caller.name})
     return let_in_out(access.people, request, response, let_in)
@@ -181,15 +177,30 @@ def agent_of(request: Request) -> str:
     return request.headers.get("user-agent", "")
 
 
-def let_in_out(people: People, request: Request, response: Response, let_in: LetIn) -> SessionOut:
-    """The answer to somebody who has signed in, with the session's cookie."""
+def former_session(request: Request) -> str | None:
+    """The key of the session that the browser is in, or was."""
+    cookie = SESSION.brought_by(request)
+    return None if cookie is None else key_of(cookie)
+
+
+def welcome(people: People, request: Request, response: Response, let_in: LetIn) -> None:
+    """Give somebody who has signed in their cookies with ``response``, and note that they have."""
     note_actor(request, let_in.principal)
     session_id = let_in.principal.session_id
     assert session_id is not None
     note_change(request, "session", session_id, None, {"user": let_in.principal.name})
-    give_session(request, response, let_in.cookie)
+    if (ended := let_in.instead_of) is not None:
+        owner = people.users.get(ended.user_id)
+        name = ended.user_id if owner is None else owner.name
+        note_change(request, "session", ended.id, {"user": name}, None)
+    SESSION.give(request, response, let_in.cookie)
     if let_in.device is not None:
-        give_device(request, response, let_in.device)
+        DEVICE.give(request, response, let_in.device)
+
+
+def let_in_out(people: People, request: Request, response: Response, let_in: LetIn) -> SessionOut:
+    """The answer to somebody who has signed in, with the session's cookie."""
+    welcome(people, request, response, let_in)
     return session_out(people, let_in.principal, let_in.cookie)
 
 

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 MOST_LIMITS = 1000
+_ACCESS = {"name", "email", "roles", "regions", "carriers"}
 
 
 def _name(text: str) -> str:
@@ -51,6 +52,15 @@ Email = Annotated[
     Field(description="By this address a provider's user is found."),
 ]
 Password = Annotated[str, Field(max_length=1024, json_schema_extra={"format": "password"})]
+OwnPassword = Annotated[
+    str | None,
+    Field(
+        max_length=1024,
+        repr=False,
+        json_schema_extra={"format": "password"},
+        description="Your own, of whoever sends this in a session and has one.",
+    ),
+]
 Roles = Annotated[list[Id], Field(max_length=20, description="Ids of roles.")]
 Names = Annotated[list[Label], Field(max_length=MOST_LIMITS)]
 
@@ -87,12 +97,19 @@ class UserPatch(_In):
     carriers: Names | None = None
     enabled: bool | None = None
     must_change_password: bool | None = None
+    current_password: OwnPassword = None
+
+    @property
+    def changes_access(self) -> bool:
+        """True if it changes by what somebody gets in, or what they may do then."""
+        return not self.model_fields_set.isdisjoint(_ACCESS)
 
 
 class NewPasswordIn(_In):
     """A password for somebody else, who has to change it; without one it is made."""
 
     password: Password | None = Field(default=None, repr=False)
+    current_password: OwnPassword = None
 
 
 class UserOut(Out):
@@ -109,6 +126,10 @@ class UserOut(Out):
     enabled: bool
     has_password: bool
     must_change_password: bool
+    password_ends: int | None = Field(
+        description="Until then they can sign in with the one-time password that they were "
+        "given; null: they have their own, or none."
+    )
     provider: str | None = Field(description="The issuer that knows them; null: none.")
     roles_by_provider: bool = Field(description="Their roles follow the provider's claims.")
     created: int = Moment
@@ -178,6 +199,7 @@ def user_out(user: User, permissions: frozenset[Permission]) -> UserOut:
         enabled=user.enabled,
         has_password=user.password_hash is not None,
         must_change_password=user.must_change_password,
+        password_ends=user.password_ends_ms,
         provider=None if user.subject is None else user.subject[0],
         roles_by_provider=user.roles_by_provider,
         created=user.created_ms,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from trunkpulse.access import Limits, Permission
+from trunkpulse.access import Limits, Permission, Principal
 from trunkpulse.access.user import User, folded
 from trunkpulse.adapters.http.api.access import Access, Accesses
 from trunkpulse.adapters.http.api.admission import AdmittedRoute, Caller, requires
@@ -22,12 +22,14 @@ from trunkpulse.adapters.http.api.conditional import (
     etag_of,
     tag,
 )
+from trunkpulse.adapters.http.api.cookies import DEVICE
 from trunkpulse.adapters.http.api.idempotency import once
 from trunkpulse.adapters.http.api.labels import on_labels
 from trunkpulse.adapters.http.api.models import Entities
 from trunkpulse.adapters.http.api.paging import Cursor, Limit, cursor_of, id_of
 from trunkpulse.adapters.http.api.people_problems import as_problems
 from trunkpulse.adapters.http.api.problems import Problem, invalid
+from trunkpulse.adapters.http.api.proxies import client_address
 from trunkpulse.adapters.http.api.trunk_views import SavedAdviceOut
 from trunkpulse.adapters.http.api.user_models import (
     MadePasswordOut,
@@ -56,19 +58,27 @@ async def list_users(
     name: Annotated[str | None, Query(max_length=256, description="Exactly this one.")] = None,
     role: Annotated[str | None, Query(max_length=128, description="The id of a role.")] = None,
     enabled: Annotated[bool | None, Query(description="Only those who are, or are not.")] = None,
+    sort: Annotated[
+        Literal["name", "-name"], Query(description="By name, upwards or downwards.")
+    ] = "name",
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Entities[UserOut]:
     """The users, by name."""
-    after = "" if cursor is None else id_of(cursor)
+    after = None if cursor is None else id_of(cursor)
     wanted = None if name is None else folded(name)
+    downwards = sort == "-name"
     found = sorted(
-        (known_as, user)
-        for user in access.people.users.all
-        if (known_as := folded(user.name)) > after
-        and wanted in (None, known_as)
-        and (role is None or role in user.roles)
-        and (enabled is None or enabled is user.enabled)
+        (
+            (known_as, user)
+            for user in access.people.users.all
+            if wanted in (None, known_as := folded(user.name))
+            and (after is None or (known_as < after if downwards else known_as > after))
+            and (role is None or role in user.roles)
+            and (enabled is None or enabled is user.enabled)
+        ),
+        key=lambda each: each[0],
+        reverse=downwards,
     )
     page = found[:limit]
     return Entities(
@@ -138,8 +148,10 @@ async def change_user(
     """Change a user by a JSON Merge Patch; one who is disabled is signed out at once.
 
     Nobody can change somebody who has more than they have themselves, and one administrator is
-    always left.
+    always left. In a session, a change of name, e-mail, roles or limits takes one's own password.
     """
+    if given.changes_access:
+        await _prove_again(access, caller, user_id, given.current_password, request)
     before: list[UserOut] = []
 
     def edit(user: User) -> User:
@@ -187,8 +199,10 @@ async def set_user_password(
 ) -> MadePasswordOut:
     """Give a user another password, to be changed when they next come; their sessions end.
 
-    Also lets them in again who were kept waiting after too many guesses.
+    Also lets them in again who were kept waiting after too many guesses. In a session it takes
+    one's own password too.
     """
+    await _prove_again(access, caller, user_id, given.current_password, request)
     with as_problems():
         made = await access.people.users.set_password(user_id, given.password, caller)
     user = access.people.users.get(user_id)
@@ -210,6 +224,21 @@ async def sign_user_out(
         await access.people.users.sign_out(user_id, caller)
     note_change(request, "session", user_id, {"user": user_id}, None)
     return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _prove_again(
+    access: Access, caller: Principal, user_id: str, password: str | None, request: Request
+) -> None:
+    """Where there is such a user to be changed."""
+    if access.people.users.get(user_id) is None:
+        return
+    with as_problems(unproved=HTTPStatus.FORBIDDEN):
+        await access.people.prove_again(
+            caller,
+            password,
+            address=client_address(request),
+            device=DEVICE.brought_by(request),
+        )
 
 
 def _patched(user: User, given: UserPatch) -> User:
