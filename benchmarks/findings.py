@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.detection import Detected
 from benchmarks.load import Load, Measurement
+from benchmarks.redirecting import CALLS_PER_SECOND, Redirected
 from benchmarks.rows import Bar, Row, Unit
 from benchmarks.serving import Served
 
@@ -33,6 +34,7 @@ DETECTION_BARS = {"blackholed": 46.0, "refused": 42.0}
 START_BARS = {100_000: 5.0, 1_000_000: 45.0}
 """Seconds, by trunks."""
 DECISIONS_PER_SECOND = 100_000.0
+REDIRECT_SECONDS = 0.005
 LIST_SECONDS = 0.05
 WEBHOOK_SECONDS = 0.1
 ISOLATION_SECONDS = 0.1
@@ -50,6 +52,8 @@ class Findings:
     """By policy ("default", "plain") and kind of outage."""
     decisions_per_second: float | None = None
     webhooks: dict[str, float] = field(default_factory=dict)
+    redirected: dict[str, Redirected] = field(default_factory=dict)
+    """By who redirected: trunkpulse, Kamailio."""
     isolation: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What ``benchmarks.isolation`` prints: "quiet", and "loaded"."""
     reasons: dict[str, str] = field(default_factory=dict)
@@ -67,6 +71,7 @@ class Findings:
             *self._detection(),
             *self._starts(),
             *self._rest(),
+            *self._redirects(),
         ]
 
     def losses(self) -> list[str]:
@@ -87,6 +92,9 @@ class Findings:
                         f"Detection ({policy}, {kind}): {detected.missed} of {detected.trunks} "
                         "outages were never found."
                     )
+        redirected = self.redirected.get(TRUNKPULSE)
+        if redirected is not None and redirected.lost:
+            sentences.append(f"Redirects: {redirected.lost:,} calls were not redirected.")
         if self.webhooks.get("lost"):
             sentences.append(f"Webhooks: {self.webhooks['lost']:.0f} events never came.")
         return sentences
@@ -260,4 +268,36 @@ class Findings:
                 beside=BAR,
                 theirs=DECISIONS_PER_SECOND,
                 bar=Bar(1.0, at_least=True),
+            )
+
+    def _redirects(self) -> Iterator[Row]:
+        ours, theirs = self.redirected.get(TRUNKPULSE), self.redirected.get(KAMAILIO)
+        if ours is None:
+            return
+        most: list[tuple[str, float, Bar | None]] = [
+            (BAR, float(CALLS_PER_SECOND), Bar(1.0, at_least=True))
+        ]
+        slowest: list[tuple[str, float, Bar | None]] = [(BAR, REDIRECT_SECONDS, Bar(1.0))]
+        if theirs is not None:
+            most.append((KAMAILIO, theirs.calls_per_second, None))
+            slowest.append((KAMAILIO, theirs.p99_seconds, None))
+        for beside, figure, bar in most:
+            yield Row(
+                group="Redirected calls",
+                what="as many as it takes",
+                unit=Unit.PER_SECOND,
+                ours=ours.calls_per_second,
+                beside=beside,
+                theirs=figure,
+                bar=bar,
+            )
+        for beside, figure, bar in slowest:
+            yield Row(
+                group="Redirect p99",
+                what=f"{CALLS_PER_SECOND:,} calls a second",
+                unit=Unit.MILLISECONDS,
+                ours=ours.p99_seconds * 1e3,
+                beside=beside,
+                theirs=figure * 1e3,
+                bar=bar,
             )

@@ -134,6 +134,7 @@ def as_json(findings: Findings, facts: Facts, *, quick: bool) -> str:
         "webhooks": findings.webhooks,
         "isolation": findings.isolation,
         "decisions_per_second": findings.decisions_per_second,
+        "redirected": {name: asdict(found) for name, found in findings.redirected.items()},
         "not_measured": findings.reasons,
         "lost": findings.losses(),
     }

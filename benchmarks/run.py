@@ -46,11 +46,14 @@ from benchmarks.processes import (
     reading_of,
     running,
 )
+from benchmarks.redirecting import redirected_by_kamailio, redirected_by_us
 from benchmarks.serving import served
 
 KAMAILIO_MOST_TARGETS = {True: 10_000, False: 100_000}
 """By whether it shall be quick. From 100,000 on its bursts overrun its own socket."""
 SERVED_TRUNKS = {True: (100_000,), False: (100_000, 1_000_000)}
+REDIRECT_SECONDS = {True: 4.0, False: 15.0}
+"""Of each of two loads."""
 WEBHOOK_SECONDS = {True: 8.0, False: 30.0}
 ISOLATION_SECONDS = 400.0
 """At most; it starts 105,000 trunks first."""
@@ -104,6 +107,12 @@ class Plan:
         seconds = WEBHOOK_SECONDS[self._quick]
         yield Step("webhooks", 15 + seconds, partial(self._webhooks, seconds))
         yield Step("routing decisions", 3, self._decisions)
+        seconds = REDIRECT_SECONDS[self._quick]
+        for name, run in (
+            (f"redirects: {TRUNKPULSE}", self._redirects),
+            (f"redirects: {KAMAILIO}", self._redirects_of_kamailio),
+        ):
+            yield Step(name, 10 + 2 * seconds, partial(run, seconds))
         if not self._quick:
             yield Step("isolation", 120, self._isolation)
 
@@ -185,6 +194,17 @@ class Plan:
     def _isolation(self) -> None:
         # It pins what it starts itself.
         self.findings.isolation = printed(python("benchmarks.isolation"), None, ISOLATION_SECONDS)
+
+    def _redirects(self, seconds: float) -> None:
+        caller = self._program("caller")
+        with responder(self._program("responder"), self._cores) as far_side:
+            found = redirected_by_us(caller, far_side.port, self._cores, seconds)
+        self.findings.redirected[TRUNKPULSE] = found
+
+    def _redirects_of_kamailio(self, seconds: float) -> None:
+        caller = self._program("caller")
+        found = redirected_by_kamailio(caller, self._cores, seconds)
+        self.findings.redirected[KAMAILIO] = found
 
     def _decisions(self) -> None:
         found = printed(python("benchmarks.deciding"), self._cores.probing, 30)

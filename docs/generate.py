@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
-from generators import commands, configuration, events, presets, states, timing
+from generators import advice, commands, configuration, events, presets, states, timing
 from generators.living import METHODS, Access, Observed, observe
 from generators.markdown import table
 
@@ -79,6 +79,7 @@ def parts() -> dict[str, str]:
         seen = asyncio.run(observe(Path(folder)))
     return {
         "access-table": access_table(seen),
+        "advice-codes": advice.advice_codes(),
         "command-line": commands.command_line(),
         "configuration": configuration.configuration(),
         "connection-options": commands.connection_options(),

@@ -22,7 +22,7 @@ MEANINGS = Path(__file__).with_name("meanings.toml")
 
 def _inner(section: type[Section], name: str) -> type[Section] | None:
     pattern = re.compile(r"\b[A-Z][A-Za-z]+Entry\b")
-    names = pattern.findall(str(section.model_fields[name].annotation))
+    names = pattern.findall(str(section.by_key()[name].annotation))
     known = {each.__name__: each for each in _below(Section)}
     return known[names[0]] if names else None
 
@@ -60,7 +60,7 @@ def _meanings() -> dict[str, str]:
 
 
 def _row(name: str, section: type[Section], meaning: str) -> tuple[str, ...]:
-    field = section.model_fields[name]
+    field = section.by_key()[name]
     allowed = next(item for item in field.metadata if isinstance(item, Allowed))
     phrase = f"{allowed.phrase}; each {allowed.each}" if allowed.each else allowed.phrase
     if field.is_required():
@@ -79,7 +79,7 @@ def configuration() -> str:
     def describe(section: type[Section], path: tuple[str, ...], heading: str) -> None:
         rows: list[tuple[str, ...]] = []
         inner: list[tuple[type[Section], tuple[str, ...], str]] = []
-        for name, field in section.model_fields.items():
+        for name, field in section.by_key().items():
             key = ".".join((*path, name))
             below = _inner(section, name)
             if below is not None and key != "trunks.keepalive":
@@ -110,7 +110,7 @@ def profile_keys() -> str:
         f"### `[{path}]`\n\n"
         + table(
             HEADINGS,
-            (_row(name, section, meanings[f"{path}.{name}"]) for name in section.model_fields),
+            (_row(name, section, meanings[f"{path}.{name}"]) for name in section.by_key()),
         )
         for path, section in OF_PROFILES.items()
     )

@@ -41,6 +41,9 @@ listen = "127.0.0.1:0"
 [sip]
 listen = []
 
+[hep]
+listen = ["udp:127.0.0.1:0"]
+
 [pacing]
 probes_per_second = 1000
 
@@ -51,6 +54,11 @@ confirm_interval_seconds = 0.1
 id = "a"
 targets = ["sip:127.0.0.1:{port};transport=tls"]
 advanced = {{ tls = {{ verify = false }} }}
+
+[[switches]]
+id = "nowhere"
+type = "kamailio"
+url = "udp:127.0.0.1:9"
 
 [[event_streams]]
 id = "s"

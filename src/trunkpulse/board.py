@@ -38,11 +38,20 @@ class Board:
     def __init__(self) -> None:
         self._statuses: dict[str, TrunkStatus] = {}
         self._counts = dict.fromkeys(TrunkState, 0)
+        self._returns: dict[str, int | None] = {}
+        """When each trunk that was DOWN came back; None: it has not yet."""
         self._watchers: list[BoardWatcher] = []
 
     def status(self, trunk_id: str) -> TrunkStatus:
         """The trunk's status; UNKNOWN for one that nothing is known of."""
         return self._statuses.get(trunk_id, UNDECIDED)
+
+    def returned_ms(self, trunk_id: str) -> int | None:
+        """When the trunk last came back from DOWN, in this process's life; None if it never did.
+
+        One that is enabled again comes back once it is found to work, not before.
+        """
+        return self._returns.get(trunk_id)
 
     def __contains__(self, trunk_id: str) -> bool:
         return trunk_id in self._statuses
@@ -69,6 +78,10 @@ class Board:
         before = self._statuses.get(trunk_id)
         self._statuses[trunk_id] = status
         state = status.state
+        if state is TrunkState.DOWN:
+            self._returns[trunk_id] = None
+        elif state is not TrunkState.UNKNOWN and self._returns.get(trunk_id, 0) is None:
+            self._returns[trunk_id] = status.since_ms
         if before is not None and before.state is state:
             for watcher in self._watchers:
                 watcher.listed(trunk_id)
@@ -87,6 +100,7 @@ class Board:
         status = self._statuses.pop(trunk_id, None)
         if status is None:
             return
+        self._returns.pop(trunk_id, None)
         self._counts[status.state] -= 1
         for watcher in self._watchers:
             watcher.listed(trunk_id)

@@ -45,6 +45,10 @@ _BACK_FROM: dict[Reason | None, Reason] = {
 """Why a trunk was out of service, and why it is back."""
 
 
+def _tell_nobody(trunk_id: str) -> None:
+    pass
+
+
 class Keeper(Protocol):
     """Who knows the trunks, and acts on what is decided about them."""
 
@@ -94,6 +98,10 @@ class Pipeline:
         self._rng = rng
         self._random = rng.random
         self._moment = 0.0
+        self.target_moved: Callable[[str], None] = _tell_nobody
+        """Is told of the trunk, by id, when a target of it is in another state."""
+        self.relocated: Callable[[str], None] = _tell_nobody
+        """Is told of the trunk when the names of its targets lead elsewhere."""
         self.recorder = Recorder(
             store,
             instance_id=instance_id,
@@ -141,6 +149,14 @@ class Pipeline:
             return self._put_off(target, ruling)
         return self._judge(target, success=False)
 
+    def witnessed(self, target: ProbeTarget, detail: str) -> None:
+        """A call went through, which ``detail`` says: a success like an answer to a probe."""
+        if target.run == WELL:
+            return  # the common path, as above
+        attempt = Attempt(self._clock.wall(), None, None, detail, None)
+        target.remember(attempt)
+        self._judge(target, success=True, showing=attempt)
+
     def count_failure(self, target: ProbeTarget) -> None:
         """The target's last attempt failed and, as is known by now, through nobody else's fault."""
         self._judge(target, success=False)
@@ -179,6 +195,7 @@ class Pipeline:
                 self.keeper.decided(record, target)
             self.decide(record, target, showing)
             self.recorder.enqueue(record)  # the target's own state is kept even if no trunk's is
+            self.target_moved(record.trunk.id)
         delay = pace_seconds(run, policy, self._rng.random())
         return self._after_rest(target, delay, quiet_seconds)
 

@@ -17,9 +17,12 @@ from certificates import Authority
 from contracts.responder_bench import ANSWER, ECHOING, RESPONSE, Waiting, options
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.responder import Fate, OptionsResponder, ResponderSettings
+from trunkpulse.adapters.sip_redirect import RedirectCounts, RedirectServer, RedirectSettings
 from trunkpulse.config.settings import ServerTls, SipListen
 from trunkpulse.model import TransportProtocol
 from trunkpulse.sip.message import Response, parse_message
+from trunkpulse.sip.redirect import contact_header
+from unit.sip.calls import ack, invite
 
 
 def listening(protocol: TransportProtocol, host: str = "127.0.0.1", port: int = 0) -> SipListen:
@@ -164,3 +167,60 @@ async def test_an_address_of_another_machine_is_one_sentence(protocol: Transport
     place = listening(protocol, "192.0.2.1", 5060)
     with pytest.raises(OSError, match=r"192\.0\.2\.1:5060 \(this machine does not have"):
         await responding(place, ResponderSettings(answer=ANSWER))
+
+
+@pytest.mark.parametrize("protocol", TransportProtocol)
+async def test_a_call_is_redirected_and_acknowledged_over_every_transport(
+    protocol: TransportProtocol, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    issued = authority.issue("sbc.example.com")
+    identity = ServerTls(cert_file=str(issued.cert_file), key_file=str(issued.key_file))
+    fates: asyncio.Queue[Fate] = asyncio.Queue()
+    counts = RedirectCounts()
+    place = contact_header(["sip:+15551230001@198.51.100.4:5060"])
+    responder = await OptionsResponder.listen_on(
+        listening(protocol),
+        ResponderSettings(answer=ANSWER),
+        clock=SystemClock(),
+        rng=random.Random(1),
+        tls=identity if protocol is TransportProtocol.TLS else None,
+        heard=lambda data, source, fate: fates.put_nowait(fate),
+        calls=RedirectServer(
+            RedirectSettings(tag_key=b"key"),
+            verdict=lambda asked: (302, place),
+            counts=counts,
+            clock=SystemClock(),
+        ),
+    )
+    asked, acknowledged = invite(via="127.0.0.1;rport"), ack(via="127.0.0.1;rport")
+    with closing(responder):
+        async with asyncio.timeout(30):
+            if protocol is TransportProtocol.UDP:
+                loop = asyncio.get_running_loop()
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                    sock.setblocking(False)
+                    sock.bind(("127.0.0.1", 0))
+                    sock.sendto(asked, responder.local_address)
+                    answer = parse_message(await loop.sock_recv(sock, 65_535))
+                    sock.sendto(acknowledged, responder.local_address)
+                    assert [await fates.get() for _ in range(2)] == [
+                        Fate.ANSWERED, Fate.NOT_ANSWERABLE,
+                    ]  # fmt: skip
+            else:
+                secure = protocol is TransportProtocol.TLS
+                trusting = (
+                    ssl.create_default_context(cafile=str(authority.ca_file)) if secure else None
+                )
+                async with connected(responder, context=trusting) as (reader, writer):
+                    writer.write(asked)
+                    answer = await next_response(reader)
+                    writer.write(acknowledged)
+                    assert [await fates.get() for _ in range(2)] == [
+                        Fate.ANSWERED, Fate.NOT_ANSWERABLE,
+                    ]  # fmt: skip
+    assert isinstance(answer, Response)
+    assert answer.code == 302
+    assert f"Contact: {answer.headers.single('Contact')}\r\n".encode() == place
+    assert (counts.answers, counts.unacknowledged) == ({302: 1}, 0)
+    assert counts.seconds.sum < 30.0

@@ -213,6 +213,10 @@ def test_over_tls_only_those_with_a_certificate_get_in_if_one_is_asked_for(
     stranger = ssl.create_default_context(cafile=str(authority.ca_file))
     known = ssl.create_default_context(cafile=str(authority.ca_file))
     known.load_cert_chain(theirs.cert_file, theirs.key_file)
+    weak = ssl.create_default_context(cafile=str(authority.ca_file))
+    weak.load_cert_chain(theirs.cert_file, theirs.key_file)
+    weak.maximum_version = ssl.TLSVersion.TLSv1_2
+    weak.set_ciphers("AES128-GCM-SHA256:ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384")
 
     async def story() -> None:
         async with listening(tls=tls) as our:
@@ -223,6 +227,8 @@ def test_over_tls_only_those_with_a_certificate_get_in_if_one_is_asked_for(
                 uninvited = await our.call(stranger)
                 uninvited.say(request(2))
                 assert await gone(uninvited)
+            with pytest.raises(ConnectionError):
+                await our.call(weak)
             assert len(our.ear.messages) == 1
 
     run(story)

@@ -17,6 +17,30 @@ Call-ID: 0f83c1be77aa@192.0.2.1
 CSeq: 20411 OPTIONS"""
 
 FIELD: Final[dict[str, bytes]] = {
+    "kamailio asks where a call shall go": wire("""
+INVITE sip:+15551230001@192.0.2.10:5060 SIP/2.0
+Record-Route: <sip:192.0.2.10;lr>
+Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK7d1b.6b2f0a9c1c1e5f0d6e9.0
+Via: SIP/2.0/UDP 192.0.2.7:5062;received=192.0.2.7;rport=5062;branch=z9hG4bK-1234-1-0
+Max-Forwards: 69
+From: "Alice" <sip:alice@192.0.2.7:5062>;tag=1234SIPpTag001
+To: <sip:+15551230001@192.0.2.10:5060>
+Call-ID: 1-1234@192.0.2.7
+CSeq: 1 INVITE
+Contact: <sip:alice@192.0.2.7:5062>
+X-Trunkpulse-Region: us-east
+Content-Length: 0
+"""),
+    "kamailio has its answer": wire("""
+ACK sip:+15551230001@192.0.2.10:5060 SIP/2.0
+Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK7d1b.6b2f0a9c1c1e5f0d6e9.0
+Max-Forwards: 69
+From: "Alice" <sip:alice@192.0.2.7:5062>;tag=1234SIPpTag001
+To: <sip:+15551230001@192.0.2.10:5060>;tag=1cc49de06a00770f
+Call-ID: 1-1234@192.0.2.7
+CSeq: 1 ACK
+Content-Length: 0
+"""),
     "kamailio keepalive()": wire(f"""
 SIP/2.0 200 Keepalive
 {_VIA}

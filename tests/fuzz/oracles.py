@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from trunkpulse.sip.asked import peek_invite, peek_key, read_asked, write_answer
 from trunkpulse.sip.digest import Credentials, DigestSession
 from trunkpulse.sip.echo import compare_echo, on_the_way
 from trunkpulse.sip.errors import SipError
@@ -71,6 +72,7 @@ def check_message(data: bytes) -> bool:
         _check_answer(data)
     if isinstance(message, Request):
         assert peeked is None
+        _check_asked(data)
     elif peeked is not None or turn == 2:
         _check_facts(data, message, peeked)
     return True
@@ -89,6 +91,19 @@ def _check_answer(data: bytes) -> None:
         assert CSeq.parse(said.headers.single("CSeq")).method
     assert answer.host == _SOURCE[0]
     assert 1 <= answer.port <= 65535
+
+
+def _check_asked(data: bytes) -> None:
+    quick, key = peek_invite(data, _SOURCE), peek_key(data)
+    try:
+        asked = read_asked(data, _SOURCE)
+    except SipError:
+        return
+    assert quick in {None, asked}
+    assert key in {None, asked.key}
+    if asked.within_dialog or asked.recipient.endswith(b">"):
+        said = parse_message(write_answer(asked, b"302 Moved Temporarily", b"", b"fuzz"))
+        assert said.headers.members("Via")
 
 
 def _check_facts(data: bytes, message: Response, peeked: tuple[int, bytes] | None) -> None:

@@ -56,6 +56,18 @@ def test_the_region_of_the_instance_waits_for_a_restart() -> None:
     run_virtual(story)
 
 
+def test_settings_of_the_api_leave_the_notice_of_a_refused_file() -> None:
+    async def story() -> None:
+        world = World(9)
+        async with world.node(config(trunk(1))) as node:
+            node.refuse(["trunks[0].id must be unique."])
+            await node.settings.put({"keepalive": {"jitter": 0.1}}, lambda _: None)
+            assert node.config.keepalive.jitter == 0.1
+            assert node.refused == ("trunks[0].id must be unique.",)
+
+    run_virtual(story)
+
+
 def test_a_refusal_is_remembered_until_a_configuration_is_taken() -> None:
     async def story() -> None:
         world = World(9)

@@ -17,6 +17,7 @@ from functools import partial
 
 from trunkpulse.adapters.storage.memory import MemoryStore
 from trunkpulse.config.settings import Config
+from trunkpulse.config.switches import SwitchSettings
 from trunkpulse.model import EventStream, FailureKind, TransportProtocol
 from trunkpulse.node import Node, Outside
 from trunkpulse.ports import (
@@ -37,6 +38,7 @@ from trunkpulse.ports import (
     Server,
     SinkAnswer,
     StoreUnavailable,
+    Switch,
     TransportPlan,
 )
 from trunkpulse.sip.server import AnswerSettings, answer_request
@@ -328,6 +330,7 @@ class World:
         self.receivers = Receivers(random.Random(seed + 2))
         self.names = Names(random.Random(seed + 3))
         self.link: LinkWatch | None = None
+        self.switch_for: Callable[[SwitchSettings], Switch] | None = None
 
     def outside(self) -> Outside:
         return Outside(
@@ -340,6 +343,7 @@ class World:
             vault=a_vault(),
             rng=random.Random(self.rng.random()),
             link=self.link,
+            switch_for=self.switch_for,
         )
 
     @asynccontextmanager

@@ -78,6 +78,14 @@ async def test_a_sip_port_that_is_in_use(installation: Installation, taken: int)
     assert "set listen = [] under [sip]." in said
 
 
+async def test_a_port_for_mirrors_that_is_in_use(installation: Installation, taken: int) -> None:
+    installation.write(f'[hep]\nlisten = ["udp:127.0.0.1:{taken}"]\n')
+    code, said = await complaint(installation)
+    assert code == 2
+    assert f"on 127.0.0.1:{taken} because another program does; stop it" in said
+    assert "set listen = [] under [hep]." in said
+
+
 async def test_a_source_address_that_is_not_ours(installation: Installation) -> None:
     installation.write(
         '[[trunks]]\nid = "a"\ntargets = ["sip:127.0.0.1:5061"]\n'

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,3 +64,44 @@ def test_counts_that_were_asked_for_stay_as_they_were() -> None:
     before = board.counts()
     board.publish("a", TrunkStatus(TrunkState.DOWN, None, None))
     assert before[TrunkState.DOWN] == 0
+
+
+def _follow(*steps: tuple[TrunkState, int]) -> Board:
+    board = Board()
+    for state, since_ms in steps:
+        board.publish("a", TrunkStatus(state, None, since_ms))
+    return board
+
+
+DOWN, UNKNOWN, UP = TrunkState.DOWN, TrunkState.UNKNOWN, TrunkState.AVAILABLE
+DEGRADED = TrunkState.DEGRADED
+
+
+@pytest.mark.parametrize(
+    ("steps", "returned_ms"),
+    [
+        ([], None),
+        ([(UNKNOWN, 1), (UP, 2), (DEGRADED, 3), (UP, 4)], None),
+        ([(DOWN, 1)], None),
+        ([(DOWN, 1), (UP, 2)], 2),
+        ([(DOWN, 1), (DEGRADED, 2), (UP, 3)], 2),
+        ([(DOWN, 1), (UNKNOWN, 2)], None),
+        ([(DOWN, 1), (UNKNOWN, 2), (UP, 3)], 3),
+        ([(DOWN, 1), (UP, 2), (UNKNOWN, 3), (UP, 4)], 2),
+        ([(DOWN, 1), (UP, 2), (UP, 2)], 2),
+        ([(DOWN, 1), (UP, 2), (DOWN, 3)], None),
+        ([(DOWN, 1), (UP, 2), (DOWN, 3), (UP, 4)], 4),
+    ],
+)
+def test_a_trunk_is_back_from_down_once_it_is_found_to_work(
+    steps: list[tuple[TrunkState, int]], returned_ms: int | None
+) -> None:
+    assert _follow(*steps).returned_ms("a") == returned_ms
+
+
+def test_a_trunk_that_is_removed_never_was_down() -> None:
+    board = _follow((DOWN, 1), (UP, 2))
+    board.remove("a")
+    assert board.returned_ms("a") is None
+    board.publish("a", TrunkStatus(UP, None, 3))
+    assert board.returned_ms("a") is None

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import chain
 
 from trunkpulse import __version__
 from trunkpulse.adapters.access_metrics import of_audit, of_licence
 from trunkpulse.adapters.clock import SystemClock
+from trunkpulse.adapters.hep import HepListener
 from trunkpulse.adapters.http.api.application import create_api
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.feed import EventFeed
 from trunkpulse.adapters.http.connections import Peers
 from trunkpulse.adapters.http.server import ListenFailed, serve_http
 from trunkpulse.adapters.http.tls import ServedCertificate
+from trunkpulse.adapters.live_metrics import of_live_calls
 from trunkpulse.adapters.metrics import Metrics
 from trunkpulse.adapters.network.tls import TlsUnusable
+from trunkpulse.adapters.redirect_metrics import of_redirects
+from trunkpulse.adapters.sip_redirect import RedirectCounts
 from trunkpulse.adapters.storage.database import DatabaseStore
+from trunkpulse.adapters.switch_metrics import of_switches
 from trunkpulse.adapters.turns import Turns
 from trunkpulse.app.access import Door
 from trunkpulse.app.advising import StandingAdvice
@@ -47,6 +52,8 @@ async def listening_api(
     *,
     sink_for: Callable[[EventStream], EventSink],
     last_heard: LastHeard,
+    redirects: RedirectCounts,
+    mirrors: Sequence[HepListener],
     door: Door,
 ) -> AsyncIterator[str]:
     """The REST API, listening; gives its URL."""
@@ -72,7 +79,13 @@ async def listening_api(
             region=instance.region,
             version=__version__,
             per_trunk=lambda: node.config.metrics.per_trunk,
-            others=lambda: chain(of_licence(node.licensing), of_audit(door.access.ledger)),
+            others=lambda: chain(
+                of_licence(node.licensing),
+                of_audit(door.access.ledger),
+                of_redirects(redirects),
+                of_live_calls(node.live_calls, mirrors),
+                of_switches(node.switches.reports()),
+            ),
         ),
         clock=clock,
         rng=rng,
@@ -88,14 +101,19 @@ async def listening_api(
         delivery_log=store,
         trunks=node.trunks,
         settings=node.settings,
+        accepted=node.accepted,
         configuration=lambda: node.config,
         answers=node.answers,
         licensing=node.licensing,
+        live_calls=node.live_calls,
         stream_health=node.deliveries.health,
         wake=node.deliveries.wake,
         sink_for=sink_for,
+        switches=node.switches,
         readiness_problems=node.problems,
-        advice=StandingAdvice(lambda: node.config, node.trunks, clock),
+        advice=StandingAdvice(
+            lambda: node.config, node.trunks, clock, routes=lambda: node.routes.all
+        ),
         refused=lambda: node.refused,
         last_heard=last_heard,
         turns=Turns(overdue_seconds=node.roster.prober.overdue_seconds),

@@ -22,7 +22,9 @@ from trunkpulse.adapters.network.resolver import SystemResolver
 from trunkpulse.adapters.network.streams import StreamTransport
 from trunkpulse.adapters.network.udp import UdpTransport
 from trunkpulse.adapters.sinks import make_sink
+from trunkpulse.adapters.sip_redirect import RedirectCounts
 from trunkpulse.adapters.storage.database import DatabaseStore
+from trunkpulse.adapters.switches import make_switch
 from trunkpulse.admission.ledger import Ledger
 from trunkpulse.admission.people import FirstAdministrator
 from trunkpulse.app.access import open_door
@@ -30,6 +32,7 @@ from trunkpulse.app.api import certificate_file, listening_api
 from trunkpulse.app.bookkeeping import note_broken_audit, note_licence, note_start, note_stop
 from trunkpulse.app.data import alone_with, open_store, open_vault
 from trunkpulse.app.errors import CannotStart
+from trunkpulse.app.mirrors import listening_for_mirrors
 from trunkpulse.app.people import first_administrator, provider_of, session_rules
 from trunkpulse.app.responders import listening_responders
 from trunkpulse.config import Config
@@ -105,6 +108,7 @@ async def running(
                     open_transport=_opener(clock),
                     address_towards=LocalAddresses().route_to,
                     sink_for=partial(make_sink, outside=way_out),
+                    switch_for=make_switch,
                     vault=vault,
                     rng=rng,
                     link=MachineLink(),
@@ -113,9 +117,10 @@ async def running(
                 feed = EventFeed()
                 node.listen(lambda _: feed.wake())
                 await _start(node, progress)
-                last_heard = LastHeard()
+                last_heard, redirects = LastHeard(), RedirectCounts()
                 async with (
-                    listening_responders(node, clock, rng, last_heard) as responders,
+                    listening_responders(node, clock, rng, last_heard, redirects) as responders,
+                    listening_for_mirrors(node, clock) as mirrors,
                     provider_of(config, way_out, clock) as provider,
                     open_door(
                         store,
@@ -136,6 +141,8 @@ async def running(
                         rng,
                         sink_for=outside.sink_for,
                         last_heard=last_heard,
+                        redirects=redirects,
+                        mirrors=mirrors,
                         door=door,
                     ) as url:
                         ledger = door.access.ledger

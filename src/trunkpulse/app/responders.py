@@ -1,4 +1,4 @@
-"""Our own answers to OPTIONS, for far sides that want to know whether we are there."""
+"""Our own answers: to calls, where they shall go; to OPTIONS, that we are there."""
 
 from __future__ import annotations
 
@@ -8,32 +8,43 @@ import random
 import secrets
 from collections.abc import AsyncIterator
 
+from trunkpulse.adapters.call_places import CallPlaces
+from trunkpulse.adapters.call_verdicts import CallVerdicts
 from trunkpulse.adapters.clock import SystemClock
 from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.adapters.network.responder import Fate, OptionsResponder, ResponderSettings
 from trunkpulse.adapters.network.tls import TlsUnusable
+from trunkpulse.adapters.sip_redirect import RedirectCounts, RedirectServer, RedirectSettings
 from trunkpulse.app.errors import CannotStart
 from trunkpulse.node import Node
 from trunkpulse.ports import Address
 from trunkpulse.probing.heard import LastHeard
+from trunkpulse.routing.numbers import dialled_number
 from trunkpulse.sip.server import AnswerSettings
 
-__all__ = ["listening_responders"]
+__all__ = ["listening_responders", "verdicts_of"]
 
 OPTIONS_PER_SECOND = 50.0
 """Of one source that asks our own OPTIONS responder; a keepalive needs far less."""
 ANSWERS_PER_SECOND = 5000.0
 """Of one source whose answers come in where we listen; it may stand for thousands of targets."""
+TAKEN = ("INVITE", "ACK", "CANCEL", "OPTIONS")
+"""Methods that are not answered with 405."""
 
 
 @contextlib.asynccontextmanager
 async def listening_responders(
-    node: Node, clock: SystemClock, rng: random.Random, last_heard: LastHeard
+    node: Node,
+    clock: SystemClock,
+    rng: random.Random,
+    last_heard: LastHeard,
+    redirects: RedirectCounts,
 ) -> AsyncIterator[list[OptionsResponder]]:
-    """Our own answers to OPTIONS, on every address of ``[sip] listen``."""
+    """Our own answers, on every address of ``[sip] listen``; ``redirects`` counts calls."""
     sip = node.config.sip
+    tag_key = secrets.token_bytes(16)
     settings = ResponderSettings(
-        answer=AnswerSettings(tag_key=secrets.token_bytes(16), server=sip.user_agent),
+        answer=AnswerSettings(tag_key=tag_key, server=sip.user_agent, allow=TAKEN),
         allow=sip.allow,
         requests_per_second=OPTIONS_PER_SECOND,
         responses_per_second=ANSWERS_PER_SECOND,
@@ -42,6 +53,11 @@ async def listening_responders(
     def heard(data: bytes, source: Address, fate: Fate) -> None:
         if fate is Fate.ANSWERED and data.lstrip(b"\r\n").startswith(b"OPTIONS "):
             last_heard.note(source[0], clock.wall())
+
+    verdicts = verdicts_of(node, rng)
+    calling = RedirectSettings(
+        tag_key=tag_key, server=sip.user_agent, calls_per_second=sip.calls_per_second
+    )
 
     with contextlib.ExitStack() as open_ones:
         responders: list[OptionsResponder] = []
@@ -55,6 +71,9 @@ async def listening_responders(
                     tls=sip.tls,
                     heard=heard,
                     answers=node.roster.prober,
+                    calls=RedirectServer(
+                        calling, verdict=verdicts.of, counts=redirects, clock=clock
+                    ),
                 )
             except OSError as problem:
                 raise CannotStart(_cannot_listen(problem)) from problem
@@ -63,8 +82,20 @@ async def listening_responders(
         yield responders
 
 
+def verdicts_of(node: Node, rng: random.Random) -> CallVerdicts:
+    """What ``node`` tells calls that ask where to go; ``rng`` draws among equal targets."""
+    return CallVerdicts(
+        decide=node.decide,
+        read_number=lambda uri: dialled_number(
+            uri, node.config.routing.country, node.routes.table.is_short
+        ),
+        places=CallPlaces(node.roster.records, rng),
+        code=node.config.sip.redirect_code,
+    )
+
+
 def _cannot_listen(problem: OSError) -> str:
-    """Why our own OPTIONS responder has no socket, as one sentence."""
+    """Why we have no socket to answer from, as one sentence."""
     if isinstance(problem, TlsUnusable):
         return f"{problem}."
     if not isinstance(problem, BindFailed):

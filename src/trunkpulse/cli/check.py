@@ -14,6 +14,7 @@ from trunkpulse.cli.loading import watched
 from trunkpulse.cli.output import amount, paint, print_json, print_line, print_table
 from trunkpulse.config import Config, ConfigError, load_config
 from trunkpulse.config.advice import Advice, advise
+from trunkpulse.config.advice.accepting import is_accepted
 
 __all__ = ["check"]
 
@@ -25,6 +26,9 @@ def check(
     *,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document instead of text.")
+    ] = False,
+    accepted: Annotated[
+        bool, typer.Option("--accepted", help="Show also advice that the file accepts.")
     ] = False,
 ) -> None:
     """Validate a configuration file and give advice; secrets are looked up, never printed.
@@ -39,20 +43,32 @@ def check(
             print_json({"valid": False, "problems": list(error.problems), "advice": []})
             raise typer.Exit(1) from error
         raise CommandFailed(str(error)) from error
-    advice = advise(config)
+    found = advise(config)
+    accepts = frozenset(config.accepted_advice)
+    advice = [each for each in found if accepted or not is_accepted(each, accepts)]
+    count = sum(is_accepted(each, accepts) for each in found)
     if as_json:
-        print_json(_document(config, advice))
+        print_json(_document(config, advice, accepts, count))
         return
     if advice:
         print_table(
-            ("severity", "where", "advice"),
+            ("severity", "code", "where", "advice"),
             (
-                (paint(each.severity, _SEVERITY_STYLES[each.severity]), each.where, each.message)
+                (
+                    paint(each.severity, _SEVERITY_STYLES[each.severity]),
+                    each.code,
+                    each.where,
+                    each.message,
+                )
                 for each in advice
             ),
             none="",
         )
     print_line(_summary(config), ": ", paint("valid", "green"))
+    if count:
+        pieces = "1 piece of advice is" if count == 1 else f"{count} pieces of advice are"
+        where = "and shown" if accepted else "and not shown; --accepted shows what it is"
+        print_line(paint(f"{pieces} accepted in the file {where}.", "dim"))
 
 
 def _summary(config: Config) -> str:
@@ -63,19 +79,26 @@ def _summary(config: Config) -> str:
     ))  # fmt: skip
 
 
-def _document(config: Config, advice: list[Advice]) -> dict[str, object]:
+def _document(
+    config: Config, advice: list[Advice], accepts: frozenset[str], count: int
+) -> dict[str, object]:
     return {
         "valid": True,
         "problems": [],
         "advice": [
             {
+                "id": each.id,
                 "code": each.code,
                 "severity": each.severity,
                 "where": each.where,
+                "why": each.why,
+                "fix": each.fix,
                 "message": each.message,
+                "accepted": is_accepted(each, accepts),
             }
             for each in advice
         ],
+        "accepted": count,
         "trunks": len(config.trunks),
         "routes": len(config.routes),
         "eventStreams": len(config.event_streams),

@@ -42,6 +42,7 @@ _PAGE: Final = 1000
 _ERROR_NUMBER: Final = re.compile(r"\[Errno -?\d+\] ")
 
 _REQUEST_PART: Final = re.compile(r"(^|; )(?:body|query)\.")
+_LIST_ENTRY: Final = re.compile(r"(^|; )(?:body|query)\.([A-Za-z]+)\.(\d+)(?=\s)")
 
 Query = Mapping[str, str | int | None]
 
@@ -246,6 +247,7 @@ class Api:
 
 def _of_a_command(detail: str) -> str:
     """``detail`` without the parts of a request, which nobody who gives a command has seen."""
+    detail = _LIST_ENTRY.sub(lambda at: f"{at[1]}entry {int(at[3]) + 1} of {at[2]}", detail)
     return _REQUEST_PART.sub(r"\1", detail)
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "complain",
     "for_how_long",
     "paint",
+    "print_facts",
     "print_json",
     "print_line",
     "print_table",
@@ -102,6 +103,12 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Cell]], *, none
             text + " " * (width - cell_len(text)) for text, width in zip(line, widths, strict=True)
         )
         sys.stdout.write("  ".join(padded).rstrip() + "\n")
+
+
+def print_facts(facts: Iterable[tuple[str, Cell]], *, width: int) -> None:
+    """Print what is so about one thing, a line each, under its names."""
+    for name, value in facts:
+        print_line(f"{name:<{width}}", value)
 
 
 def print_json(document: Mapping[str, object]) -> None:

@@ -14,13 +14,12 @@ from trunkpulse.cli.probe_statistics import RoundTrips, p95, sent_at_seconds
 from trunkpulse.model import ProbeIdentity, TlsSettings
 from trunkpulse.sip.grammar import find_parameter, host_and_port
 from trunkpulse.sip.middlebox import Severity
+from trunkpulse.sip.status import ALIVE_CODES
 from trunkpulse.sip.transaction import T1_SECONDS
 from trunkpulse.sip.uri import SipUri
 
 __all__ = ["ALIVE_CODES", "CHALLENGES", "Recommendation", "combined", "recommend", "trunk_toml"]
 
-ALIVE_CODES: Final = frozenset({401, 403, 404, 405, 407, 415, 420, 481, 483, 488, 501})
-"""Refusals of the OPTIONS itself: whoever sends one is up, and may well take calls."""
 CHALLENGES: Final = frozenset({401, 407})
 
 _INTERVAL_SECONDS: Final = 30.0

@@ -21,6 +21,7 @@ import typer
 from typer.exceptions import TyperException
 
 from trunkpulse import __version__
+from trunkpulse.cli.advice import advice
 from trunkpulse.cli.audit import audit
 from trunkpulse.cli.check import check
 from trunkpulse.cli.clients import clients
@@ -36,6 +37,7 @@ from trunkpulse.cli.respond import respond
 from trunkpulse.cli.routes import routes
 from trunkpulse.cli.serve import serve
 from trunkpulse.cli.streams import streams
+from trunkpulse.cli.switches import switches
 from trunkpulse.cli.trunks import trunks
 from trunkpulse.cli.users import users
 
@@ -84,6 +86,8 @@ for name, group in (
     ("clients", clients),
     ("users", users),
     ("maintenance", maintenance),
+    ("switches", switches),
+    ("advice", advice),
     ("license", license_group),
     ("audit", audit),
 ):

@@ -18,6 +18,7 @@ __all__ = ["register"]
 
 PATH = "/api/v2/routing/routes"
 
+_TIME = re.compile(r"(?:(\S+(?: \S+)*) )?([0-9:]{1,8})-([0-9:]{1,8})")
 _RANK = re.compile(r"[0-9]{1,5}")
 
 RouteId = Annotated[str, typer.Argument(metavar="ID", help="The route's id.")]
@@ -26,8 +27,8 @@ Numbers = Annotated[
     typer.Option(
         "--number",
         metavar="NUMBER",
-        help="A prefix such as +1, or a range such as +15551230000-+15551239999; may be given"
-        " again. None: every number.",
+        help="A prefix such as +1, a range such as +15551230000-+15551239999, a pattern such as"
+        " +1[2-9]XXXXXXXXX or a short number such as 112; may be given again. None: every number.",
     ),
 ]
 Regions = Annotated[
@@ -46,6 +47,28 @@ Way = Annotated[Direction | None, typer.Option(help="Which way the calls go.")]
 WhenNone = Annotated[
     WhenNoneAvailable | None,
     typer.Option(help="What becomes of a call while every trunk is down."),
+]
+Times = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--time",
+        metavar="[DAYS ]FROM-TO",
+        help='When it takes calls, such as "mon-fri 08:00-18:00"; may be given again.',
+    ),
+]
+Zone = Annotated[
+    str | None,
+    typer.Option("--timezone", metavar="ZONE", help="Whose clocks --time goes by."),
+]
+Ramp = Annotated[
+    float | None,
+    typer.Option(
+        "--failback-ramp",
+        metavar="SECONDS",
+        min=0,
+        max=3600,
+        help="Over how long a trunk that was down takes its share back; 0: at once.",
+    ),
 ]
 Clear = Annotated[
     list[str] | None,
@@ -70,9 +93,13 @@ def create(
     trunk: Trunks = None,
     direction: Way = None,
     when_none_available: WhenNone = None,
+    time: Times = None,
+    timezone: Zone = None,
+    failback_ramp: Ramp = None,
 ) -> None:
     """Make a route; it takes calls from now on."""
     document = _document(number, region, trunk, direction, when_none_available)
+    document.update(_when(time, timezone, failback_ramp))
     if "trunks" not in document:
         raise WrongUsage("A route needs a trunk; name one with --trunk, such as --trunk carrier-a.")
     _say(api, api.post(PATH, {"id": route_id, **document}), "is made")
@@ -87,10 +114,14 @@ def edit(
     trunk: Trunks = None,
     direction: Way = None,
     when_none_available: WhenNone = None,
+    time: Times = None,
+    timezone: Zone = None,
+    failback_ramp: Ramp = None,
     clear: Clear = None,
 ) -> None:
     """Change a route that was made through the API; a list takes the place of the whole list."""
     document = _document(number, region, trunk, direction, when_none_available)
+    document.update(_when(time, timezone, failback_ramp))
     document.update(dict.fromkeys(clear or ()))
     if not document:
         raise WrongUsage(
@@ -123,6 +154,27 @@ def _document(
         "whenNoneAvailable": None if when_none_available is None else when_none_available.value,
     }
     return {member: value for member, value in said.items() if value}
+
+
+def _when(
+    times: list[str] | None, timezone: str | None, ramp_seconds: float | None
+) -> dict[str, object]:
+    said: dict[str, object] = {
+        "times": [_hours(each) for each in times] if times else None,
+        "timezone": timezone,
+        "failbackRampSeconds": ramp_seconds,
+    }
+    return {member: value for member, value in said.items() if value is not None}
+
+
+def _hours(text: str) -> dict[str, object]:
+    found = _TIME.fullmatch(text.replace(",", " "))
+    if found is None:
+        raise WrongUsage(
+            f"--time {shown(text)} must be days, and then when it begins and ends, such as "
+            '"mon-fri 08:00-18:00", or only the latter.'
+        )
+    return {"days": (found[1] or "").split(), "from": found[2], "to": found[3]}
 
 
 def _trunk(text: str) -> dict[str, object]:

@@ -18,6 +18,7 @@ from trunkpulse.cli.output import (
     state_text,
 )
 from trunkpulse.cli.route_changes import register
+from trunkpulse.cli.route_simulation import simulate
 from trunkpulse.model import Direction
 
 __all__ = ["routes"]
@@ -28,7 +29,18 @@ _REASONS: Final = {
     "NO_ROUTE": "No route has this number.",
     "DIRECTION_MISMATCH": "Routes have this number, but none takes calls of this direction.",
     "REGION_MISMATCH": "Routes have this number, but none serves this region.",
+    "OUT_OF_HOURS": "Routes take such calls, but not at this time.",
     "NONE_AVAILABLE": "The route has no trunk left that may be tried.",
+}
+
+_SKIPPED: Final = {
+    "KEEPALIVE_FAILURE": "it does not answer, or not well",
+    "NETWORK_ERROR": "it cannot be reached",
+    "ADMIN_DISABLED": "an administrator disabled it",
+    "LICENSE_ISSUE": "the licence does not cover it",
+    "UNKNOWN_TRUNK": "there is no such trunk",
+    "DIRECTION_MISMATCH": "it takes no calls of this direction",
+    "DOWN": "it is down",
 }
 
 routes = typer.Typer(
@@ -45,13 +57,14 @@ def list_routes(api: Api) -> None:
         print_json({"entities": [route.members for route in found], "nextCursor": None})
         return
     print_table(
-        ("id", "direction", "numbers", "regions", "trunks", "when none is available"),
+        ("id", "direction", "numbers", "regions", "times", "trunks", "when none is available"),
         (
             (
                 route.text("id"),
                 route.text("direction"),
                 ", ".join(route.texts("numbers")) or "all",
                 ", ".join(route.texts("regions")) or "all",
+                _times(route) or "always",
                 ", ".join(_place(trunk) for trunk in route.documents("trunks")),
                 route.text("whenNoneAvailable").replace("_", " "),
             )
@@ -76,8 +89,10 @@ def show(
         ("direction", route.text("direction")),
         ("numbers", ", ".join(route.texts("numbers")) or "all"),
         ("regions", ", ".join(route.texts("regions")) or "all"),
+        ("times", _times(route) or "always"),
         ("trunks", ", ".join(_place(trunk) for trunk in route.documents("trunks"))),
         ("if none is up", route.text("whenNoneAvailable").replace("_", " ")),
+        ("failback", _failback(route)),
         ("declared in", route.text_or_none("managedBy") or "the API"),
     ):
         print_line(paint(f"{name:<14}", "dim"), value)
@@ -94,12 +109,33 @@ def decide(
     ] = None,
     direction: Annotated[Direction | None, typer.Option(help="Which way the call goes.")] = None,
     region: Annotated[str | None, typer.Option(help="Where the call is.")] = None,
+    country: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE", help="Where NUMBER is dialled, such as US, if it has no plus."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=2**53 - 1,
+            help="As things stand, the same seed gives the same order of trunks.",
+        ),
+    ] = None,
 ) -> None:
     """Say which trunks a call to NUMBER would try now, in order, and which it would not.
 
     Ends with 1 if there is no trunk that can take the call.
     """
-    question = {"to": number, "from": from_number, "direction": direction, "region": region}
+    question = {
+        "to": number,
+        "from": from_number,
+        "direction": direction,
+        "region": region,
+        "country": country,
+        "seed": seed,
+    }
     given = {key: value for key, value in question.items() if value is not None}
     decision = api.post(f"{PATH}/decide", given)
     candidates = decision.documents("candidates")
@@ -115,6 +151,9 @@ def _print_decision(number: str, decision: Document, candidates: list[Document])
     route = decision.text_or_none("routeId")
     matched = decision.text_or_none("matched")
     reason = decision.text_or_none("reason")
+    closed = decision.text_or_none("outOfHours")
+    if closed is not None:
+        print_line(f"Route {closed} has this number too, but takes no calls at this time.")
     if route is not None:
         print_line(f"{number} goes over route {route}" + (f" ({matched})." if matched else "."))
     if reason is not None:
@@ -124,14 +163,16 @@ def _print_decision(number: str, decision: Document, candidates: list[Document])
     if not candidates and not decision.documents("skipped"):
         return
     print_table(
-        ("try", "trunk", "state", "priority", "weight"),
+        ("try", "trunk", "state", "since", "priority", "weight", "share"),
         (
             (
                 str(place),
                 trunk.text("trunkId"),
                 state_text(trunk.text("state")),
+                for_how_long(trunk.number_or_none("since")),
                 f"{trunk.number('priority'):g}",
                 f"{trunk.number('weight'):g}",
+                f"{trunk.number('share'):.0%}",
             )
             for place, trunk in enumerate(candidates, start=1)
         ),
@@ -147,7 +188,7 @@ def _print_decision(number: str, decision: Document, candidates: list[Document])
                     trunk.text("trunkId"),
                     state_text(trunk.text_or_none("state") or "-"),
                     for_how_long(trunk.number_or_none("since")),
-                    trunk.text("reasonCode"),
+                    _why_skipped(trunk.text("reasonCode")),
                 )
                 for trunk in skipped
             ),
@@ -155,8 +196,27 @@ def _print_decision(number: str, decision: Document, candidates: list[Document])
         )
 
 
+def _why_skipped(code: str) -> str:
+    return f"{code}: {_SKIPPED[code]}" if code in _SKIPPED else code
+
+
+def _times(route: Document) -> str:
+    zone = route.text_or_none("timezone")
+    times = [
+        f"{', '.join(hours.texts('days')) or 'daily'} {hours.text('from')}-{hours.text('to')}"
+        for hours in route.documents("times")
+    ]
+    return "; ".join(times) + (f" ({zone})" if times and zone else "")
+
+
+def _failback(route: Document) -> str:
+    seconds = route.number("failbackRampSeconds")
+    return f"over {seconds:g} s" if seconds else "at once"
+
+
 def _place(trunk: Document) -> str:
     return f"{trunk.text('id')} ({trunk.number('priority'):g}/{trunk.number('weight'):g})"
 
 
+routes.command()(simulate)
 register(routes)

@@ -24,8 +24,10 @@ from trunkpulse.cli.output import (
     print_table,
     state_text,
 )
+from trunkpulse.cli.trunk_activity import activity, calls_up
 from trunkpulse.cli.trunk_changes import register
 from trunkpulse.cli.trunk_numbers import numbers
+from trunkpulse.cli.trunk_replay import Replay, print_replay
 from trunkpulse.cli.trunk_sheet import (
     keepalive,
     numbers_so_far,
@@ -122,6 +124,7 @@ def show(api: Api, trunk_id: TrunkId) -> None:
         ("carrier", trunk.text_or_none("carrier") or "-"),
         ("enabled", "yes" if trunk.flag("enabled") else "no"),
         *under_maintenance(trunk),
+        *calls_up(trunk),
         ("needs", f"{amount(int(trunk.number('minAvailableTargets')), 'available target')}"),
         ("profile", trunk.text("profile")),
         ("keepalive", keepalive(trunk.document("keepalive"))),
@@ -156,8 +159,11 @@ def show(api: Api, trunk_id: TrunkId) -> None:
 
 @trunks.command()
 @over_api
-def explain(api: Api, trunk_id: TrunkId) -> None:
+def explain(api: Api, trunk_id: TrunkId, *, replay: Replay = None) -> None:
     """Say why a trunk is in its state, and what happens next."""
+    if replay:
+        print_replay(api, trunk_id, replay)
+        return
     answer = api.get(f"{PATH}/{segment(trunk_id)}/explain")
     if api.as_json:
         print_json(answer.members)
@@ -224,6 +230,7 @@ def history(
 
 
 trunks.command()(numbers)
+trunks.command()(activity)
 register(trunks)
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from trunkpulse.config.certificates import Certificates, TlsFiles
 from trunkpulse.config.destinations import DestinationInvalidAt, alerts_of, read_destination
+from trunkpulse.config.hep_sections import HepEntry
 from trunkpulse.config.maintenance import WindowInvalid, window_from
 from trunkpulse.config.report import Location, Report
 from trunkpulse.config.schema import Document, StreamEntry
 from trunkpulse.config.sections import IdentityEntry, ServerTlsEntry, SipEntry
-from trunkpulse.config.settings import SipListen
+from trunkpulse.config.settings import ListenAddress, SipListen
 from trunkpulse.config.wording import shown
 from trunkpulse.model import TransportProtocol
 from trunkpulse.sip.grammar import host_and_port
@@ -22,12 +23,13 @@ __all__ = [
     "check_ids",
     "check_listeners",
     "check_maintenance",
+    "check_mirrors",
     "check_references",
     "declared_trunks",
     "server_files",
 ]
 
-_IDENTIFIED = ("trunks", "routes", "event_streams", "maintenance")
+_IDENTIFIED = ("trunks", "routes", "event_streams", "maintenance", "switches")
 
 
 def _ids(raw: Mapping[str, object], section: str) -> list[str | None]:
@@ -82,7 +84,7 @@ def check_references(
             if name in seen:
                 report.add(location, f"must be listed once in a route, not {shown(name)} twice")
             seen.add(name)
-    for section in ("event_streams", "maintenance"):
+    for section in ("event_streams", "maintenance", "switches"):
         for position, trunks in _named_trunks(raw, section):
             for place, name in enumerate(trunks):
                 location = (section, position, "trunks", place)
@@ -135,6 +137,18 @@ def check_maintenance(document: Document, positions: Sequence[int], report: Repo
 
 def _dangling(name: str) -> str:
     return f"must be the id of a trunk in this file, but there is no trunk {shown(name)}"
+
+
+def check_mirrors(entry: HepEntry, report: Report) -> None:
+    """No address is listed twice."""
+    seen: set[ListenAddress] = set()
+    for position, each in enumerate(entry.listen):
+        if each[1] and each in seen:
+            where = f"udp:{host_and_port(*each)}"
+            report.add(
+                ("hep", "listen", position), f"is listed twice, {shown(where)}; take one out"
+            )
+        seen.add(each)
 
 
 def check_listeners(

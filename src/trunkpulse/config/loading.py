@@ -28,6 +28,7 @@ from trunkpulse.config.checks import (
     check_ids,
     check_listeners,
     check_maintenance,
+    check_mirrors,
     check_references,
     declared_trunks,
     server_files,
@@ -35,11 +36,13 @@ from trunkpulse.config.checks import (
 from trunkpulse.config.destinations import alerts_of, read_destination
 from trunkpulse.config.document import parsed, read_content
 from trunkpulse.config.errors import ConfigError
+from trunkpulse.config.hep_sections import hep_settings
 from trunkpulse.config.maintenance import window_from
 from trunkpulse.config.pieces import Pieces, entries_of
 from trunkpulse.config.profiles import Profiles
 from trunkpulse.config.public import check_api
 from trunkpulse.config.report import Location, Report
+from trunkpulse.config.route_schema import hours_from
 from trunkpulse.config.schema import Document, RouteEntry, StreamEntry, TrunkEntry
 from trunkpulse.config.secrets import Secrets
 from trunkpulse.config.sections import IdentityEntry
@@ -51,11 +54,14 @@ from trunkpulse.config.settings import (
     NumbersSettings,
     OutboundSettings,
     PacingSettings,
+    RoutingSettings,
     ServerTls,
     SipSettings,
     StorageSettings,
 )
 from trunkpulse.config.stamps import FileStamps
+from trunkpulse.config.switch_checks import check_switches
+from trunkpulse.config.switch_schema import switch_from
 from trunkpulse.config.trunk_checks import check_trunks
 from trunkpulse.config.trunks import Trunks
 from trunkpulse.config.wording import printable
@@ -109,6 +115,8 @@ def _from_whole(
     check_references(raw, faulty, declared_trunks(raw), report)
     check_destinations(document.event_streams, positions["event_streams"], report)
     check_maintenance(document, positions["maintenance"], report)
+    check_switches(document.switches, positions["switches"], report)
+    check_mirrors(document.hep, report)
     certificates = Certificates()
     check_listeners(document.sip, path.parent, certificates, report)
     check_api(document.api, path.parent, certificates, report)
@@ -134,6 +142,7 @@ def _from_pieces(
     """The same, made by and by; raises ConfigError or ValueError if anything is amiss."""
     report = Report(printable(str(path)), pieces.rest)
     document = Document.model_validate(pieces.rest, context=secrets)
+    check_mirrors(document.hep, report)
     certificates = Certificates()
     check_listeners(document.sip, path.parent, certificates, report)
     check_api(document.api, path.parent, certificates, report)
@@ -173,6 +182,7 @@ def _from_pieces(
     check_references(pieces.rest, frozenset(), ids, report)
     check_destinations(document.event_streams, range(len(document.event_streams)), report)
     check_maintenance(document, range(len(document.maintenance)), report)
+    check_switches(document.switches, range(len(document.switches)), report)
     if report.problems or len(ids) != len(made):
         raise ConfigError(report.problems)
     return _config(document, path, trunks.default, tuple(made), secrets)
@@ -204,7 +214,7 @@ def _validated(
         faulty = {location[:2] for location in faults}
         document = Document.model_validate(_without(raw, faulty), context=secrets)
     positions: dict[str, list[int]] = {}
-    for section in ("trunks", "routes", "event_streams", "maintenance"):
+    for section in ("trunks", "routes", "event_streams", "maintenance", "switches"):
         entries = raw.get(section)
         count = len(entries) if isinstance(entries, list) else 0
         positions[section] = [at for at in range(count) if (section, at) not in faulty]
@@ -261,7 +271,10 @@ def _config(
             tls=None if sip.tls is None else _server_tls(sip.tls, path.parent),
             allow=sip.allow,
             user_agent=sip.user_agent,
+            calls_per_second=sip.calls_per_second,
+            redirect_code=sip.redirect_code,
         ),
+        hep=hep_settings(document.hep),
         isolation=IsolationPolicy(
             enabled=document.isolation.enabled,
             failed_share=document.isolation.failed_share,
@@ -273,17 +286,22 @@ def _config(
             rollup_trunks=document.numbers.rollup_trunks,
             retention_days=document.numbers.retention_days,
         ),
+        routing=RoutingSettings(
+            country=document.routing.country, timezone=document.routing.timezone
+        ),
         outbound=OutboundSettings(allow=document.outbound.allow),
         keepalive=keepalive,
         trunks=trunks,
         routes=tuple(route_from(entry, path.name) for entry in document.routes),
         event_streams=tuple(stream_from(entry, path.name) for entry in document.event_streams),
         maintenance=tuple(window_from(entry, path.name) for entry in document.maintenance),
+        switches=tuple(map(switch_from, document.switches)),
         file=path.name,
         declared=frozenset(
             [f"keepalive.{key}" for key in document.keepalive.model_fields_set]
             + [f"sip.{key}" for key in sip.model_fields_set & {"user_agent"}]
         ),
+        accepted_advice=document.advice.accept,
         exposed_secret_files=tuple(sorted(secrets.exposed_files)),
     )
 
@@ -309,11 +327,14 @@ def route_from(entry: RouteEntry, managed_by: str | None) -> Route:
         direction=entry.direction,
         numbers=entry.numbers,
         regions=entry.regions,
+        times=tuple(map(hours_from, entry.times)),
+        timezone=entry.timezone,
         trunks=tuple(
             RouteTrunk(id=member.id, priority=member.priority, weight=member.weight)
             for member in entry.trunks
         ),
         when_none_available=entry.when_none_available,
+        failback_ramp_seconds=entry.failback_ramp_seconds,
         managed_by=managed_by,
     )
 

@@ -16,13 +16,21 @@ from trunkpulse.config.section import Allowed, Section, text_of
 from trunkpulse.config.wording import either, shown
 from trunkpulse.model import MaintenanceWindow, Recurrence, Repeat, Weekday, zone_of
 
-__all__ = ["MaintenanceEntry", "WindowInvalid", "moment", "time_of_day", "window_from", "zone_name"]
+__all__ = [
+    "ZONE",
+    "MaintenanceEntry",
+    "WindowInvalid",
+    "moment",
+    "time_of_day",
+    "window_from",
+    "zone_name",
+]
 
 DAY_SECONDS = 24 * 3600
 WEEK_SECONDS = 7 * DAY_SECONDS
 _MOMENT = "a moment such as 2026-12-06T02:00:00+01:00"
 _TIME = 'a time of day such as "02:00"'
-_ZONE = 'a time zone such as "Europe/Berlin"'
+ZONE = 'a time zone such as "Europe/Berlin"'
 _LONGEST_ZONE_NAME = 64
 _FIRST_YEAR, _LAST_YEAR = 2000, 9000
 
@@ -72,7 +80,7 @@ def zone_name(name: str) -> str:
         zone_of(name[:_LONGEST_ZONE_NAME])
     except (ValueError, KeyError, OSError):
         raise ValueError(
-            f'must be {_ZONE} that this machine knows, not {shown(name)}; "UTC" always is'
+            f'must be {ZONE} that this machine knows, not {shown(name)}; "UTC" always is'
         ) from None
     return name
 
@@ -105,7 +113,7 @@ class MaintenanceEntry(Section):
         Field(ge=60, le=WEEK_SECONDS),
         Allowed(f"a whole number of seconds from 60 to {WEEK_SECONDS}"),
     ] = None
-    time_zone: Annotated[str, text_of(zone_name), Allowed(_ZONE)] = "UTC"
+    time_zone: Annotated[str, text_of(zone_name), Allowed(ZONE)] = "UTC"
 
 
 def window_from(entry: MaintenanceEntry, managed_by: str | None) -> MaintenanceWindow:

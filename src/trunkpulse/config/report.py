@@ -39,7 +39,7 @@ def _walk(
     section: type[Section], path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], type[Section]]]:
     yield path, section
-    for name, field in section.model_fields.items():
+    for name, field in section.by_key().items():
         for inner in _sections(field.annotation):
             yield from _walk(inner, (*path, name))
 
@@ -95,10 +95,7 @@ class Report:
     def _add_unknown(self, location: Location) -> None:
         key = str(location[-1])
         section = self._sections[_keys(location)[:-1]]
-        if key in section.later:
-            self.add(location, "is not supported by this version yet; take it out")
-            return
-        known = list(section.model_fields)
+        known = list(section.by_key())
         near = did_you_mean(key, known)
         hint = f" (did you mean {self.spelt(near)}?)" if near else ""
         allowed = ", ".join(map(self.spelt, known))
@@ -118,7 +115,7 @@ class Report:
     def _allowed(self, location: Location) -> tuple[str, bool]:
         """What may stand at ``location``, and whether it may be a secret."""
         keys = _keys(location)
-        field: FieldInfo = self._sections[keys[:-1]].model_fields[keys[-1]]
+        field: FieldInfo = self._sections[keys[:-1]].by_key()[keys[-1]]
         allowed = next(item for item in field.metadata if isinstance(item, Allowed))
         phrase = allowed.each if isinstance(location[-1], int) else allowed.phrase
         return phrase, allowed.secret

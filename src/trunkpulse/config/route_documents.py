@@ -19,10 +19,10 @@ from trunkpulse.config.json_documents import (
     raw_of,
 )
 from trunkpulse.config.loading import route_from
-from trunkpulse.config.schema import RouteEntry
-from trunkpulse.config.values import number_range
+from trunkpulse.config.route_schema import RouteEntry, number_rule
 from trunkpulse.config.wording import shown
-from trunkpulse.model import Route
+from trunkpulse.model import Hours, Route
+from trunkpulse.model.hours import name_of_minute, names_of_days
 
 __all__ = ["changed_route", "new_route", "route_document"]
 
@@ -58,8 +58,19 @@ def route_document(route: Route) -> dict[str, object]:
         "direction": route.direction.value,
         "numbers": [str(each) for each in route.numbers],
         "regions": list(route.regions),
+        "times": [_hours_document(each) for each in route.times],
+        **({"timezone": route.timezone} if route.timezone else {}),
         "trunks": [asdict(part) for part in route.trunks],
         "whenNoneAvailable": route.when_none_available.value,
+        "failbackRampSeconds": route.failback_ramp_seconds,
+    }
+
+
+def _hours_document(hours: Hours) -> dict[str, object]:
+    return {
+        "days": names_of_days(hours.days),
+        "from": name_of_minute(hours.from_minute),
+        "to": name_of_minute(hours.to_minute),
     }
 
 
@@ -104,7 +115,7 @@ def _up_to_what_is_told(numbers: list[object]) -> list[object]:
     mistakes = 0
     for place, text in enumerate(numbers, start=1):
         try:
-            number_range(str(text))
+            number_rule(str(text))
         except ValueError:
             mistakes += 1
             if mistakes == MOST_FOUND:

@@ -14,6 +14,8 @@ from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from trunkpulse.config.access_sections import AccessEntry, OidcEntry
+from trunkpulse.config.advice.accepting import AdviceEntry
+from trunkpulse.config.hep_sections import HepEntry
 from trunkpulse.config.kinds import (
     ATTEMPTS,
     DIRECTION,
@@ -38,6 +40,7 @@ from trunkpulse.config.kinds import (
     UserName,
 )
 from trunkpulse.config.maintenance import MaintenanceEntry
+from trunkpulse.config.route_schema import RouteEntry, RoutingEntry
 from trunkpulse.config.secrets import sip_password
 from trunkpulse.config.section import Allowed, Section, TextOr, secret_of, text_of
 from trunkpulse.config.sections import (
@@ -55,12 +58,12 @@ from trunkpulse.config.settings import (
     ListenAddress,
 )
 from trunkpulse.config.stream_schema import AlertsEntry, DestinationEntry, StreamEntry
+from trunkpulse.config.switch_schema import MOST_SWITCHES, SwitchEntry
 from trunkpulse.config.values import (
     BUILT_IN_PROFILES,
     certificate_host,
     extra_headers,
     healthy_response,
-    number_range,
     probe_target,
     profile_name,
     proxy_uri,
@@ -72,9 +75,7 @@ from trunkpulse.config.wording import either
 from trunkpulse.model import (
     Direction,
     KeepalivePolicy,
-    NumberRange,
     TransportProtocol,
-    WhenNoneAvailable,
 )
 
 __all__ = [
@@ -109,8 +110,6 @@ def _headers(raw: object) -> tuple[tuple[str, str], ...]:
 class KeepaliveEntry(Section):
     """Both the defaults and a trunk's overrides: there, only what the file sets counts."""
 
-    later = frozenset({"pause_on_active_calls"})
-
     enabled: Annotated[bool, Allowed(SWITCH)] = _POLICY.enabled
     interval_seconds: Annotated[Seconds, Allowed(SECONDS)] = _POLICY.interval_seconds
     max_failed_attempts: Annotated[Attempts, Allowed(ATTEMPTS)] = _POLICY.max_failed_attempts
@@ -136,6 +135,7 @@ class KeepaliveEntry(Section):
             each='a text such as "200" or "2xx"',
         ),
     ] = _POLICY.healthy_responses
+    pause_on_active_calls: Annotated[bool, Allowed(SWITCH)] = _POLICY.pause_on_active_calls
 
 
 class TlsEntry(Section):
@@ -220,36 +220,6 @@ class TrunkEntry(Section):
     advanced: Annotated[AdvancedEntry | None, Allowed("a table")] = None
 
 
-class RouteTrunkEntry(Section):
-    id: Annotated[Id, Allowed("the id of a trunk in quotes")]
-    priority: Annotated[Rank, Allowed(RANK)] = 1
-    weight: Annotated[Rank, Allowed(RANK)] = 100
-
-
-class RouteEntry(Section):
-    id: Annotated[Id, Allowed(ID)]
-    direction: Annotated[Direction, Choice, Allowed(DIRECTION)] = Direction.OUTBOUND
-    numbers: Annotated[
-        tuple[Annotated[NumberRange, text_of(number_range)], ...],
-        List,
-        Allowed("a list of E.164 prefixes and ranges", each='a text such as "+1"'),
-    ] = ()
-    regions: Annotated[
-        tuple[Id, ...], List, Allowed("a list of regions", each="a region in quotes")
-    ] = ()
-    trunks: Annotated[
-        tuple[RouteTrunkEntry, ...],
-        FilledList,
-        Allowed(
-            'a list of at least one trunk such as { id = "carrier-a", priority = 1 }',
-            each='a table such as { id = "carrier-a", priority = 1 }',
-        ),
-    ]
-    when_none_available: Annotated[WhenNoneAvailable, Choice, Allowed('"fail" or "try_all"')] = (
-        WhenNoneAvailable.FAIL
-    )
-
-
 class Document(Section):
     instance: Annotated[InstanceEntry, Allowed("a table, begun with [instance]")] = InstanceEntry()
     storage: Annotated[StorageEntry, Allowed("a table, begun with [storage]")] = StorageEntry()
@@ -258,12 +228,15 @@ class Document(Section):
     oidc: Annotated[OidcEntry | None, Allowed("a table, begun with [oidc]")] = None
     metrics: Annotated[MetricsEntry, Allowed("a table, begun with [metrics]")] = MetricsEntry()
     sip: Annotated[SipEntry, Allowed("a table, begun with [sip]")] = SipEntry()
+    hep: Annotated[HepEntry, Allowed("a table, begun with [hep]")] = HepEntry()
     pacing: Annotated[PacingEntry, Allowed("a table, begun with [pacing]")] = PacingEntry()
     numbers: Annotated[NumbersEntry, Allowed("a table, begun with [numbers]")] = NumbersEntry()
     outbound: Annotated[OutboundEntry, Allowed("a table, begun with [outbound]")] = OutboundEntry()
     isolation: Annotated[IsolationEntry, Allowed("a table, begun with [isolation]")] = (
         IsolationEntry()
     )
+    advice: Annotated[AdviceEntry, Allowed("a table, begun with [advice]")] = AdviceEntry()
+    routing: Annotated[RoutingEntry, Allowed("a table, begun with [routing]")] = RoutingEntry()
     keepalive: Annotated[KeepaliveEntry, Allowed("a table, begun with [keepalive]")] = (
         KeepaliveEntry()
     )
@@ -286,6 +259,11 @@ class Document(Section):
         tuple[MaintenanceEntry, ...],
         List,
         Allowed("a list of tables, each begun with [[maintenance]]", each="a table"),
+    ] = ()
+    switches: Annotated[
+        tuple[SwitchEntry, ...],
+        Field(strict=False, max_length=MOST_SWITCHES),
+        Allowed("a list of up to 64 tables, each begun with [[switches]]", each="a table"),
     ] = ()
 
 

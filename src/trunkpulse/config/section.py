@@ -6,11 +6,12 @@ kind or out of bounds. A function that parses a text phrases its own, see ``valu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PlainValidator, ValidationInfo
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from trunkpulse.config.secrets import Secrets
@@ -92,5 +93,8 @@ class Section(BaseModel):
     """A table of the file."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-    later: ClassVar[frozenset[str]] = frozenset()
-    """Documented keys that this version cannot honour yet."""
+
+    @classmethod
+    def by_key(cls) -> Mapping[str, FieldInfo]:
+        """Each key as it is written: some are no names that Python allows, such as ``from``."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}

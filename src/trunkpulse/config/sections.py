@@ -155,6 +155,10 @@ class SipEntry(Section):
     user_agent: Annotated[Agent, Allowed("a text of 1 to 128 printable ASCII characters")] = (
         SipSettings().user_agent
     )
+    calls_per_second: Annotated[
+        float, Field(ge=1, le=1_000_000), Allowed("a number of calls a second from 1 to 1000000")
+    ] = SipSettings().calls_per_second
+    redirect_code: Annotated[Literal[300, 302], Allowed("300 or 302")] = 302
 
 
 class IsolationEntry(Section):

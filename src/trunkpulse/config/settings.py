@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trunkpulse.config.access_settings import AccessSettings, OidcSettings
+from trunkpulse.config.switches import SwitchSettings
 from trunkpulse.model import (
     EventStream,
     IsolationPolicy,
@@ -20,6 +21,7 @@ from trunkpulse.model import (
 __all__ = [
     "ApiSettings",
     "Config",
+    "HepSettings",
     "InstanceSettings",
     "IpNetwork",
     "ListenAddress",
@@ -27,6 +29,7 @@ __all__ = [
     "NumbersSettings",
     "OutboundSettings",
     "PacingSettings",
+    "RoutingSettings",
     "ServerTls",
     "SipListen",
     "SipSettings",
@@ -134,6 +137,29 @@ class SipSettings:
     allow: tuple[IpNetwork, ...] = (ipaddress.ip_network("127.0.0.0/8"),)
     """Who may ask."""
     user_agent: str = "trunkpulse"
+    calls_per_second: float = 10_000.0
+    """Of one source address; as many may come at once."""
+    redirect_code: int = 302
+    """What a call is redirected with: 300 or 302."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HepSettings:
+    """Where mirrors of live calls are taken in."""
+
+    listen: tuple[ListenAddress, ...] = ()
+    """Over UDP; empty: off."""
+    allow: tuple[IpNetwork, ...] = (
+        ipaddress.ip_network("127.0.0.0/8"),
+        ipaddress.ip_network("::1/128"),
+    )
+    """Who may send."""
+    secret: str | None = field(default=None, repr=False)
+    """What each frame has to show; None: nothing."""
+    most_calls: int = 200_000
+    """That are followed at a time."""
+    call_lifetime_seconds: float = 4 * 3600.0
+    """A call of which nothing is heard for so long has ended unseen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +183,16 @@ class NumbersSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingSettings:
+    """What holds for all routes."""
+
+    country: str | None = None
+    """Two letters (ISO 3166): numbers without a plus are read as dialled there; None: nowhere."""
+    timezone: str = "UTC"
+    """Of routes that name none: a name of the IANA database."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundSettings:
     """Where events may go."""
 
@@ -176,8 +212,10 @@ class Config:
     """None: nobody signs in by a provider."""
     metrics: MetricsSettings = MetricsSettings()
     sip: SipSettings = SipSettings()
+    hep: HepSettings = HepSettings()
     pacing: PacingSettings = PacingSettings()
     numbers: NumbersSettings = NumbersSettings()
+    routing: RoutingSettings = RoutingSettings()
     outbound: OutboundSettings = OutboundSettings()
     isolation: IsolationPolicy = field(default_factory=IsolationPolicy)
     keepalive: KeepalivePolicy = field(default_factory=KeepalivePolicy)
@@ -186,9 +224,12 @@ class Config:
     routes: tuple[Route, ...] = ()
     event_streams: tuple[EventStream, ...] = ()
     maintenance: tuple[MaintenanceWindow, ...] = ()
+    switches: tuple[SwitchSettings, ...] = ()
     file: str | None = None
     """The file's name."""
     declared: frozenset[str] = frozenset()
     """Which global settings the file itself says, as ``keepalive.jitter`` or ``sip.user_agent``."""
+    accepted_advice: tuple[str, ...] = ()
+    """Advice that is not given any more: codes, and codes with where they stand."""
     exposed_secret_files: tuple[str, ...] = ()
     """Files of secrets, as the file names them, whose permissions let other users in."""

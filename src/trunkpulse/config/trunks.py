@@ -26,7 +26,7 @@ from trunkpulse.config.values import healthy_codes
 from trunkpulse.model import KeepalivePolicy, ProbeIdentity, TlsSettings, Trunk
 from trunkpulse.sip.digest import Credentials
 
-__all__ = ["Trunks", "targets_of"]
+__all__ = ["Trunks", "overridden", "targets_of"]
 
 _DEFAULTS = frozenset(KeepaliveEntry.model_fields)
 _NOTHING_SPECIAL = ProbeIdentity()
@@ -58,7 +58,7 @@ class Trunks:
         self._identities = {identity: identity for identity in identities}
         self._identities.setdefault(_NOTHING_SPECIAL, _NOTHING_SPECIAL)
         if isinstance(keepalive, KeepaliveEntry):
-            keepalive = _overridden(KeepalivePolicy(), keepalive)
+            keepalive = overridden(KeepalivePolicy(), keepalive)
         if keepalive.inherited != _DEFAULTS:
             keepalive = dataclasses.replace(keepalive, inherited=_DEFAULTS)
         self.default = self._shared(keepalive)
@@ -123,7 +123,7 @@ class Trunks:
         if policy is None:
             policy = self._from_profile(profile)
             if entry is not None:
-                policy = _overridden(policy, entry)
+                policy = overridden(policy, entry)
             policy = self._settled(profile, policy)
             if max_forwards == 0:
                 policy = expecting_too_many_hops(policy)
@@ -133,7 +133,7 @@ class Trunks:
 
     def _from_profile(self, profile: Profile) -> KeepalivePolicy:
         """What a trunk of this profile starts from."""
-        policy = _overridden(self.default, profile.keepalive)
+        policy = overridden(self.default, profile.keepalive)
         least = profile.limits.minimum_interval_seconds
         if least is None:
             return policy
@@ -179,7 +179,7 @@ def _weights(entry: TrunkEntry) -> tuple[int, ...]:
     return () if len(set(weights)) == 1 else weights
 
 
-def _overridden(policy: KeepalivePolicy, entry: KeepaliveEntry) -> KeepalivePolicy:
+def overridden(policy: KeepalivePolicy, entry: KeepaliveEntry) -> KeepalivePolicy:
     """``policy`` with what the file sets in ``entry``."""
     changes = entry.model_dump(exclude_unset=True)
     inherited = policy.inherited.difference(changes)

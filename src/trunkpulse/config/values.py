@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 
 from trunkpulse.config.settings import IpNetwork, ListenAddress, SipListen
 from trunkpulse.config.wording import did_you_mean, either, shown
-from trunkpulse.model import NumberRange, TransportProtocol
+from trunkpulse.model import TransportProtocol
 from trunkpulse.sip.grammar import (
     IPV4_PATTERN,
     check_host,
@@ -37,7 +37,6 @@ __all__ = [
     "healthy_response",
     "is_profile_path",
     "network",
-    "number_range",
     "probe_target",
     "profile_name",
     "proxy_uri",
@@ -56,7 +55,6 @@ _OTHER_TRANSPORTS = frozenset({"sctp", "tls-sctp", "ws", "wss"})
 _SPOKEN = '"udp:", "tcp:" or "tls:", the transports that this version speaks'
 _HEALTHY = re.compile(r"[2-6](?:xx|[0-9]{2})")
 _PROVISIONAL = re.compile(r"1(?:xx|[0-9]{2})")
-_NUMBERS = re.compile(r"(\+[0-9]{1,15})(?:-(\+[0-9]{1,15}))?")
 _ADDRESS_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
 _PASSWORD = re.compile(r"(?:sips?:|(?!sips?:))[^@]*:.*@", re.DOTALL | re.IGNORECASE)
 # What most targets are. With 100,000 of them, parsing each would take as long as all the rest.
@@ -294,26 +292,6 @@ def healthy_codes(responses: tuple[str, ...]) -> frozenset[int]:
         for code in range(200, 700)
         if not listed.isdisjoint((f"{code // 100}xx", str(code), str(known_as(code))))
     )
-
-
-def number_range(text: str) -> NumberRange:
-    """A prefix of E.164 numbers, or all from a first to a last: ``+1``, ``+4930100-+4930199``."""
-    found = _NUMBERS.fullmatch(text)
-    if found is None:
-        raise ValueError(
-            'must be an E.164 prefix ("+" and 1 to 15 digits) or a range such as '
-            f'"+15551230000-+15551239999", not {shown(text)}'
-        )
-    first, last = found[1], found[2]
-    if last is None:
-        return NumberRange(first)
-    if len(first) != len(last):
-        raise ValueError(
-            f"must be a range between numbers with equally many digits, not {shown(text)}"
-        )
-    if first > last:
-        raise ValueError(f"must be a range from the lower number to the higher, not {shown(text)}")
-    return NumberRange(first, last)
 
 
 def sqlite_path(url: str) -> str:

@@ -22,7 +22,7 @@ from trunkpulse.model import (
     TrunkStatus,
 )
 
-__all__ = ["Explanation", "TargetView", "explain"]
+__all__ = ["Explanation", "TargetView", "explain", "span"]
 
 NAMED_TARGETS = 3
 """A sentence that lists more targets than this is no longer read."""
@@ -44,6 +44,12 @@ class TargetView:
     """True if it is not being probed."""
     last_heard_ms: int | None = None
     """When its address last sent us an OPTIONS; None if it is not known to have."""
+    calls: int = 0
+    """That are up over it."""
+    proved_ms: int | None = None
+    """When calls last proved it alive; None: not lately."""
+    paused: bool = False
+    """True while they spare it keepalives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,12 @@ def explain(
             "Nothing happens until keepalives are switched on; "
             "calls are routed over it as a last resort.",
         )
-    coming = _next(trunk, targets, capped=delayed is not None)
+    coming = _next(trunk, targets, capped=delayed is not None) + _pausing(targets, now_ms)
     if delayed is not None:
         coming += f" {delayed[0].upper()}{delayed[1:]}."
     if isolation is not None:
         coming += (
-            f" The prober has been isolated for {_span(now_ms - isolation.since_ms)}"
+            f" The prober has been isolated for {span(now_ms - isolation.since_ms)}"
             f" ({isolation.problem}): states are held, and failures do not count."
         )
     return Explanation(_summary(trunk, status, targets, now_ms), _rule(trunk, targets), coming)
@@ -168,7 +174,7 @@ def _seen(target: TargetView, now_ms: int) -> str:
     answered = (
         "has never answered well"
         if evidence.last_success_ms is None
-        else f"last answered well {_span(now_ms - evidence.last_success_ms)} ago"
+        else f"last answered well {span(now_ms - evidence.last_success_ms)} ago"
     )
     return f"{_who(evidence)} {_symptom(evidence)} and {answered}{_asked_us(target, now_ms)}"
 
@@ -180,7 +186,7 @@ def _asked_us(target: TargetView, now_ms: int) -> str:
         return ""
     if evidence.last_success_ms is not None and heard_ms <= evidence.last_success_ms:
         return ""
-    ago = _span(now_ms - heard_ms)
+    ago = span(now_ms - heard_ms)
     return f", but it sent us an OPTIONS {ago} ago, so the path towards us works"
 
 
@@ -220,7 +226,7 @@ def _who(evidence: AttemptEvidence) -> str:
 def _unhealthy(evidence: AttemptEvidence) -> str:
     """What came instead of a healthy answer, and what it may mean."""
     if evidence.maintenance_until_ms is not None and evidence.at_ms is not None:
-        asked = _span(evidence.maintenance_until_ms - evidence.at_ms)
+        asked = span(evidence.maintenance_until_ms - evidence.at_ms)
         return (
             f"answers {evidence.code} and says that it is in maintenance (no probe for {asked}, as"
             " its Retry-After asks)"
@@ -268,9 +274,21 @@ def _next(trunk: Trunk, targets: Sequence[TargetView], *, capped: bool) -> str:
     else:
         # It asks its cap for a place when it is due, and may have to wait for that.
         goes = "is due" if capped else "leaves"
-        when = f"The next probe {goes} in {_span(int(min(due) * 1000))}"
+        when = f"The next probe {goes} in {span(int(min(due) * 1000))}"
     outlook = _outlook(trunk.keepalive, awake)
     return f"{when}; {outlook}." if outlook else f"{when}."
+
+
+def _pausing(targets: Sequence[TargetView], now_ms: int) -> str:
+    """That calls take the place of keepalives, as a sentence of its own; empty if they do not."""
+    paused = [each for each in targets if each.paused and each.proved_ms is not None]
+    if not paused:
+        return ""
+    calls = sum(each.calls for each in paused)
+    are = "1 call is" if calls == 1 else f"{calls} calls are"
+    of = "" if len(paused) == len(targets) else f" of {_of(len(paused), len(targets))}"
+    proved_ms = max(each.proved_ms for each in paused if each.proved_ms is not None)
+    return f" Keepalives{of} pause while {are} up (last proof {span(now_ms - proved_ms)} ago)."
 
 
 def _outlook(policy: KeepalivePolicy, targets: Sequence[TargetView]) -> str:
@@ -296,7 +314,7 @@ def _outlook(policy: KeepalivePolicy, targets: Sequence[TargetView]) -> str:
 def _head(trunk: Trunk, status: TrunkStatus, now_ms: int) -> str:
     if status.since_ms is None:
         return f"{trunk.name} is {status.state}"
-    return f"{trunk.name} has been {status.state} for {_span(now_ms - status.since_ms)}"
+    return f"{trunk.name} has been {status.state} for {span(now_ms - status.since_ms)}"
 
 
 def _of(count: int, total: int) -> str:
@@ -317,7 +335,7 @@ def _more(count: int, what: str) -> str:
     return f"{count} more {what}{'es' if what.endswith('s') else 's'}"
 
 
-def _span(milliseconds: int) -> str:
+def span(milliseconds: int) -> str:
     """A duration for a person: its largest unit, and the next one where that matters."""
     seconds = max(0, milliseconds) // 1000
     if seconds < 1:

@@ -7,12 +7,20 @@ epoch (``_ms``) because that is what people and other programs read.
 from __future__ import annotations
 
 from trunkpulse.model.changes import AttemptEvidence, IsolationEvidence, ProberEvent, StateChange
+from trunkpulse.model.hours import Hours
 from trunkpulse.model.maintenance import (
     MaintenanceWindow,
     Recurrence,
     Repeat,
     Weekday,
     zone_of,
+)
+from trunkpulse.model.numbers import (
+    NumberPattern,
+    NumberRange,
+    NumberRule,
+    ShortNumber,
+    parse_number_rule,
 )
 from trunkpulse.model.policies import (
     IsolationPolicy,
@@ -21,7 +29,7 @@ from trunkpulse.model.policies import (
     TlsSettings,
     TransportProtocol,
 )
-from trunkpulse.model.routes import NumberRange, Route, RouteTrunk, WhenNoneAvailable
+from trunkpulse.model.routes import Route, RouteTrunk, WhenNoneAvailable
 from trunkpulse.model.states import (
     FailureKind,
     IsolationRule,
@@ -44,12 +52,15 @@ __all__ = [
     "EventStream",
     "EventType",
     "FailureKind",
+    "Hours",
     "IsolationEvidence",
     "IsolationPolicy",
     "IsolationRule",
     "KeepalivePolicy",
     "MaintenanceWindow",
+    "NumberPattern",
     "NumberRange",
+    "NumberRule",
     "ProbeIdentity",
     "ProberEvent",
     "ProberReason",
@@ -59,6 +70,7 @@ __all__ = [
     "Repeat",
     "Route",
     "RouteTrunk",
+    "ShortNumber",
     "StateChange",
     "StreamDisabled",
     "StreamReason",
@@ -72,5 +84,6 @@ __all__ = [
     "TrunkTerms",
     "Weekday",
     "WhenNoneAvailable",
+    "parse_number_rule",
     "zone_of",
 ]

@@ -59,6 +59,8 @@ class KeepalivePolicy:
     """Status codes ("404") and classes ("2xx") that count as a success."""
     healthy_codes: frozenset[int] = field(default=frozenset(range(200, 300)), repr=False)
     """``healthy_responses`` expanded; an unlisted code stands for x00 (RFC 3261 8.1.3.2)."""
+    pause_on_active_calls: bool = True
+    """Calls that are up, and prove the far side alive, take the place of keepalives."""
     inherited: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     """Names of the fields that nobody but the global defaults says: they change with those."""
 

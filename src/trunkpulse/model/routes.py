@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from trunkpulse.model.hours import Hours
+from trunkpulse.model.numbers import NumberRule
 from trunkpulse.model.trunk import Direction
 
-__all__ = ["NumberRange", "Route", "RouteTrunk", "WhenNoneAvailable"]
+__all__ = ["Route", "RouteTrunk", "WhenNoneAvailable"]
 
 
 class WhenNoneAvailable(StrEnum):
@@ -15,20 +17,6 @@ class WhenNoneAvailable(StrEnum):
 
     FAIL = "fail"
     TRY_ALL = "try_all"
-
-
-@dataclass(frozen=True, slots=True)
-class NumberRange:
-    """E.164 numbers that a route serves: a prefix, or every number from ``first`` to ``last``."""
-
-    first: str
-    """Digits with a leading plus."""
-    last: str | None = None
-    """None: ``first`` is a prefix. Otherwise the same length as ``first``, inclusive."""
-
-    def __str__(self) -> str:
-        """As the file writes it."""
-        return self.first if self.last is None else f"{self.first}-{self.last}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +36,16 @@ class Route:
 
     id: str
     direction: Direction = Direction.OUTBOUND
-    numbers: tuple[NumberRange, ...] = ()
-    """Empty: every number."""
+    numbers: tuple[NumberRule, ...] = ()
+    """Empty: every number but the short ones."""
     regions: tuple[str, ...] = ()
     """Empty: every region."""
+    times: tuple[Hours, ...] = ()
+    """When it takes calls; empty: always."""
+    timezone: str | None = None
+    """Whose clocks ``times`` go by: a name of the IANA database; None: those of ``[routing]``."""
     trunks: tuple[RouteTrunk, ...] = ()
     when_none_available: WhenNoneAvailable = WhenNoneAvailable.FAIL
+    failback_ramp_seconds: float = 0.0
+    """Over how long a trunk that was DOWN takes its share back, from 0 to 3600; 0: at once."""
     managed_by: str | None = None

@@ -28,8 +28,10 @@ from trunkpulse.model import (
     StateChange,
     Trunk,
 )
+from trunkpulse.node.live_calls import LiveCalls
 from trunkpulse.node.outside import Outside
 from trunkpulse.node.readiness import problems_of
+from trunkpulse.node.switch_trunks import switches_of
 from trunkpulse.node.telling import log_changes
 from trunkpulse.node.upkeep import checkpoint, prune
 from trunkpulse.pipeline import Pipeline
@@ -37,7 +39,9 @@ from trunkpulse.probing.expiry import watch_certificates
 from trunkpulse.probing.isolation import Isolation
 from trunkpulse.probing.rollup import MinuteRollup
 from trunkpulse.probing.target import ProbeTarget
+from trunkpulse.probing.whereabouts import Whereabouts
 from trunkpulse.progress import Progress, unseen
+from trunkpulse.provisioning.advice import AcceptedAdvice
 from trunkpulse.provisioning.estate import Estate, combined, first_ids, some_ids
 from trunkpulse.provisioning.routes import MadeRoutes
 from trunkpulse.provisioning.settings import GlobalSettings
@@ -89,6 +93,19 @@ class Node:
                 for each in config.sip.listen
                 if each.protocol.reliable
             ],
+            whereabouts=Whereabouts(kept=bool(config.hep.listen)),
+        )
+        self.switches = switches_of(
+            tasks,
+            switch_for=outside.switch_for,
+            clock=outside.clock,
+            rng=random.Random(f"switches of {config.instance.id}"),
+            board=self.board,
+            pipeline=self.pipeline,
+            roster=self.roster,
+        )
+        self.live_calls = LiveCalls(
+            config.hep, roster=self.roster, pipeline=self.pipeline, clock=outside.clock
         )
         self.pipeline.recorder.overdue_seconds = self.roster.prober.overdue_seconds
         self.endurance = Endurance(
@@ -163,6 +180,12 @@ class Node:
             apply=self._follow_settings,
             doubted=self._settling.doubt,
         )
+        self.accepted = AcceptedAdvice(
+            outside.store,
+            clock=outside.clock,
+            declared=lambda: self.declared,
+            doubted=self._settling.doubt,
+        )
         self.isolation = Isolation(
             config.isolation,
             trunks=self.roster,
@@ -200,6 +223,7 @@ class Node:
         await self.settings.load()
         await self.trunks.load(self.settings.effective(self.config)[0])
         await self.routes.load()
+        await self.accepted.load()
         await self.subscriptions.load(self.config.event_streams)
         await self.endurance.load()
         await self.maintenance.start()
@@ -221,6 +245,10 @@ class Node:
             ),
             self._tasks.create_task(watch_certificates(self.roster.records, clock), name="expiry"),
         ]
+        if self.config.hep.listen:
+            self._background.append(
+                self._tasks.create_task(self.live_calls.run(), name="live calls")
+            )
         await self.apply(self.config, progress)
         self._background.append(self._tasks.create_task(self.licensing.run(), name="licence"))
         # Before this there was nobody to probe, so standing still meant nothing.
@@ -260,10 +288,11 @@ class Node:
         await self.roster.pace(config.pacing.probes_per_second, dict(config.pacing.carriers))
         applied = await self.roster.apply(estate.trunks, progress, user_agent=config.sip.user_agent)
         self.trunks.adopt(estate.heirs)
-        await self.routes.declare(config.routes)
+        await self.routes.declare(config.routes, config.routing.timezone)
         self.declared, self.config = declared, config
         self.isolation.configure(config.isolation)
         self.maintenance.declare(config.maintenance)
+        self.switches.declare(config.switches)
         self._knows_trunks = True
         self.deliveries.trunks_changed()
         self._name_what_needs_a_restart(declared)
@@ -301,7 +330,7 @@ class Node:
     def _name_what_needs_a_restart(self, config: Config) -> None:
         if config.api.bound_to != self._begun_with.api.bound_to:
             log.warning("configuration.needs_restart", section="[api]")
-        for section in ("instance", "storage", "access", "oidc", "sip"):
+        for section in ("instance", "storage", "access", "oidc", "sip", "hep"):
             if getattr(config, section) != getattr(self._begun_with, section):
                 log.warning("configuration.needs_restart", section=f"[{section}]")
 
@@ -328,6 +357,7 @@ class Node:
         """
         self.roster.prober.close()
         self.minutes.finish()
+        self.switches.stop()
         recorder = self.pipeline.recorder
         for record in self.roster.records().values():
             recorder.enqueue(record)  # with the moment of its last good answer
@@ -346,9 +376,18 @@ class Node:
 
     # --- calls -------------------------------------------------------------------------------
 
-    def decide(self, request: CallRequest) -> Decision:
-        """Which trunks shall take this call, in order, as things stand."""
-        return self.routes.table.decide(request, self.board.status, self._outside.rng)
+    def decide(self, request: CallRequest, *, rng: random.Random | None = None) -> Decision:
+        """Which trunks shall take this call, in order, as things stand.
+
+        As things stand, the same state of ``rng`` gives the same answer.
+        """
+        return self.routes.table.decide(
+            request,
+            self.board.status,
+            rng or self._outside.rng,
+            int(self._outside.clock.wall() * 1000),
+            self.board.returned_ms,
+        )
 
     def listen(self, listener: Callable[[Sequence[StateChange]], None]) -> None:
         """Have ``listener`` called with every batch of changes once it is recorded."""

@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from trunkpulse.config.switches import SwitchSettings
 from trunkpulse.model import EventStream
-from trunkpulse.ports import EventSink, LinkWatch, MachineClock, Resolver, Store, Vault
+from trunkpulse.ports import EventSink, LinkWatch, MachineClock, Resolver, Store, Switch, Vault
 from trunkpulse.probing.sockets import AddressTowards, OpenTransport
 
 __all__ = ["Outside"]
@@ -25,5 +26,7 @@ class Outside:
     sink_for: Callable[[EventStream], EventSink]
     vault: Vault
     rng: random.Random
+    switch_for: Callable[[SwitchSettings], Switch] | None = None
+    """Makes a switch, not yet connected; None: none is told anything."""
     link: LinkWatch | None = None
     """None: nobody looks at this machine's own ways out."""

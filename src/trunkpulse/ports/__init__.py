@@ -73,12 +73,20 @@ from trunkpulse.ports.network import (
 from trunkpulse.ports.secrets import SecretUnreadable, Vault
 from trunkpulse.ports.store import Store
 from trunkpulse.ports.streams import KeptStream, StreamStore
+from trunkpulse.ports.switches import (
+    MOST_ENTRIES,
+    Entry,
+    Switch,
+    SwitchRefused,
+    SwitchUnreachable,
+)
 
 __all__ = [
     "ATTEMPTS_KEPT",
     "MAX_ALERT_MEMBERS",
     "MAX_REPLAYED",
     "MAX_SAID_CHARACTERS",
+    "MOST_ENTRIES",
     "Address",
     "Alert",
     "AlertAttempt",
@@ -104,6 +112,7 @@ __all__ = [
     "DocumentChanged",
     "DocumentKind",
     "DocumentStore",
+    "Entry",
     "EventLog",
     "EventSink",
     "FoundEvents",
@@ -141,6 +150,9 @@ __all__ = [
     "StreamHealth",
     "StreamStore",
     "StreamWatch",
+    "Switch",
+    "SwitchRefused",
+    "SwitchUnreachable",
     "TransportPlan",
     "Vault",
     "WantedEvents",

@@ -25,6 +25,7 @@ class DocumentKind(StrEnum):
     LICENSE = "license"
     IDEMPOTENT_ANSWER = "idempotent_answer"
     AUDIT_HEAD = "audit_head"
+    ACCEPTED_ADVICE = "accepted_advice"
 
 
 class DocumentChanged(Exception):

@@ -85,6 +85,11 @@ class Attempt(NamedTuple):
     def success(self) -> bool:
         return self.failure is None
 
+    @property
+    def is_plain(self) -> bool:
+        """True of a success that our own probe had; a call's says so in ``detail``."""
+        return self.failure is None and self.detail is None
+
     def is_like(self, other: Attempt) -> bool:
         """True if both ended the same way."""
         return (self.code, self.failure, self.detail) == (other.code, other.failure, other.detail)

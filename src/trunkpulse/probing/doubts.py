@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from trunkpulse.model import FailureKind, IsolationEvidence
 from trunkpulse.probing.target import ProbeTarget
 
-__all__ = ["Doubts", "Ruling", "Trusting", "marked", "take_back"]
+__all__ = ["Doubts", "Ruling", "Trusting", "is_marked", "marked", "take_back"]
 
 _NOT_COUNTED: Final = " (not counted: the prober was isolated)"
 
@@ -16,6 +16,11 @@ _NOT_COUNTED: Final = " (not counted: the prober was isolated)"
 def marked(detail: str | None) -> str:
     """``detail`` of a failed attempt, with the words that it does not count."""
     return (detail or "").removesuffix(_NOT_COUNTED) + _NOT_COUNTED
+
+
+def is_marked(detail: str | None) -> bool:
+    """True if ``detail`` says that the attempt does not count."""
+    return (detail or "").endswith(_NOT_COUNTED)
 
 
 def take_back(target: ProbeTarget) -> None:

@@ -24,6 +24,7 @@ from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address, Clock, MessageTransport, Obstacle
 from trunkpulse.probing.challenges import CHALLENGES, Challenges
 from trunkpulse.probing.histogram import Histogram
+from trunkpulse.probing.live import CallsUp, no_calls
 from trunkpulse.probing.numbers import Numbers
 from trunkpulse.probing.outcomes import AttemptSink, ProbeCounts
 from trunkpulse.probing.pacing import Places
@@ -88,6 +89,8 @@ class Prober:
         self._shaken = False
         """True if an attempt that began in this turn may have ended in it, too."""
         self.counts = ProbeCounts()
+        self.calls_up: CallsUp = no_calls
+        """Set by whoever knows of calls; asked only for targets that calls show something of."""
 
     # --- which targets there are ---------------------------------------------------------
 
@@ -134,9 +137,13 @@ class Prober:
     def probe_at(self, target: ProbeTarget, moment: float) -> None:
         """Start the next attempt at ``moment`` (monotonic), unless one is under way.
 
-        It starts no sooner after the last one than the target's policy allows.
+        It starts no sooner after the last one than the target's policy allows, and calls that are
+        up do not put it off.
         """
         if not target.awaiting and not target.locating:
+            live = target.live
+            if live is not None:
+                live.insisted = True
             least = target.settings.policy.minimum_interval_seconds
             if least and target.started:
                 moment = max(moment, target.started + least)
@@ -175,7 +182,18 @@ class Prober:
 
     def next_attempt(self, target: ProbeTarget) -> float | None:
         """When the next attempt starts; None while paused or while one is under way."""
-        return None if self.is_under_way(target) else self._wheel.moment_of(target)
+        moment = None if self.is_under_way(target) else self._wheel.moment_of(target)
+        live = target.live
+        if live is None or moment is None:
+            return moment
+        return max(moment, live.rests_until(target, self.calls_up))
+
+    def pauses(self, target: ProbeTarget) -> bool:
+        """True while calls spare the target its keepalives."""
+        live = target.live
+        return (
+            live is not None and live.rests_until(target, self.calls_up) > self._clock.monotonic()
+        )
 
     def why_challenged(self, target: ProbeTarget) -> str | None:
         """Why the target's last challenge could not be met, for a person; None if it could."""
@@ -249,14 +267,24 @@ class Prober:
         self._turn = self._turn + 1 & LARGEST_CSEQ
 
     def _start(self, target: ProbeTarget) -> None:
-        """Begin an attempt."""
+        """Begin an attempt, unless calls show that none is needed yet."""
         now = self._clock.monotonic()
         settings, address = target.settings, target.address
+        live = target.live
+        if live is not None:
+            moment = live.rests_until(target, self.calls_up)
+            if moment > now:
+                self._wheel.arm(target, moment)
+                return
         if settings.pace is not None:
             moment = self._places.moment(target, settings.pace, now)
             if moment > now:
                 self._wheel.arm(target, moment)
                 return
+        if live is not None:
+            live.insisted = False
+            if live.is_old(target, now):
+                target.without_calls()
         self.counts.attempts += 1
         sequence = self._turn
         if sequence <= target.sequence:

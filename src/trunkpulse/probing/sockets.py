@@ -285,8 +285,13 @@ class ProbeSockets:
         if host in WILDCARDS:
             # The Via names an address that the far side can answer to (RFC 3261 18.1.1). Without a
             # route nothing leaves, but something legal has to stand there.
-            host = self._address_towards(destination) or LOOPBACK[len(destination) == 4]
+            host = self.leaves_from(transport, destination) or LOOPBACK[len(destination) == 4]
         return host_and_port(host, port or self._listening_port(transport.protocol, host))
+
+    def leaves_from(self, transport: MessageTransport, destination: Address) -> str | None:
+        """The local address that packets to ``destination`` have; None: there is no route."""
+        host = transport.local_address[0]
+        return self._address_towards(destination) if host in WILDCARDS else host
 
     def _listening_port(self, protocol: TransportProtocol, host: str) -> int | None:
         """The port at which ``host`` takes connections from far sides (RFC 3261 18.2.2)."""

@@ -11,7 +11,6 @@ an attempt's `at`) are wall-clock seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from trunkpulse.health.hysteresis import resting
 from trunkpulse.model import (
@@ -23,8 +22,10 @@ from trunkpulse.model import (
 )
 from trunkpulse.ports import Address, Certificate, MessageTransport
 from trunkpulse.probing.attempt import Attempt, Place, Seen, Written, written_as
+from trunkpulse.probing.live import LiveProof
 from trunkpulse.probing.numbers import Numbers
 from trunkpulse.probing.pacing import Pace
+from trunkpulse.probing.rarities import NOT_LOOKED_UP, WHOLE_SHARE, Rarities, Share
 from trunkpulse.probing.runs import NOTHING, packed, unpacked
 from trunkpulse.probing.schedule import NEVER
 from trunkpulse.sip.request import SharedOptions, request_uri_bytes
@@ -35,18 +36,6 @@ __all__ = ["ProbeSettings", "ProbeTarget", "Share"]
 
 REMEMBERED_RUNS = 16
 """Of like attempts in a row."""
-
-
-class Share(NamedTuple):
-    """A target's part of its trunk's calls."""
-
-    priority: int = 0
-    """Of its SRV record; lower is tried first (RFC 2782)."""
-    weight: int = 100
-    """Within a priority."""
-
-
-WHOLE_SHARE = Share()
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -79,33 +68,8 @@ class ProbeSettings:
         object.__setattr__(self, "plain", unfolds_later and self.pace is None)
 
 
-NOT_LOOKED_UP = "its name has not been looked up yet"
 UNMEASURED = Numbers()
 """Of targets that no prober has taken on."""
-
-
-class Rarities:
-    """What few targets have: names, shares of their own, or trouble."""
-
-    __slots__ = (
-        "address",
-        "failure",
-        "locating",
-        "request_uri",
-        "runs",
-        "share",
-        "unresolved",
-    )
-
-    def __init__(self) -> None:
-        self.address: Address | None = None
-        self.request_uri: bytes | None = None
-        self.share = WHOLE_SHARE
-        self.unresolved = NOT_LOOKED_UP
-        self.locating = False
-        self.failure: FailureKind | None = None
-        self.runs = NOTHING
-        """Of attempts, packed."""
 
 
 class ProbeTarget:
@@ -245,6 +209,25 @@ class ProbeTarget:
         return None if self.rarities is None else self.rarities.failure
 
     @property
+    def live(self) -> LiveProof | None:
+        """What calls show of it; None: nothing of late."""
+        return None if self.rarities is None else self.rarities.live
+
+    def witness(self) -> LiveProof:
+        """What calls show of it, to write to."""
+        rare = self._rare()
+        if rare.live is None:
+            rare.live = LiveProof()
+        return rare.live
+
+    def without_calls(self) -> None:
+        """Calls say nothing of it any more."""
+        if self.rarities is not None:
+            self.rarities.live = None
+            if self.written is not None and self.rarities.is_blank:
+                self.rarities = None  # it is as ordinary as it was
+
+    @property
     def attempts(self) -> tuple[Attempt, ...]:
         """The last few runs of like attempts, kept from the first that was not plain sailing."""
         return () if self.rarities is None else unpacked(self.rarities.runs)
@@ -299,15 +282,16 @@ class ProbeTarget:
     def remember(self, attempt: Attempt) -> None:
         """Keep ``attempt`` for whoever asks why; of plain sailing only since when it lasts."""
         rarities = self.rarities
-        if attempt.success and (rarities is None or not rarities.runs):
+        if attempt.is_plain and (rarities is None or not rarities.runs):
             if self.numbers.plain_since(self.index) is None:
                 self.numbers.sails_plainly(self.index, attempt.at)
             return
         *runs, last = self.attempts or (None,)
         if last is None:
-            last = None if attempt.success else self._plain_sailing()
+            last = self._plain_sailing()
         else:
-            last = self._with_plain_sailing(last, attempt)
+            *before, last = self._with_plain_sailing(last, attempt)
+            runs += before
         if last is not None:
             if last.is_like(attempt):
                 attempt = last.followed_by(attempt)
@@ -322,7 +306,7 @@ class ProbeTarget:
         """The last few runs of like attempts, those of plain sailing too."""
         attempts = self.attempts
         if attempts:
-            return (*attempts[:-1], self._with_plain_sailing(attempts[-1]))
+            return (*attempts[:-1], *self._with_plain_sailing(attempts[-1]))
         last = self._plain_sailing()
         return () if last is None else (last,)
 
@@ -336,15 +320,20 @@ class ProbeTarget:
         count = 1 if since == success else None
         return Attempt(success, self.code, None, None, self.rtt_seconds, None, first_at, count)
 
-    def _with_plain_sailing(self, last: Attempt, following: Attempt | None = None) -> Attempt:
+    def _with_plain_sailing(
+        self, last: Attempt, following: Attempt | None = None
+    ) -> tuple[Attempt, ...]:
         """``last``, the last one remembered, with the successes that were not remembered since."""
         success = self.last_success
         if not last.success or success is None or success <= last.at:
-            return last
-        if following is not None and following.success:
-            return last  # it is the success itself
+            return (last,)
+        if following is not None and following.is_plain:
+            return (last,)  # it is the success itself
         first_at = last.at if last.first_at is None else last.first_at
-        return Attempt(success, self.code, None, None, self.rtt_seconds, None, first_at, None)
+        since = Attempt(success, self.code, None, None, self.rtt_seconds, None, first_at, None)
+        if last.is_plain:
+            return (since,)
+        return last, since._replace(first_at=None)  # a call's success is none of these
 
     def forget(self) -> None:
         """Back to UNKNOWN: what was seen before no longer counts."""

@@ -73,6 +73,7 @@ class MadeRoutes:
         """Of these the database may have something else than we."""
         self._regained: frozenset[str] = frozenset()
         """These were settled last: who made them was told that it could not be done."""
+        self._timezone = "UTC"
         self._of_file: tuple[Route, ...] = ()
         self._made: dict[str, Route] = {}
         self._kept: dict[str, Document] = {}
@@ -123,9 +124,12 @@ class MadeRoutes:
                     "been made through the API already; give it another id in the file."
                 )
 
-    async def declare(self, of_file: Sequence[Route]) -> None:
-        """From now on the file declares these; for whoever holds ``applying``."""
-        self._of_file = tuple(of_file)
+    async def declare(self, of_file: Sequence[Route], timezone: str = "UTC") -> None:
+        """From now on the file declares these; for whoever holds ``applying``.
+
+        ``timezone`` is that of routes which name none.
+        """
+        self._of_file, self._timezone = tuple(of_file), timezone
         await self._renew()
 
     async def trunks_changed(self, trunk_ids: Collection[str]) -> None:
@@ -267,7 +271,9 @@ class MadeRoutes:
         trunks = {trunk_id: trunk for trunk_id, trunk in found if trunk is not None}
         return _Prepared(
             routes=routes,
-            table=RouteTable(routes, trunks, self._region, before=self.table),
+            table=RouteTable(
+                routes, trunks, self._region, timezone=self._timezone, before=self.table
+            ),
             using=dict(using),
             directions={
                 trunk_id: trunks[trunk_id].direction if trunk_id in trunks else None

@@ -27,6 +27,7 @@ from trunkpulse.probing.sockets import (
 from trunkpulse.probing.target import ProbeSettings, ProbeTarget
 from trunkpulse.probing.targeting import Retargeted, Targeting
 from trunkpulse.probing.watchdog import Watchdog
+from trunkpulse.probing.whereabouts import Whereabouts
 from trunkpulse.progress import Progress, Step, unseen
 from trunkpulse.recorder import TrunkRecord
 from trunkpulse.roster.absent import Absent
@@ -65,6 +66,7 @@ class Roster:
         user_agent: str,
         rng: random.Random,
         answers_at: Collection[tuple[TransportProtocol, str, int]] = (),
+        whereabouts: Whereabouts | None = None,
     ) -> None:
         """Probe nothing yet; ``answers_at`` is where we listen over connections."""
         self._pipeline = pipeline
@@ -72,6 +74,7 @@ class Roster:
         self._board = board
         self._records: dict[str, TrunkRecord] = {}
         self._absent = Absent()
+        self.whereabouts = whereabouts or Whereabouts(kept=False)
         self.locator = Locator(resolver, clock, self._located)
         self.sight = Sight(clock)
         self.prober = Prober(
@@ -156,6 +159,8 @@ class Roster:
 
     def _take_over(self, record: TrunkRecord, found: Retargeted) -> None:
         record.targets = found.targets
+        self.whereabouts.add(found.targets)
+        self._pipeline.relocated(record.trunk.id)
         if not found.fresh and not found.gone:
             return
         self._drop(found.gone)
@@ -313,6 +318,7 @@ class Roster:
         found = self.targeting.retarget(trunk, present, stored.targets if stored else ())
         self._drop(found.gone)
         record.targets = found.targets
+        self.whereabouts.add(found.targets)
         self.prober.add(found.fresh)
         if not is_blank:
             self._pipeline.decide(record)
@@ -341,6 +347,7 @@ class Roster:
         self._pipeline.recorder.forget(record)
 
     def _drop(self, targets: Sequence[ProbeTarget]) -> None:
+        self.whereabouts.remove(targets)
         for target in targets:
             self.public.forget(target)
             if target.index >= 0:
@@ -385,6 +392,10 @@ class Roster:
                     self._duty.set_going(record, wake=False)
         if licensed:
             await self._duty.begin(trunk_ids, undecided=len(trunk_ids))
+
+    def is_probed(self, record: TrunkRecord) -> bool:
+        """True if the trunk is in service and has keepalives."""
+        return self._duty.is_active(record)
 
     def probe_now(self, trunk_id: str) -> int:
         """Probe the trunk's targets at once; returns how many (0: it is not being probed)."""

@@ -1,9 +1,9 @@
 """Which trunks take a call, in which order.
 
-First the route: of those that serve the call's direction and region, the one whose numbers match
-most closely (``numbers`` defines it; a route without numbers matches all of them, with length 0).
-Where two match equally well, a route that names the region comes before one that serves every
-region, then the order of the file decides.
+First the route: of those that serve the call's direction and region and take calls at this time,
+the one whose numbers match most closely (``number_table`` defines it; a route without numbers
+matches all but short ones, with length 0). Where two match equally well, a route that names the
+region comes before one that serves every region, then the order of the file decides.
 
 Then its trunks:
 
@@ -14,36 +14,52 @@ Then its trunks:
    that an administrator or the licence took out of service stays out.
 
 Trunks that share a place are shuffled so that each comes first in proportion to its weight among
-them; those of weight 0 come after the others of their place. A trunk's own region never excludes
-it: that is what the route's regions are for.
+them; those of weight 0 come after the others of their place. A trunk that was DOWN takes its share
+back along the route's ramp: after a part of it, it comes in its place for the same part of the
+calls, and for the others behind all that are known to work, if one of these did not come back just
+now. A trunk's own region never excludes it: that is what the route's regions are for.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from trunkpulse.model import (
     Direction,
-    NumberRange,
     Reason,
     Route,
-    RouteTrunk,
+    ShortNumber,
     Trunk,
     TrunkState,
     TrunkStatus,
     WhenNoneAvailable,
 )
-from trunkpulse.routing.numbers import EVERY_NUMBER, NumberTable
+from trunkpulse.routing.decision import (
+    CallRequest,
+    Candidate,
+    Decision,
+    NoCandidates,
+    Skipped,
+    SkipReason,
+)
+from trunkpulse.routing.plans import (
+    KNOWN_TO_WORK,
+    Prepared,
+    ReturnedMs,
+    Served,
+    Standing,
+    prepared,
+    with_ramp,
+)
 
 __all__ = [
     "CallRequest",
     "Candidate",
     "Decision",
     "NoCandidates",
+    "ReturnedMs",
     "RouteTable",
     "SkipReason",
     "Skipped",
@@ -53,115 +69,12 @@ __all__ = [
 StateOf = Callable[[str], TrunkStatus]
 """The present status of a trunk by its id; must know every trunk of the table."""
 
-_KNOWN_TO_WORK: Final = frozenset({TrunkState.AVAILABLE, TrunkState.DEGRADED})
 _OUT_OF_SERVICE: Final = frozenset({Reason.ADMIN_DISABLED, Reason.LICENSE_ISSUE})
 """A person or the licence decided so; no call is to find out whether they were wrong."""
 
 
-class SkipReason(StrEnum):
-    """Why a trunk of the route is skipped when it is not for the reason of its state."""
-
-    UNKNOWN_TRUNK = "UNKNOWN_TRUNK"
-    """The route names a trunk that does not exist."""
-    DIRECTION_MISMATCH = "DIRECTION_MISMATCH"
-    """The trunk does not take calls of this direction."""
-    DOWN = "DOWN"
-    """Down, without a recorded reason."""
-
-
-class NoCandidates(StrEnum):
-    """Why there is nobody to send the call to."""
-
-    NO_ROUTE = "NO_ROUTE"
-    """No route has this number."""
-    DIRECTION_MISMATCH = "DIRECTION_MISMATCH"
-    """Routes have this number, but none takes calls of this direction."""
-    REGION_MISMATCH = "REGION_MISMATCH"
-    """Routes have this number and direction, but none serves this region."""
-    NONE_AVAILABLE = "NONE_AVAILABLE"
-    """The route has no trunk left that may be tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallRequest:
-    """A call that looks for a trunk."""
-
-    to: str
-    """The dialled number in E.164, as ``numbers.normalise`` gives it."""
-    from_: str | None = None
-    """The caller, for the record; it decides nothing."""
-    direction: Direction = Direction.OUTBOUND
-    region: str | None = None
-    """Where the call is; None: the table's default region."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A trunk to try."""
-
-    trunk_id: str
-    priority: int
-    weight: int
-    state: TrunkState
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A trunk of the route that is not tried, and why."""
-
-    trunk_id: str
-    reason: Reason | SkipReason
-    state: TrunkState
-    since_ms: int | None
-    """When its state last changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do with a call: ``candidates`` in the order to try."""
-
-    route_id: str | None
-    """None: no route takes the call."""
-    rule: NumberRange | None
-    """What of the route's numbers matched; None without a route or if it has no numbers."""
-    candidates: tuple[Candidate, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
-    last_resort: bool = False
-    """True if no candidate is known to work: all are UNKNOWN, or DOWN and tried regardless."""
-    reason: NoCandidates | None = None
-    """Why there are no candidates; None if there are some."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """A trunk of a plan while it is in one state, made beforehand: a decision only sorts."""
-
-    place: tuple[int, int, int, bool]
-    """Trunks with equal places are shuffled; lower ones come first."""
-    rate: float
-    """Of the exponential draw that shuffles them."""
-    candidate: Candidate
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A route, prepared for calls of one direction."""
-
-    route: Route
-    members: tuple[tuple[str, dict[TrunkState, _Standing]], ...]
-    """Trunks that may take the call, by priority, then as in the file."""
-    misfits: tuple[tuple[str, SkipReason], ...]
-    """Trunks that no state could make a candidate."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A route, prepared for calls of each direction that it serves."""
-
-    route: Route
-    directions: tuple[Direction | None, ...]
-    """Of its trunks as they were then; None for one that is not there."""
-    plans: Mapping[Direction, _Plan]
+def _never(_trunk_id: str) -> int | None:
+    return None
 
 
 class RouteTable:
@@ -173,17 +86,25 @@ class RouteTable:
         trunks: Mapping[str, Trunk],
         default_region: str,
         *,
+        timezone: str = "UTC",
         before: RouteTable | None = None,
     ) -> None:
         """Index ``routes``, in the order of the file; ``trunks`` by their ids.
 
-        What ``before`` prepared of routes that have not changed is used again.
+        ``timezone`` is that of routes which name none. What ``before`` prepared of routes that
+        have not changed is used again.
         """
         self._default_region = default_region
         self._named_regions = frozenset(region for route in routes for region in route.regions)
+        self._short = frozenset(
+            rule.digits
+            for route in routes
+            for rule in route.numbers
+            if isinstance(rule, ShortNumber)
+        )
         known = {} if before is None else before._prepared  # noqa: SLF001 - of its own kind
-        self._prepared: dict[str, _Prepared] = {
-            route.id: _prepared(route, trunks, known.get(route.id)) for route in routes
+        self._prepared: dict[str, Prepared] = {
+            route.id: prepared(route, trunks, timezone, known.get(route.id)) for route in routes
         }
         self._plans = {
             direction: [
@@ -193,43 +114,74 @@ class RouteTable:
             ]
             for direction in Direction
         }
-        self._anywhere = {direction: _index(plans) for direction, plans in self._plans.items()}
+        self._anywhere = {direction: Served(plans) for direction, plans in self._plans.items()}
         """All regions at once: tells why a call found no route."""
-        self._tables: dict[tuple[Direction, str | None], NumberTable[_Plan]] = {}
+        self._served: dict[tuple[Direction, str | None], Served] = {}
         """By direction and region, made when first asked for; None: a region no route names."""
 
-    def decide(self, request: CallRequest, state_of: StateOf, rng: random.Random) -> Decision:
+    def is_short(self, dialled: str) -> bool:
+        """Whether a route has exactly ``dialled`` as a short number."""
+        return dialled in self._short
+
+    def decide(
+        self,
+        request: CallRequest,
+        state_of: StateOf,
+        rng: random.Random,
+        now_ms: int,
+        returned_ms: ReturnedMs = _never,
+    ) -> Decision:
         """Choose the route and order its trunks by their states of this moment.
 
-        The same request, states and state of ``rng`` give the same decision.
+        ``now_ms`` is the moment by the clock on the wall. The same arguments and state of ``rng``
+        give the same decision.
         """
         region = self._default_region if request.region is None else request.region
-        match = self._table(request.direction, region).lookup(request.to)
+        served = self._of(request.direction, region)
+        match = served.closest(request.to)
+        closed: str | None = None
+        if match is not None and (opening := match.value.opening) and not opening.is_open(now_ms):
+            closed = match.value.route.id
+            match = served.closest_open(request.to, now_ms)
         if match is None:
-            return Decision(None, None, reason=self._why_no_route(request))
+            why = NoCandidates.OUT_OF_HOURS if closed else self._why_no_route(request)
+            return Decision(None, None, reason=why, out_of_hours=closed)
         plan = match.value
         route = plan.route
-        standings: list[_Standing] = []
+        standings: list[Standing] = []
         down: list[tuple[str, TrunkStatus]] = []
-        for trunk_id, standing_in in plan.members:
+        for trunk_id, member in plan.members:
             status = state_of(trunk_id)
             if status.state is TrunkState.DOWN:
                 down.append((trunk_id, status))
             else:
-                standings.append(standing_in[status.state])
+                known, standing = member.last
+                standings.append(standing if known is status else member.of(status))
         if not standings and down and route.when_none_available is WhenNoneAvailable.TRY_ALL:
-            condemned = {id_ for id_, status in down if status.reason not in _OUT_OF_SERVICE}
+            members = dict(plan.members)
             standings = [
-                standing_in[TrunkState.DOWN]
-                for trunk_id, standing_in in plan.members
-                if trunk_id in condemned
+                members[trunk_id].of(status)
+                for trunk_id, status in down
+                if status.reason not in _OUT_OF_SERVICE
             ]
-            down = [entry for entry in down if entry[0] not in condemned]
+            down = [entry for entry in down if entry[1].reason in _OUT_OF_SERVICE]
         if len(standings) > 1:
+            if ramp_seconds := route.failback_ramp_seconds:
+                standings = with_ramp(standings, ramp_seconds, rng, now_ms, returned_ms)
             # The smallest of exponential draws, each with its weight as the rate, is a trunk's
             # with probability weight / sum of weights; so is the next one's among the rest.
             draw = rng.expovariate
-            standings.sort(key=lambda standing: (standing.place, draw(standing.rate)))
+            if down:
+                # Who is DOWN draws too: by one seed, the others keep their order without them.
+                drawn = {trunk_id: draw(1.0) for trunk_id, _ in plan.members}
+                standings.sort(
+                    key=lambda standing: (
+                        standing.place,
+                        drawn[standing.candidate.trunk_id] / standing.rate,
+                    )
+                )
+            else:
+                standings.sort(key=lambda standing: (standing.place, draw(standing.rate)))
         skipped = [
             Skipped(trunk_id, status.reason or SkipReason.DOWN, status.state, status.since_ms)
             for trunk_id, status in down
@@ -240,70 +192,28 @@ class RouteTable:
             match.rule if route.numbers else None,
             tuple([standing.candidate for standing in standings]),
             tuple(skipped),
-            bool(standings) and standings[0].candidate.state not in _KNOWN_TO_WORK,
+            bool(standings) and standings[0].candidate.state not in KNOWN_TO_WORK,
             None if standings else NoCandidates.NONE_AVAILABLE,
+            closed,
         )
 
-    def _table(self, direction: Direction, region: str) -> NumberTable[_Plan]:
-        """Numbers to the plans that serve this direction and region."""
+    def _of(self, direction: Direction, region: str) -> Served:
+        """The plans that serve this direction and region."""
         named = region if region in self._named_regions else None
-        table = self._tables.get((direction, named))
-        if table is None:
+        served = self._served.get((direction, named))
+        if served is None:
             plans = self._plans[direction]
             naming = [plan for plan in plans if named is not None and named in plan.route.regions]
             everywhere = [plan for plan in plans if not plan.route.regions]
-            table = self._tables[direction, named] = _index(naming + everywhere)
-        return table
+            served = self._served[direction, named] = Served(naming + everywhere)
+        return served
 
     def _why_no_route(self, request: CallRequest) -> NoCandidates:
-        if self._anywhere[request.direction].lookup(request.to) is not None:
+        if self._anywhere[request.direction].closest(request.to) is not None:
             return NoCandidates.REGION_MISMATCH
-        if self._anywhere[Direction.BOTH].lookup(request.to) is not None:
+        if self._anywhere[Direction.BOTH].closest(request.to) is not None:
             return NoCandidates.DIRECTION_MISMATCH
         return NoCandidates.NO_ROUTE
-
-
-def _index(plans: Sequence[_Plan]) -> NumberTable[_Plan]:
-    return NumberTable(
-        (rule, plan) for plan in plans for rule in plan.route.numbers or (EVERY_NUMBER,)
-    )
-
-
-def _prepared(route: Route, trunks: Mapping[str, Trunk], before: _Prepared | None) -> _Prepared:
-    found = (trunks.get(part.id) for part in route.trunks)
-    directions = tuple(None if trunk is None else trunk.direction for trunk in found)
-    if before is not None and before.route is route and before.directions == directions:
-        return before
-    plans = {
-        direction: _plan(route, direction, trunks)
-        for direction in Direction
-        if route.direction.serves(direction)
-    }
-    return _Prepared(route, directions, plans)
-
-
-def _plan(route: Route, direction: Direction, trunks: Mapping[str, Trunk]) -> _Plan:
-    members: list[tuple[str, dict[TrunkState, _Standing]]] = []
-    misfits: list[tuple[str, SkipReason]] = []
-    for part in sorted(route.trunks, key=lambda part: part.priority):
-        trunk = trunks.get(part.id)
-        if trunk is None:
-            misfits.append((part.id, SkipReason.UNKNOWN_TRUNK))
-        elif not trunk.direction.serves(direction):
-            misfits.append((part.id, SkipReason.DIRECTION_MISMATCH))
-        else:
-            members.append((part.id, {state: _standing(part, state) for state in TrunkState}))
-    return _Plan(route, tuple(members), tuple(misfits))
-
-
-def _standing(part: RouteTrunk, state: TrunkState) -> _Standing:
-    undecided = int(state not in _KNOWN_TO_WORK)
-    degraded = int(state is TrunkState.DEGRADED)
-    return _Standing(
-        place=(undecided, part.priority, degraded, part.weight == 0),
-        rate=float(part.weight or 1),
-        candidate=Candidate(part.id, part.priority, part.weight, state),
-    )
 
 
 def _misfit(trunk_id: str, why: SkipReason, state_of: StateOf) -> Skipped:

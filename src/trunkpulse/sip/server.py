@@ -31,8 +31,11 @@ __all__ = [
     "RETRY_AFTER_CODES",
     "Answer",
     "AnswerSettings",
+    "answer_port",
     "answer_request",
+    "answer_tag",
     "reply",
+    "with_source",
 ]
 
 RETRY_AFTER_CODES = frozenset({404, 413, 480, 486, 500, 503, 600, 603})
@@ -192,10 +195,10 @@ def reply(
         request.headers.single(name) for name in ("From", "To", "Call-ID", "CSeq")
     )
     if NameAddr.parse(recipient).tag is None:
-        recipient += f";tag={_tag(settings.tag_key, top, sender, call_id)}"
+        recipient += f";tag={answer_tag(settings.tag_key, *_as_came(top, sender, call_id))}"
         NameAddr.parse(recipient)
     copied = [
-        ("Via", _with_source(top, via, source)),
+        ("Via", with_source(top, via, source)),
         *(("Via", other) for other in others),
         ("From", sender),
         ("To", recipient),
@@ -206,12 +209,15 @@ def reply(
         ("Content-Length", str(len(body))),
     ]
     response = Response(code, reason or _phrase(code), Headers(copied), body)
-    host, port = source
-    # Without rport the sender wants its answer at the port of its sent-by (§18.2.2).
-    return Answer(response.encode(), host, port if via.rport is not None else via.port or 5060)
+    return Answer(response.encode(), source[0], answer_port(via, source[1]))
 
 
-def _with_source(top: str, via: Via, source: tuple[str, int]) -> str:
+def answer_port(via: Via, source_port: int) -> int:
+    """Where an answer in a datagram goes (§18.2.2): without rport to the port of the sent-by."""
+    return source_port if via.rport is not None else via.port or 5060
+
+
+def with_source(top: str, via: Via, source: tuple[str, int]) -> str:
     """The top Via as it came, with ``received`` and the value of ``rport`` (RFC 3581 §4)."""
     host, port = source[0].partition("%")[0], source[1]
     parameters: Parameters = tuple(
@@ -231,10 +237,17 @@ def _same_host(sent_by: str, source: str) -> bool:
         return False
 
 
-def _tag(key: bytes, *parts: str) -> str:
-    """The To tag of an answer: the same for a retransmission, unguessable without the key."""
-    text = "\0".join(parts).encode("utf-8", "surrogateescape")
-    return blake2b(text, key=key, digest_size=8).hexdigest()
+def answer_tag(key: bytes, top_via: bytes, sender: bytes, call_id: bytes) -> str:
+    """The To tag of an answer: the same for a retransmission, unguessable without the key.
+
+    The parts are as they came. A CANCEL has all of them from its INVITE (§9.1), and so its tag.
+    """
+    return blake2b(b"\0".join((top_via, sender, call_id)), key=key, digest_size=8).hexdigest()
+
+
+def _as_came(*parts: str) -> tuple[bytes, bytes, bytes]:
+    top, sender, call_id = (part.encode("utf-8", "surrogateescape") for part in parts)
+    return top, sender, call_id
 
 
 def _phrase(code: int) -> str:

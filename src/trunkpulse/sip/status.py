@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["REASON_PHRASES", "known_as"]
+__all__ = ["ALIVE_CODES", "REASON_PHRASES", "known_as"]
 
 REASON_PHRASES: Final = {
     100: "Trying",
@@ -89,6 +89,9 @@ REASON_PHRASES: Final = {
     608: "Rejected",  # RFC 8688
 }
 """Registered status codes and their usual phrases."""
+
+ALIVE_CODES: Final = frozenset({401, 403, 404, 405, 407, 415, 420, 481, 483, 488, 501})
+"""Refusals of the OPTIONS itself: whoever sends one is up, and may well take calls."""
 
 
 def known_as(code: int) -> int:

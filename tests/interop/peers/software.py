@@ -16,6 +16,7 @@ PACKAGES = {
     "epmd": "rabbitmq-server",
     "ip": "iproute2",
     "kamailio": "kamailio and kamailio-tls-modules",
+    "kamcmd": "kamailio",
     "knotd": "knot",
     "nft": "nftables",
     "openssl": "openssl",

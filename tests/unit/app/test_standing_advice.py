@@ -11,6 +11,7 @@ from trunkpulse.adapters.http.api.trunk_changes import Within
 from trunkpulse.app.advising import KEPT_TIMES, StandingAdvice
 from trunkpulse.config import Config
 from trunkpulse.config.advice import Advice
+from trunkpulse.model import Route, RouteTrunk
 from unit.http.api_world import World, running
 
 WITHIN = Within(Limits(), "default")
@@ -28,7 +29,8 @@ class Working:
     def __call__(self, config: Config) -> Sequence[Advice]:
         self.world.clock.seconds += self.seconds
         self.of.append(len(config.trunks))
-        return [Advice("interval_short", "info", "[keepalive]", f"{len(config.trunks)} trunks.")]
+        found = f"{len(config.trunks)} trunks and {len(config.routes)} routes"
+        return [Advice("interval_short", "info", "[keepalive]", found, "wait longer")]
 
 
 async def make(world: World, trunk_id: str) -> None:
@@ -37,7 +39,13 @@ async def make(world: World, trunk_id: str) -> None:
 
 def standing(world: World, seconds: float) -> tuple[StandingAdvice, Working]:
     working = Working(world, seconds)
-    advice = StandingAdvice(lambda: world.config, world.made, world.clock, advise=working)
+    advice = StandingAdvice(
+        lambda: world.config,
+        world.made,
+        world.clock,
+        routes=lambda: world.routing.all,
+        advise=working,
+    )
     return advice, working
 
 
@@ -63,6 +71,16 @@ async def test_changes_have_it_worked_out_again_only_after_many_times_as_long() 
         world.clock.seconds += 1000
         await advice()
         assert len(working.of) == 2  # nothing has changed since
+
+
+async def test_routes_of_the_api_are_advised_on_too_once_they_have_changed() -> None:
+    async with running() as world:
+        advice, working = standing(world, 0.01)
+        [before] = await advice()
+        await world.routing.create(Route(id="mine", trunks=(RouteTrunk(id="carrier-a"),)))
+        [after] = await advice()
+        assert (before.why, after.why) == ("0 trunks and 2 routes", "0 trunks and 3 routes")
+        assert len(working.of) == 2
 
 
 async def test_what_takes_a_moment_is_of_this_moment() -> None:

@@ -22,6 +22,7 @@ from benchmarks.pages import (
     gauge,
     put_into_page,
 )
+from benchmarks.redirecting import Redirected
 from benchmarks.rows import Bar, Row, Unit, Verdict, written
 from benchmarks.serving import Served, quantile
 
@@ -213,3 +214,18 @@ def test_what_was_printed_takes_the_place_of_the_last_table() -> None:
 def test_a_million_targets_have_addresses_of_their_own() -> None:
     numbers = [0, 249, 250, 62_499, 62_500, 999_999]
     assert len({target_uri(number, 5060) for number in numbers}) == len(numbers)
+
+
+def test_redirects_stand_beside_their_bars_and_beside_kamailio_if_it_was_there() -> None:
+    found = findings()
+    ours = Redirected(calls_per_second=9_000.0, p99_seconds=0.006, lost=0)
+    found.redirected = {TRUNKPULSE: ours}
+    assert verdicts(found, "Redirect") == {
+        ("as many as it takes", "bar"): Verdict.MET,
+        ("5,000 calls a second", "bar"): Verdict.MISSED,
+    }
+    found.redirected[KAMAILIO] = Redirected(calls_per_second=60_000, p99_seconds=0.001, lost=3)
+    assert ("as many as it takes", KAMAILIO) in verdicts(found, "Redirect")
+    assert found.losses() == []
+    found.redirected[TRUNKPULSE] = Redirected(calls_per_second=9_000.0, p99_seconds=0.006, lost=1)
+    assert found.losses() == ["Redirects: 1 calls were not redirected."]

@@ -42,7 +42,7 @@ async def test_a_valid_file_is_summed_up_with_its_advice(
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.endswith("2 trunks, 1 route, 1 event stream: valid\n")
     heading, *advice = outcome.out.splitlines()[:-1]
-    assert heading.split() == ["SEVERITY", "WHERE", "ADVICE"]
+    assert heading.split() == ["SEVERITY", "CODE", "WHERE", "ADVICE"]
     assert any("carrier-a" in line and "max_failed_attempts" in line for line in advice)
 
 
@@ -84,7 +84,27 @@ async def test_json_lists_problems_and_advice(tmp_path: Path) -> None:
     document = json.loads(good.out)
     assert good.code == 0
     assert (document["valid"], document["trunks"], document["routes"]) == (True, 2, 1)
-    assert {"code", "severity", "where", "message"} == set(document["advice"][0])
+    [advice] = document["advice"]
+    assert (advice["id"], advice["accepted"]) == ('single_failure trunk "carrier-a"', False)
+    assert {"id", "code", "severity", "where", "why", "fix", "message", "accepted"} == set(advice)
+
+
+async def test_what_the_file_accepts_is_counted_and_shown_when_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "trunkpulse.toml"
+    accepting = "[advice]\naccept = ['single_failure trunk \"carrier-a\"']\n"
+    file.write_text(accepting + GOOD.replace(', secret = "env:CHECK_TEST_SECRET"', ""))
+    hidden = await command("check", str(file))
+    assert hidden.out == (
+        "2 trunks, 1 route, 1 event stream: valid\n"
+        "1 piece of advice is accepted in the file and not"
+        " shown; --accepted shows what it is.\n"
+    )
+    shown = await command("check", str(file), "--accepted")
+    assert "max_failed_attempts" in shown.out
+    document = json.loads((await command("check", str(file), "--json")).out)
+    assert (document["advice"], document["accepted"]) == ([], 1)
+    document = json.loads((await command("check", str(file), "--json", "--accepted")).out)
+    assert [each["accepted"] for each in document["advice"]] == [True]
 
 
 async def test_help_says_how_it_goes_without_the_service_being_imported() -> None:

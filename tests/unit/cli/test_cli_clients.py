@@ -147,3 +147,11 @@ async def test_the_machine_token_is_for_its_owner_alone(config: Path) -> None:
 def test_two_databases_in_one_folder_have_tokens_of_their_own(tmp_path: Path) -> None:
     files = {machine_token_file(tmp_path / name) for name in ("trunkpulse.db", "a.db", "b.db")}
     assert len(files) == 3
+
+
+async def test_which_entry_of_a_list_is_wrong_is_said_in_words(config: Path) -> None:
+    outcome = await command(
+        "clients", "create", "x", "--scope", READ, "--scope", "fly", "-c", str(config)
+    )
+    assert outcome.code == 2
+    assert outcome.err.startswith('entry 2 of scopes is not valid: "fly" is none of ')

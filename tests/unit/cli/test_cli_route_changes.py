@@ -15,11 +15,12 @@ async def test_a_route_is_made_shown_changed_and_deleted() -> None:
         )
         assert made == "berlin is made.\n"
         shown = await there.said("routes", "show", "berlin")
-        assert [line.split(maxsplit=1)[-1] for line in shown.splitlines()][:5] == [
+        assert [line.split(maxsplit=1)[-1] for line in shown.splitlines()][:6] == [
             "berlin",
             "outbound",
             "+4930, +49331",
             "all",
+            "always",
             "carrier-a (1/100), carrier-b (2/7)",
         ]
         assert "the API" in shown
@@ -33,6 +34,45 @@ async def test_a_route_is_made_shown_changed_and_deleted() -> None:
         assert await there.said("routes", "delete", "berlin") == "berlin is deleted.\n"
         outcome = await there.command("routes", "show", "berlin")
         assert (outcome.code, outcome.out) == (1, "")
+
+
+async def test_times_and_the_ramp_are_said_shown_and_taken_away() -> None:
+    async with service() as there:
+        await there.said(
+            *("routes", "create", "office", "--trunk", "carrier-a", "--trunk", "carrier-b:2"),
+            *("--number", "112", "--number", "+49[1-3]X.", "--failback-ramp", "90"),
+            *("--time", "mon-wed,fri 08:00-18:00", "--time", "22:00-06:00"),
+            *("--timezone", "Europe/Berlin"),
+        )
+        shown = await there.said("routes", "show", "office")
+        assert "112, +49[1-3]X.\n" in shown
+        assert "mon-wed, fri 08:00-18:00; daily 22:00-06:00 (Europe/Berlin)\n" in shown
+        assert "over 90 s\n" in shown
+        listed = await there.said("routes", "list")
+        assert "mon-wed, fri 08:00-18:00; daily 22:00-06:00 (Europe/Berlin)" in listed
+        await there.said(
+            *("routes", "edit", "office", "--clear", "times", "--clear", "timezone"),
+            *("--failback-ramp", "0"),
+        )
+        shown = await there.said("routes", "show", "office")
+        assert "always\n" in shown
+        assert "at once\n" in shown
+
+
+async def test_a_decision_says_how_it_came_about() -> None:
+    async with service() as there:
+        await there.said(
+            *("routes", "create", "night", "--trunk", "carrier-a", "--trunk", "carrier-b"),
+            *("--number", "+1555", "--number", "+31", "--time", "mon 00:00-00:01"),
+        )
+        arguments = ("routes", "decide", "555 123 0001", "--country", "US", "--seed", "3")
+        out = await there.said(*arguments)
+        assert out == await there.said(*arguments)
+        assert out.startswith("Route night has this number too, but takes no calls at this time.")
+        assert "555 123 0001 goes over route us (+1).\n" in out
+        outcome = await there.command("routes", "decide", "+31201234567")
+        assert outcome.code == 1
+        assert outcome.out.endswith("Routes take such calls, but not at this time.\n")
 
 
 async def test_a_route_with_one_trunk_is_made_with_advice() -> None:
@@ -50,6 +90,11 @@ async def test_a_route_with_one_trunk_is_made_with_advice() -> None:
         (["create", "berlin", "--trunk", "carrier-a:1:2:3"], 2, "carrier-a:1:100"),
         (["create", "berlin", "--trunk", f"carrier-a:{'9' * 5000}"], 2, "carrier-a:1:100"),
         (["create", "berlin", "--trunk", "nobody"], 2, "no trunk"),
+        (["create", "x", "--trunk", "carrier-a", "--time", "mon-fri"], 2, "08:00-18:00"),
+        (["create", "x", "--trunk", "carrier-a", "--time", "08:00-8:30"], 2, "08:00"),
+        (["create", "x", "--trunk", "carrier-a", "--timezone", "Mars"], 2, "Europe/Berlin"),
+        (["create", "x", "--trunk", "carrier-a", "--number", "+1(5|6)"], 2, "pattern"),
+        (["decide", "0301234567", "--country", "ZZ"], 2, "two-letter"),
         (["create", "us", "--trunk", "carrier-a"], 1, "us already"),
         (["edit", "us"], 2, "Nothing is to be changed"),
         (["edit", "us", "--number", "+49"], 1, "trunkpulse.toml"),

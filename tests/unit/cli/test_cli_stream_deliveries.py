@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from contracts.stores import commit_of
+from trunkpulse.cli.output import clock_time
 from trunkpulse.model import AlertSettings
 from trunkpulse.ports import (
     AlertAttempt,
@@ -76,9 +77,11 @@ async def test_deliveries_are_listed_by_state() -> None:
         await record(to, 1, DeliveryResult.DEAD)
         await record(to, 2)
         head, pending, dead = (await to.said("streams", "deliveries", "noc")).splitlines()
-        assert head.split() == ["DELIVERY", "RECORDED", "OF", "STATE", "ATTEMPTS", "NEXT", "SAID"]
+        columns = ["DELIVERY", "RECORDED", "OF", "STATE", "ATTEMPTS", "NEXT", "SETTLED", "SAID"]
+        assert head.split() == columns
         assert pending.split()[3:] == ["x", "pending", "0", "now"]
-        assert dead.split()[3:] == ["x", "dead", "1", "503", "Service", "Unavailable"]
+        settled = clock_time(NOW_MS).split()
+        assert dead.split()[3:] == ["x", "dead", "1", *settled, "503", "Service", "Unavailable"]
         letters = await to.said("streams", "deliveries", "noc", "--state", "dead")
         assert [line.split() for line in letters.splitlines()[1:]] == [dead.split()]
         outcome = await to.command("streams", "deliveries", "noc", "--state", "lost")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trunkpulse.config.advice import Advice
+from trunkpulse.config.advice.codes import CODES
 from trunkpulse.config.settings import Config, InstanceSettings
 from trunkpulse.model import EventStream, KeepalivePolicy, Route, Trunk
 
@@ -30,9 +31,12 @@ def config(
 
 def codes(advice: list[Advice]) -> list[str]:
     for item in advice:
+        assert item.code in CODES
+        assert item.message == f"{item.why}; {item.fix}."
         assert item.message.isprintable()
         assert item.message.endswith(".")
         assert ". " not in item.message
-        assert "; " in item.message, "the fix follows the why"
+        assert item.why
+        assert item.fix
         assert item.where
     return [item.code for item in advice]

@@ -35,11 +35,62 @@ IN_ROUTES_AND_STREAMS = [
     ),
     mistake("priority", TRUNK + ROUTE + 'trunks = [{ id = "a", priority = 0 }]', "1 to 65535"),
     mistake("weight", TRUNK + ROUTE + 'trunks = [{ id = "a", weight = -1 }]', "weight", "-1"),
-    mistake("number", TRUNK + ROUTE + MEMBERS + 'numbers = ["1555"]', "numbers[0]", "E.164"),
+    mistake("number", TRUNK + ROUTE + MEMBERS + 'numbers = ["1555123"]', "numbers[0]", "E.164"),
     mistake("16 digits", TRUNK + ROUTE + MEMBERS + f'numbers = ["+{"1" * 16}"]', "1 to 15 digits"),
     mistake("other digits", TRUNK + ROUTE + MEMBERS + 'numbers = ["+\u0661"]', "1 to 15 digits"),
     mistake("backwards", TRUNK + ROUTE + MEMBERS + 'numbers = ["+19-+10"]', "lower number to the"),
     mistake("lengths", TRUNK + ROUTE + MEMBERS + 'numbers = ["+1-+10"]', "equally many digits"),
+    mistake(
+        "pattern", TRUNK + ROUTE + MEMBERS + 'numbers = ["+1[9-2]X"]', "numbers[0]", "brackets"
+    ),
+    mistake(
+        "expression", TRUNK + ROUTE + MEMBERS + 'numbers = ["+1(5|6)"]', "numbers[0]", "pattern"
+    ),
+    mistake("long", TRUNK + ROUTE + MEMBERS + f'numbers = ["+{"X" * 16}"]', "at most 15 digits"),
+    mistake("ramp", TRUNK + ROUTE + MEMBERS + "failback_ramp_seconds = 3601", "0 to 3600", "3601"),
+    mistake(
+        "zone", TRUNK + ROUTE + MEMBERS + 'timezone = "Mars/Base"', "routes[0].timezone", "Mars"
+    ),
+    mistake(
+        "day",
+        TRUNK + ROUTE + MEMBERS + 'times = [{ days = ["mon", "workdays"] }]',
+        'routes[0].times[0].days[1] (route "r") must be a day such as "mon"',
+        'not "workdays"',
+    ),
+    mistake(
+        "time",
+        TRUNK + ROUTE + MEMBERS + 'times = [{ from = "8 am" }]',
+        'routes[0].times[0].from (route "r") must be a time of day',
+        'not "8 am"',
+    ),
+    mistake(
+        "seconds",
+        TRUNK + ROUTE + MEMBERS + "times = [{ to = 08:00:30 }]",
+        "routes[0].times[0].to",
+        'not "08:00:30"',
+    ),
+    mistake(
+        "no time",
+        TRUNK + ROUTE + MEMBERS + 'times = [{ from = "08:00", to = "08:00" }]',
+        "routes[0].times[0]",
+        "different times in from and to",
+    ),
+    mistake(
+        "name of a time",
+        TRUNK + ROUTE + MEMBERS + 'times = [{ form = "08:00" }]',
+        "routes[0].times[0].form",
+        "did you mean from?",
+        "allowed here: days, from, to",
+    ),
+    mistake("a number of times", TRUNK + ROUTE + MEMBERS + "times = [8]", "times[0]", "a table"),
+    mistake(
+        "too many times",
+        TRUNK + ROUTE + MEMBERS + f"times = [{'{},' * 65}]",
+        "routes[0].times",
+        "up to 64 times",
+    ),
+    mistake("country", '[routing]\ncountry = "ZZ"', "routing.country", '"US"', 'not "ZZ"'),
+    mistake("time zone", '[routing]\ntimezone = "CEST5"', "routing.timezone", "Europe/Berlin"),
     mistake("route region", TRUNK + ROUTE + MEMBERS + 'regions = [""]', "regions[0]", "a region"),
     mistake("when none", TRUNK + ROUTE + MEMBERS + 'when_none_available = "x"', '"try_all"'),
     # --- event streams

@@ -227,8 +227,24 @@ IN_SECTIONS = [
     mistake("no codes", "[keepalive]\nhealthy_responses = []", "healthy_responses", "at least one"),
     mistake(
         "pause",
-        "[keepalive]\npause_on_active_calls = true",
-        "keepalive.pause_on_active_calls",
-        "not supported by this version yet",
+        '[keepalive]\npause_on_active_calls = "yes"',
+        'keepalive.pause_on_active_calls must be true or false, not "yes".',
     ),
+    # --- hep
+    mistake(
+        "mirror over a connection",
+        '[hep]\nlisten = ["tcp:127.0.0.1:9060"]',
+        'hep.listen[0] must be "udp:", an IP address and a port',
+        '"tcp:127.0.0.1:9060"',
+    ),
+    mistake("mirror by name", '[hep]\nlisten = ["udp:localhost:9060"]', "hep.listen[0]", "IP"),
+    mistake(
+        "mirrors at one address",
+        '[hep]\nlisten = ["udp:127.0.0.1:9060", "UDP:127.0.0.1:09060"]',
+        'hep.listen[1] is listed twice, "udp:127.0.0.1:9060"; take one out.',
+    ),
+    mistake("mirrors of a host", '[hep]\nallow = ["sbc"]', "hep.allow[0]", "IP network", '"sbc"'),
+    mistake("open secret", '[hep]\nsecret = "hunter2"', "hep.secret must be", "env:NAME"),
+    mistake("no calls", "[hep]\nmost_calls = 0", "hep.most_calls", "from 1 to 10000000, not 0"),
+    mistake("short calls", "[hep]\ncall_lifetime_seconds = 1", "call_lifetime", "60 to 604800"),
 ]

@@ -29,13 +29,16 @@ def test_what_the_file_says_of_sessions_holds(tmp_path: Path) -> None:
     config = loaded(
         tmp_path,
         '[access]\ninitial_password = "env:SECRET"\nsession_idle_seconds = 600\n'
-        "session_seconds = 3600\nsessions_per_user = 2\n",
+        "session_seconds = 3600\nsessions_per_user = 2\n"
+        'first_administrator = "chief"\none_time_password_seconds = 7200\n',
     )
     assert config.access == AccessSettings(
         initial_password="hush-hush-hush",
         session_idle_seconds=600,
         session_seconds=3600,
         sessions_per_user=2,
+        first_administrator="chief",
+        one_time_password_seconds=7200,
     )
     assert "hush" not in repr(config)
 
@@ -76,6 +79,12 @@ def test_a_provider_on_this_machine_may_do_without_tls(tmp_path: Path) -> None:
         (OIDC + "allow_sign_up = true\n", "did you mean allow_signup?"),
         ("[access]\nsession_idle_seconds = 5\n", "access.session_idle_seconds must be a number"),
         ("[access]\nsessions_per_user = 0\n", "access.sessions_per_user must be a whole number"),
+        ('[access]\nfirst_administrator = "the chief"\n', "first_administrator must be one word"),
+        ('[access]\nfirst_administrator = "-chief"\n', "first_administrator must be one word"),
+        (
+            "[access]\none_time_password_seconds = 5\n",
+            "access.one_time_password_seconds must be a number",
+        ),
         ('[access]\ninitial_password = "hush"\n', "access.initial_password must be written"),
     ],
 )

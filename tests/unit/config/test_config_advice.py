@@ -9,12 +9,10 @@ import pytest
 from trunkpulse.config.advice import advise
 from trunkpulse.model import (
     Destination,
-    Direction,
     EventStream,
     IsolationPolicy,
     KeepalivePolicy,
     MaintenanceWindow,
-    NumberRange,
     Route,
     RouteTrunk,
 )
@@ -48,16 +46,16 @@ def test_a_sound_configuration_gets_no_advice() -> None:
     [
         (replace(POLICY, interval_seconds=14.9), ["interval_short"]),
         (replace(POLICY, interval_seconds=15), []),
-        (replace(POLICY, interval_seconds=60), []),
+        (replace(POLICY, interval_seconds=46), []),
         (replace(POLICY, interval_seconds=61), ["interval_long"]),
         (replace(POLICY, max_failed_attempts=1), ["single_failure"]),
         (replace(POLICY, min_successful_attempts=1), ["single_success"]),
         (replace(POLICY, enabled=False, interval_seconds=1), ["keepalive_disabled"]),
         (
-            replace(POLICY, interval_seconds=20, timeout_seconds=20),
+            replace(POLICY, interval_seconds=15, timeout_seconds=15),
             ["timeout_not_below_interval"],
         ),
-        (replace(POLICY, interval_seconds=20, timeout_seconds=19.9), []),
+        (replace(POLICY, interval_seconds=15, timeout_seconds=14.9), []),
     ],
 )
 def test_keepalive_settings_are_judged_where_packets_travel(
@@ -66,6 +64,34 @@ def test_keepalive_settings_are_judged_where_packets_travel(
     found = advise(config(trunk("a", policy=policy)))
     assert codes(found) == expected
     assert {(item.severity, item.where) for item in found} <= {("warning", 'trunk "a"')}
+
+
+@pytest.mark.parametrize(
+    ("policy", "fix"),
+    [
+        (replace(POLICY, interval_seconds=47), "set interval_seconds to 46 or less"),
+        (replace(POLICY, interval_seconds=60), "set interval_seconds to 46 or less"),
+        (
+            replace(POLICY, interval_seconds=15, timeout_seconds=15.1),
+            "lower confirm_interval_seconds, timeout_seconds or max_failed_attempts",
+        ),
+        (
+            replace(POLICY, interval_seconds=45, max_failed_attempts=5),
+            "set interval_seconds to 36 or less",
+        ),
+    ],
+)
+def test_an_outage_that_takes_more_than_a_minute_to_notice_is_mentioned(
+    policy: KeepalivePolicy, fix: str
+) -> None:
+    found = advise(config(trunk("a", policy=policy)))
+    [advice] = [each for each in found if each.code == "detection_slow"]
+    assert (advice.severity, advice.fix) == ("info", fix)
+
+
+def test_a_carrier_that_wants_seldom_probes_is_not_asked_for_a_minute() -> None:
+    patient = replace(POLICY, interval_seconds=60, minimum_interval_seconds=30)
+    assert advise(config(trunk("a", policy=patient))) == []
 
 
 def test_fast_probes_over_loopback_are_nobodys_business_and_hasty_decisions_are() -> None:
@@ -104,55 +130,6 @@ def test_a_disabled_trunk_is_not_advised_on() -> None:
     assert advise(config(replace(trunk("a", policy=policy), enabled=False))) == []
 
 
-def test_a_route_with_a_single_trunk_has_nowhere_to_turn() -> None:
-    (advice,) = advise(config(trunk("a"), routes=(route("a"),)))
-    assert (advice.code, advice.severity, advice.where) == (
-        "route_single_trunk",
-        "warning",
-        'route "r"',
-    )
-    assert '"a"' in advice.message
-
-
-def same_numbers(first: Route, second: Route) -> list[str]:
-    """Where it is remarked that one of them never gets a call."""
-    found = advise(config(trunk("a"), trunk("b"), routes=(first, second)))
-    return [each.where for each in found if each.code == "route_same_numbers"]
-
-
-def test_a_route_of_which_another_takes_the_calls_is_named() -> None:
-    us, germany = NumberRange("+1"), NumberRange("+4930000", "+4930999")
-    first = replace(route("a", "b"), id="first", numbers=(us, germany))
-    second = replace(first, id="second", numbers=(germany,))
-    assert same_numbers(first, second) == ['route "second"']
-    assert same_numbers(replace(first, direction=Direction.BOTH), second) == ['route "second"']
-    everything = replace(first, numbers=())
-    assert same_numbers(everything, replace(everything, id="second")) == ['route "second"']
-
-
-def test_routes_that_differ_in_number_direction_or_region_are_not_remarked() -> None:
-    first = replace(
-        route("a", "b"),
-        id="first",
-        numbers=(NumberRange("+1"),),
-        direction=Direction.OUTBOUND,
-        regions=("us",),
-    )
-    second = replace(first, id="second")
-    assert same_numbers(first, second) == ['route "second"']
-    assert same_numbers(first, replace(second, numbers=(NumberRange("+1555"),))) == []
-    assert same_numbers(first, replace(second, direction=Direction.INBOUND)) == []
-    assert same_numbers(first, replace(second, regions=("eu",))) == []
-    assert same_numbers(first, replace(second, regions=())) == []
-
-
-def test_trunks_that_end_at_the_same_targets_back_nobody_up() -> None:
-    same = config(trunk("a", FAR + FARTHER), trunk("b", FARTHER + FAR), routes=(route("a", "b"),))
-    assert "route_shared_targets" in codes(advise(same))
-    different = config(trunk("a", FAR + FARTHER), trunk("b"), routes=(route("a", "b"),))
-    assert "route_shared_targets" not in codes(advise(different))
-
-
 @pytest.mark.parametrize(
     ("hold_seconds", "enabled", "expected"),
     [(194.0, True, []), (193.0, True, ["hold_short"]), (193.0, False, [])],
@@ -166,23 +143,6 @@ def test_a_hold_is_to_outlast_what_an_outage_takes_to_be_seen(
     advice = [each for each in advise(setup) if each.code == "hold_short"]
     assert codes(advice) == expected
     assert all("set 194 or more" in each.message for each in advice)
-
-
-def test_trunks_in_no_route_are_mentioned_once_there_are_routes() -> None:
-    trunks = tuple(trunk(name, (f"sip:{name}.example.com",)) for name in "abcd")
-    assert advise(config(*trunks)) == []
-    (advice,) = advise(config(*trunks, routes=(route("a", "b"),)))
-    assert (advice.code, advice.severity, advice.where) == (
-        "trunk_unrouted",
-        "info",
-        'trunks "c", "d"',
-    )
-    assert advice.message.startswith(
-        "the trunks are in no route, so no call runs over them; add them to a route"
-    )
-    (only,) = advise(config(*trunks[:3], routes=(route("a", "b"),)))
-    assert only.where == 'trunk "c"'
-    assert "the trunk is in no route, so no call runs over it; add it" in only.message
 
 
 def test_trunks_are_named_once_in_an_advice() -> None:

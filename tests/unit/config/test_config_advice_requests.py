@@ -85,6 +85,65 @@ def test_a_request_that_udp_may_break_up_is_mentioned(
     assert codes(advise(config(asking("a", identity, target)))) == expected
 
 
+@pytest.mark.parametrize(("name", "expected"), [("me", []), ("me" * 100, ["request_long_for_udp"])])
+def test_what_a_challenge_is_answered_with_counts_too(name: str, expected: list[str]) -> None:
+    plain = ProbeIdentity(headers=(("X-Long", "x" * 450),))
+    assert advise(config(asking("a", plain))) == []
+    known = replace(plain, credentials=Credentials(name, "hunter2"))
+    assert codes(advise(config(asking("a", known)))) == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "proxy", "expected"),
+    [
+        ("sips:192.0.2.1:5060", None, 1),
+        ("sip:sbc.example.com:5060;transport=tls", None, 1),
+        ("sip:192.0.2.1", "sip:192.0.2.9:5060;transport=tls;lr", 1),
+        ("sip:192.0.2.1:5060;transport=tls", "sip:192.0.2.9;lr", 0),
+        ("sips:192.0.2.1:5061", None, 0),
+        ("sips:sbc.example.com", None, 0),
+        ("sip:192.0.2.1:5060", None, 0),
+        ("sip:192.0.2.1:5060;transport=tcp", None, 0),
+    ],
+)
+def test_tls_on_the_port_of_what_is_not_tls_is_named(
+    target: str, proxy: str | None, expected: int
+) -> None:
+    found = advise(config(asking("a", ProbeIdentity(outbound_proxy=proxy), target)))
+    assert codes(found) == ["tls_on_5060"] * expected
+    assert {(each.severity, each.where) for each in found} <= {("warning", 'trunk "a"')}
+
+
+PUBLIC = "sip:8.8.8.8:5060"
+
+
+@pytest.mark.parametrize(
+    ("identity", "target", "expected"),
+    [
+        (ProbeIdentity(source=("10.1.2.3", 0)), PUBLIC, 1),
+        (ProbeIdentity(source=("100.64.0.9", 5070)), PUBLIC, 1),
+        (ProbeIdentity(source=("fd00::1", 0)), "sip:[2600::1]", 1),
+        (ProbeIdentity(source=("10.1.2.3", 0), outbound_proxy=f"{PUBLIC};lr"), "sip:10.0.0.9", 1),
+        (ProbeIdentity(source=("10.1.2.3", 0), enable_nat=True), PUBLIC, 0),
+        (ProbeIdentity(source=("10.1.2.3", 0), advertised_address="8.8.4.4"), PUBLIC, 0),
+        (ProbeIdentity(source=("10.1.2.3", 0), contact_uri="sip:me@8.8.4.4"), PUBLIC, 0),
+        (ProbeIdentity(source=("8.8.4.4", 0)), PUBLIC, 0),
+        (ProbeIdentity(source=("10.1.2.3", 0)), "sip:10.0.0.9", 0),
+        (ProbeIdentity(source=("10.1.2.3", 0)), "sip:sbc.example.com", 0),
+        (ProbeIdentity(source=("127.0.0.1", 0)), PUBLIC, 0),
+        (ProbeIdentity(), PUBLIC, 0),
+    ],
+)
+def test_a_private_source_towards_a_public_target_wants_its_nat_told(
+    identity: ProbeIdentity, target: str, expected: int
+) -> None:
+    found = [
+        each for each in advise(config(asking("a", identity, target))) if each.code == "nat_off"
+    ]
+    assert codes(found) == ["nat_off"] * expected
+    assert {(each.severity, each.where) for each in found} <= {("warning", 'trunk "a"')}
+
+
 @pytest.mark.parametrize(
     ("responses", "expected"),
     [(("2xx", "401"), ["401"]), (("407", "401"), ["401 and 407"]), (("2xx",), [])],

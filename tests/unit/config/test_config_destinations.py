@@ -168,7 +168,17 @@ def test_no_type_falls_over_what_it_is_not_given(type_: str) -> None:
             ),
             [],
         ),
-        ('destination = { type = "nats", url = "nats://h", subject = "s" }', []),
+        (
+            'destination = { type = "nats", url = "nats://h", subject = "s" }',
+            ["stream_unencrypted"],
+        ),
+        ('destination = { type = "nats", url = "natss://h", subject = "s" }', []),
+        ('destination = { type = "nats", url = "nats://127.0.0.1", subject = "s" }', []),
+        (
+            'destination = { type = "kafka", url = "kafka://h:9092", topic = "t" }',
+            ["stream_unencrypted"],
+        ),
+        ('destination = { type = "kafka", url = "kafka://h:9092", topic = "t", tls = true }', []),
         (
             (
                 'destination = { type = "kafka", url = "kafka://h:9092", topic = "t",'

@@ -183,8 +183,8 @@ def test_trunks_with_a_profile_share_their_settings(tmp_path: Path) -> None:
             "keepalive.intervall_seconds is not a known key (did you mean interval_seconds?);",
         ),
         (
-            'description = "x"\n[keepalive]\npause_on_active_calls = true\n',
-            "keepalive.pause_on_active_calls is not supported by this version yet; take it out.",
+            'description = "x"\n[keepalive]\npause_on_active_calls = 1\n',
+            "keepalive.pause_on_active_calls must be true or false, not 1.",
         ),
         ('description = "x"\n[trunks]\n', "trunks is not a known key; allowed here: description,"),
         (

@@ -51,10 +51,7 @@ class Sent:
         self.destinations: asyncio.Queue[Address] = asyncio.Queue()
         self.shown: Certificate | None = None
         """What every far side shows."""
-
-    @property
-    def local_address(self) -> Address:
-        return ("127.0.0.1", 40000)
+        self.local_address: Address = ("127.0.0.1", 40000)
 
     @property
     def protocol(self) -> TransportProtocol:

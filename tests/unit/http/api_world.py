@@ -26,7 +26,7 @@ from trunkpulse.admission.licensing import Licensing
 from trunkpulse.board import Board
 from trunkpulse.config import Config
 from trunkpulse.config.advice import Advice
-from trunkpulse.config.settings import InstanceSettings
+from trunkpulse.config.settings import HepSettings, InstanceSettings
 from trunkpulse.events.backlog import Backlogs
 from trunkpulse.events.delivery import DeliveryProgress
 from trunkpulse.events.maintenance import Maintenance
@@ -43,11 +43,14 @@ from trunkpulse.model import (
     StateChange,
     Trunk,
 )
+from trunkpulse.node.live_calls import LiveCalls
+from trunkpulse.node.switch_trunks import switches_of
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import (
     StreamHealth,
 )
 from trunkpulse.probing.target import ProbeTarget
+from trunkpulse.provisioning.advice import AcceptedAdvice
 from trunkpulse.provisioning.estate import combined
 from trunkpulse.provisioning.routes import MadeRoutes
 from trunkpulse.provisioning.settings import GlobalSettings
@@ -171,6 +174,18 @@ class World:
             user_agent="trunkpulse",
             rng=rng,
         )
+        self.live_calls = LiveCalls(
+            HepSettings(), roster=self.roster, pipeline=self.pipeline, clock=self.clock
+        )
+        self.switches = switches_of(
+            asyncio.TaskGroup(),
+            rng=rng,
+            clock=self.clock,
+            switch_for=None,
+            board=self.board,
+            pipeline=self.pipeline,
+            roster=self.roster,
+        )
         self.lanes = Lanes()
         self.subscriptions = Subscriptions(
             self.store,
@@ -207,6 +222,7 @@ class World:
             declared=lambda: self.config,
             apply=self.apply,
         )
+        self.accepted = AcceptedAdvice(self.store, clock=self.clock, declared=lambda: self.config)
         self.answers = KeptAnswers(self.store, a_vault(), self.clock)
         self.licensing = Licensing(self.store, self.clock, apply=self._license)
         self.progress["noc"] = DeliveryProgress(
@@ -230,7 +246,7 @@ class World:
         return None if record is None else record.trunk
 
     async def advise(self) -> Sequence[Advice]:
-        return [Advice("interval_short", "warning", "[keepalive]", "Wait longer.")]
+        return [Advice("interval_short", "warning", "[keepalive]", "it is short", "wait longer")]
 
     def _recorded(self, changes: Sequence[StateChange], streams: frozenset[str]) -> None:
         if changes:
@@ -278,13 +294,16 @@ class World:
             delivery_log=self.store,
             trunks=self.made,
             settings=self.settings,
+            accepted=self.accepted,
             configuration=lambda: self.config,
             answers=self.answers,
             licensing=self.licensing,
+            live_calls=self.live_calls,
             wake=self.woken.extend,
             sink_for=self.destination,
             advice=self.advise,
             refused=lambda: self.refused,
+            switches=self.switches,
             readiness_problems=lambda: self.problems,
             record_seconds=self.record_seconds,
         )
@@ -344,6 +363,7 @@ async def running(
             await world.settings.load()
             await world.made.load(world.settings.effective(world.config)[0])
             await world.routing.load()
+            await world.accepted.load()
             await world.apply()
             await world.pipeline.recorder.flushed()
             yield world

@@ -15,6 +15,7 @@ from joserfc.jwk import KeySet, OKPKey
 from joserfc.jws import JWSRegistry
 
 from trunkpulse.access import Permission
+from trunkpulse.adapters import tokens as tokens_module
 from trunkpulse.adapters.keyring import KeysUnusable
 from trunkpulse.adapters.signing import (
     JWKS_MAX_AGE_SECONDS,
@@ -137,6 +138,39 @@ async def test_a_token_from_the_future_is_refused(desk: Desk) -> None:
     desk.clock.seconds -= 0.001
     with pytest.raises(TokenInvalid, match="future"):
         tokens.read(text)
+
+
+async def test_a_token_that_was_verified_before_is_still_looked_at_each_time(desk: Desk) -> None:
+    keys, tokens = await desk.start()
+    issued = tokens.issue(CLIENT, READ)
+    first = tokens.read(issued.text)
+    assert tokens.read(issued.text) == first
+    desk.issuer = "https://elsewhere.example.com"
+    with pytest.raises(TokenInvalid, match="another service"):
+        tokens.read(issued.text)
+    desk.issuer = ISSUER
+    desk.clock.seconds += LIFETIME + LEEWAY_SECONDS
+    with pytest.raises(TokenInvalid, match="expired"):
+        tokens.read(issued.text)
+    desk.clock.seconds -= LIFETIME
+    await keys.replace_all()
+    with pytest.raises(TokenInvalid, match="not in use any more"):
+        tokens.read(issued.text)
+
+
+async def test_of_all_tokens_the_last_ones_are_remembered_and_forged_ones_are_not(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens_module, "MOST_REMEMBERED", 3)
+    _, tokens = await desk.start()
+    texts = [tokens.issue(CLIENT, READ).text for _ in range(5)]
+    for text in texts:
+        tokens.read(text)
+        with pytest.raises(TokenInvalid):
+            tokens.read(text[:-4] + ("AAAA" if text[-4:] != "AAAA" else "BBBB"))
+    assert len(tokens._verified) == 3
+    for text in texts:
+        assert tokens.read(text).client_id == CLIENT.id
 
 
 async def test_a_token_of_another_service_is_refused(desk: Desk) -> None:

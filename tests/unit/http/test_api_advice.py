@@ -46,10 +46,14 @@ async def test_the_configurations_advice_is_there() -> None:
         assert (await http.get(ADVICE)).json() == {
             "entities": [
                 {
+                    "id": "interval_short [keepalive]",
                     "code": "interval_short",
                     "severity": "warning",
                     "where": "[keepalive]",
-                    "message": "Wait longer.",
+                    "why": "it is short",
+                    "fix": "wait longer",
+                    "message": "it is short; wait longer.",
+                    "accepted": False,
                 }
             ],
             "nextCursor": None,
@@ -119,6 +123,18 @@ async def test_advice_comes_in_pages() -> None:
         assert (await http.get(ADVICE, params={"cursor": "x"})).status_code == 422
 
 
+async def test_a_route_whose_calls_another_takes_is_told_when_it_is_saved() -> None:
+    trunks = [{"id": "carrier-a"}, {"id": "carrier-b"}]
+    document = {"id": "mine", "numbers": ["+1", "+33"], "trunks": trunks}
+    async with running() as world, world.client() as http:
+        made = (await http.post("/api/v2/routing/routes", json=document)).json()
+        [advice] = [each for each in made["advice"] if each["code"] == "route_same_numbers"]
+        assert advice["where"] == 'route "mine"'
+        assert 'route "us" has "+1" too' in advice["why"]
+        changed = await http.patch("/api/v2/routing/routes/mine", json={"numbers": ["+33"]})
+        assert all(each["code"] != "route_same_numbers" for each in changed.json()["advice"])
+
+
 async def test_a_configuration_that_was_refused_is_told_of_until_one_is_taken() -> None:
     async with running() as world, world.client() as http:
         assert not await advised(http, "configuration_refused")
@@ -127,5 +143,5 @@ async def test_a_configuration_that_was_refused_is_told_of_until_one_is_taken() 
         assert first["code"] == "configuration_refused"
         assert first["message"] == (
             "the configuration on disk was refused and the one before goes on:"
-            " trunks[0].id must be unique."
+            " trunks[0].id must be unique; correct the file and have it read again."
         )

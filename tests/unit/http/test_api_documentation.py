@@ -73,7 +73,7 @@ async def test_the_document_speaks_camel_case_and_of_problems() -> None:
             assert re.fullmatch(r"[a-z][a-zA-Z]*", key), (name, key)
     listing = found["paths"]["/api/v2/telephony/trunks"]["get"]
     assert {each["name"] for each in listing["parameters"]} == {
-        *("state", "carrier", "region", "direction", "q", "limit", "cursor"),
+        *("state", "carrier", "region", "direction", "q", "sort", "limit", "cursor"),
     }
     invalid = listing["responses"]["422"]["content"]
     assert list(invalid) == ["application/problem+json"]
@@ -122,7 +122,7 @@ async def test_the_page_shows_the_members_of_a_body_and_an_example_that_works() 
     async with running() as world, world.client() as http:
         text = unescape((await http.get("/docs")).text)
         for member, says in {
-            "to": "in body: string; required. E.164, or",
+            "to": "in body: string; required. E.164, a sip:",
             "from": "in body: string or null; optional. The caller",
             "direction": "in body: inbound, outbound or both; optional, outbound if absent.",
             "region": "in body: string or null; optional. Where",

@@ -21,6 +21,8 @@ NOT_REPEATABLE = {
     "/oauth/revoke",  # safe to repeat by itself
     "/api/v2/session",  # who signs in has not proved anything yet
     "/api/v2/routing/decide",  # changes nothing
+    "/api/v2/routing/simulate",  # changes nothing
+    "/api/v2/telephony/trunks/{trunk_id}/replay",  # changes nothing
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 from access_world import GateFor
 from trunkpulse.access import UNLIMITED, Limits
 from trunkpulse.config.advice import Advice
-from trunkpulse.model import NumberRange, Route, RouteTrunk, Trunk
+from trunkpulse.model import Hours, NumberRange, Route, RouteTrunk, Trunk
 from unit.http.api_world import ROUTES, TRUNKS, World, running
 
 PATH = "/api/v2/telephony/trunks"
@@ -25,10 +25,10 @@ ACME = Limits(carriers=frozenset({"acme"}))
 HERE = Limits(regions=frozenset({"default"}))
 """Where all others are, none of which says so."""
 ADVICE = (
-    Advice("interval_short", "warning", "[keepalive]", "Wait longer."),
-    Advice("interval_short", "warning", 'trunk "carrier-a"', "Wait longer."),
-    Advice("interval_short", "warning", 'trunk "carrier-b"', "Wait longer."),
-    Advice("address_shared", "info", 'trunks "carrier-a", "carrier-b"', "Leave it to one."),
+    Advice("interval_short", "warning", "[keepalive]", "short", "wait longer"),
+    Advice("interval_short", "warning", 'trunk "carrier-a"', "short", "wait longer"),
+    Advice("interval_short", "warning", 'trunk "carrier-b"', "short", "wait longer"),
+    Advice("address_shared", "info", 'trunks "carrier-a", "carrier-b"', "shared", "leave it"),
 )
 ONCE = {"starts": "2030-01-01T00:00:00Z", "ends": "2030-01-01T01:00:00Z"}
 
@@ -220,6 +220,18 @@ async def test_routes_are_shown_that_have_no_trunk_beyond_the_limits() -> None:
         refused = await http.post(DECIDE, json={"to": "+15551230001"})
         assert refused.status_code == 403
         assert "carrier" not in refused.text.replace("regions or carriers", "")
+
+
+async def test_a_closed_route_is_named_to_those_who_may_see_it() -> None:
+    parts = (RouteTrunk(id="carrier-a"),)
+    over = Hours(from_minute=0, to_minute=60)  # it is late in the evening
+    closed = Route(id="closed", numbers=(NumberRange("+4930"),), times=(over,), trunks=parts)
+    theirs = Route(id="theirs", numbers=(NumberRange("+49"),), trunks=parts)
+    others = replace(closed, id="others", numbers=(NumberRange("+4989"),), trunks=ROUTES[0].trunks)
+    async with asked(ACME, routes=(closed, theirs, others)) as (_, http, _):
+        for number, named in {"+493012345": "closed", "+498912345": None}.items():
+            decision = (await http.post(DECIDE, json={"to": number})).json()
+            assert (decision["routeId"], decision["outOfHours"]) == ("theirs", named)
 
 
 async def test_advice_is_given_on_single_trunks_within_the_limits() -> None:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkpulse.adapters.http.api.paging import Catalogue, Sort
+from trunkpulse.adapters.http.api.paging import Catalogue, Sort, cursor_of
 from unit.http.api_world import World, running
 
+TRUNKS = "/api/v2/telephony/trunks"
 ROUTES = "/api/v2/routing/routes"
 STREAMS = "/api/v2/events/streams"
 WINDOWS = "/api/v2/telephony/maintenance"
@@ -63,6 +64,27 @@ async def test_lists_are_sorted_by_id_in_either_direction(path: str, ids: list[s
             answer = await http.get(path, params=query)
             assert answer.status_code == 422
             assert answer.json()["errors"][0]["field"] == f"query.{next(iter(query))}"
+
+
+async def test_trunks_are_sorted_by_id_or_state_in_either_direction() -> None:
+    async with running() as world, world.client() as http:
+        by_id = await _list(http, TRUNKS)
+        await http.post(f"{TRUNKS}/carrier-b/disable")
+        assert await _list(http, TRUNKS, sort="-id") == by_id[::-1]
+        by_state = await _list(http, TRUNKS, sort="state")
+        assert by_state[:2] == ["carrier-b", "off-by-file"]
+        assert sorted(by_state) == by_id
+        assert await _list(http, TRUNKS, sort="-state") == by_state[::-1]
+        first = (await http.get(TRUNKS, params={"sort": "state", "limit": 1})).json()
+        rest = await _list(http, TRUNKS, sort="state", cursor=first["nextCursor"])
+        assert [first["entities"][0]["id"], *rest] == by_state
+        for query, field in (
+            ({"sort": "name"}, "query.sort"),
+            ({"sort": "state", "cursor": cursor_of("carrier-a")}, "query.cursor"),
+        ):
+            answer = await http.get(TRUNKS, params=query)
+            assert answer.status_code == 422
+            assert answer.json()["errors"][0]["field"] == field
 
 
 async def _plan(world: World, http: httpx2.AsyncClient) -> None:

@@ -174,3 +174,12 @@ async def test_a_withheld_trunk_goes_out_as_it_is_kept() -> None:
         refused = await http.post(f"{TRUNKS}/made/probe")
         assert refused.status_code == 409
         assert "withheld and not probed" in refused.json()["detail"]
+
+
+async def test_advice_that_was_accepted_all_the_same_is_hidden_once_the_database_is_asked() -> None:
+    async with running(world=lossy(DocumentKind.ACCEPTED_ADVICE)) as world, world.client() as http:
+        given = {"id": "interval_short"}
+        assert (await http.post("/api/v2/advice/accept", json=given)).status_code == 503
+        await world.accepted.settle()
+        assert (await http.get("/api/v2/advice")).json()["entities"] == []
+        assert (await http.post("/api/v2/advice/accept", json=given)).status_code == 200

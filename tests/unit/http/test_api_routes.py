@@ -39,11 +39,14 @@ async def test_a_route_takes_calls_from_the_moment_it_is_made() -> None:
             "direction": "outbound",
             "numbers": ["+4930", "+4933100-+4933199"],
             "regions": [],
+            "times": [],
+            "timezone": None,
             "trunks": [
                 {"id": "carrier-a", "priority": 1, "weight": 100},
                 {"id": "carrier-b", "priority": 2, "weight": 7},
             ],
             "whenNoneAvailable": "fail",
+            "failbackRampSeconds": 0.0,
             "managedBy": None,
             "advice": [],
         }
@@ -135,7 +138,7 @@ async def test_what_the_file_declares_changes_with_the_file_alone() -> None:
         ),
         ({"trunks": [{"id": "carrier-a", "weight": 0}]}, "body.trunks[0].weight", "1 to 65535"),
         ({"trunks": [{"id": "carrier-a", "cost": 1}]}, "body.trunks[0].cost", "not a known key"),
-        ({"numbers": ["030"]}, "body.numbers[0]", "+1"),
+        ({"numbers": ["0301234"]}, "body.numbers[0]", "+1"),
         ({"numbers": ["+1"] * 10_001}, "body.numbers", "at most 10,000"),
         ({"direction": "up"}, "body.direction", "inbound"),
         ({"whenNoneAvailable": "wait"}, "body.whenNoneAvailable", '"try_all"'),

@@ -28,6 +28,8 @@ async def test_candidates_come_in_order_and_the_dead_are_skipped_with_their_reas
                     "priority": 2,
                     "weight": 100,
                     "state": "AVAILABLE",
+                    "since": NOW_MS,
+                    "share": 1.0,
                     "targets": ["sip:[::1]:5063"],
                     "places": [
                         {
@@ -48,6 +50,7 @@ async def test_candidates_come_in_order_and_the_dead_are_skipped_with_their_reas
             ],
             "lastResort": False,
             "reason": None,
+            "outOfHours": None,
         }
 
 
@@ -96,6 +99,11 @@ async def test_a_call_without_candidates_says_why(call: dict[str, str], reason: 
         ({}, "body.to"),
         ({"to": "+15551230001", "direction": "up"}, "body.direction"),
         ({"to": "+15551230001", "colour": "red"}, "body.colour"),
+        ({"to": "0301234567", "country": "ZZ"}, "body.country"),
+        ({"to": "0301234567", "country": 49}, "body.country"),
+        ({"to": "112", "country": "DE"}, "body.to"),
+        ({"to": "+15551230001", "seed": -1}, "body.seed"),
+        ({"to": "+15551230001", "seed": "1"}, "body.seed"),
         ([], "body"),
     ],
 )
@@ -120,11 +128,14 @@ async def test_routes_are_shown_as_they_are_written() -> None:
             "direction": "outbound",
             "numbers": ["+1", "+4930000000-+4930999999"],
             "regions": [],
+            "times": [],
+            "timezone": None,
             "trunks": [
                 {"id": "carrier-a", "priority": 1, "weight": 100},
                 {"id": "carrier-b", "priority": 2, "weight": 100},
             ],
             "whenNoneAvailable": "fail",
+            "failbackRampSeconds": 0.0,
             "managedBy": FILE,
         }
         assert (await http.get(f"{ROUTES}/us")).json() == us

@@ -119,6 +119,25 @@ async def test_signing_in_again_is_another_session() -> None:
         assert client.cookies["trunkpulse_session"] != first
 
 
+async def test_signing_in_ends_the_session_that_the_browser_had_and_no_other() -> None:
+    async with a_world() as world, browser(world) as here, browser(world) as there:
+        await signed_in(here)
+        await signed_in(there)
+        former = {"cookie": f"trunkpulse_session={here.cookies['trunkpulse_session']}"}
+        await signed_in(here, "harry")
+        async with browser(world) as whoever:
+            assert (await whoever.get(TRUNKS, headers=former)).status_code == 401
+        assert (await here.get(SESSION)).json()["name"] == "harry"
+        assert (await there.get(TRUNKS)).status_code == 200
+
+
+async def test_a_sign_in_that_is_refused_ends_nothing() -> None:
+    async with a_world() as world, browser(world) as client:
+        await signed_in(client)
+        assert (await sign_in(client, "alice", "a wrong password")).status_code == 401
+        assert (await client.get(TRUNKS)).status_code == 200
+
+
 async def test_signing_out_ends_the_session_for_whoever_has_the_cookie() -> None:
     async with a_world() as world, browser(world) as client:
         csrf = await signed_in(client)
@@ -302,6 +321,33 @@ async def test_the_provider_signs_in_and_sends_on_to_our_own_page() -> None:
         assert back.headers["location"] == "/trunks"
         assert (await client.get(SESSION)).json()["name"] == "alice"
         assert "trunkpulse_oidc" not in client.cookies
+
+
+async def test_the_provider_ends_the_session_that_the_browser_set_out_with() -> None:
+    async with with_provider() as (world, provider), browser(world) as client:
+        await come_back(client, provider)
+        former = client.cookies["trunkpulse_session"]
+        away = await client.get(f"{SESSION}/oidc/start")
+        # With a request that the provider's page began, a browser sends no strict cookie.
+        client.cookies.delete("trunkpulse_session")
+        back = await client.get(provider.sign_in(away.headers["location"]))
+        assert back.status_code == 303
+        assert client.cookies["trunkpulse_session"] != former
+        async with browser(world) as whoever:
+            headers = {"cookie": f"trunkpulse_session={former}"}
+            assert (await whoever.get(TRUNKS, headers=headers)).status_code == 401
+
+
+async def test_no_page_of_another_site_has_a_browser_begin_to_sign_in() -> None:
+    async with with_provider() as (world, _), browser(world) as client:
+        start = f"{SESSION}/oidc/start"
+        refused = await client.get(start, headers={"sec-fetch-site": "cross-site"})
+        assert refused.status_code == 403
+        assert "Another site" in refused.json()["detail"]
+        assert "set-cookie" not in refused.headers
+        for site in ("none", "same-origin", "same-site"):
+            begun = await client.get(start, headers={"sec-fetch-site": site})
+            assert begun.status_code == 303
 
 
 async def test_an_answer_is_good_in_the_browser_that_asked_alone() -> None:

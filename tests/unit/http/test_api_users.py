@@ -16,6 +16,7 @@ from unit.http.api_world import World, running
 
 PASSWORD = "three old trombones"
 USERS, ROLES, SESSION = "/api/v2/users", "/api/v2/roles", "/api/v2/session"
+CLIENTS = "/api/v2/oauth/clients"
 BOB = {"name": "bob", "roles": ["operations"], "email": "bob@example.com"}
 
 
@@ -41,7 +42,7 @@ async def test_a_user_gets_a_password_that_is_said_once() -> None:
     async with running() as world, world.client() as client:
         bob = await made(client)
         password = str(bob.pop("oneTimePassword"))
-        assert len(password) == 29
+        assert len(password) == 30
         assert bob.pop("advice") == []
         shown = (await client.get(f"{USERS}/{bob['id']}")).json()
         assert shown == bob
@@ -101,6 +102,27 @@ async def test_a_patch_changes_what_it_names() -> None:
         assert changed["email"] is None
         assert changed["displayName"] == "Bob"
         assert (await client.get(path)).json() == changed
+
+
+@pytest.mark.parametrize(
+    ("path", "by", "key"), [(USERS, "name", "name"), (ROLES, "id", "id"), (CLIENTS, "id", "id")]
+)
+async def test_lists_are_given_in_either_direction(path: str, by: str, key: str) -> None:
+    async with running() as world, world.client() as client:
+        for name in ("Bert", "carl", "anna"):
+            await made(client, name=name, email=None)
+            draft = {"name": name, "scopes": ["telephony.trunks.read"]}
+            assert (await client.post(CLIENTS, json=draft)).status_code == 201
+        upwards = (await client.get(path)).json()["entities"]
+        assert [each[key].casefold() for each in upwards] == sorted(
+            each[key].casefold() for each in upwards
+        )
+        assert len(upwards) >= 3
+        down = f"{path}?sort=-{by}"
+        first = (await client.get(f"{down}&limit=2")).json()
+        rest = await client.get(f"{down}&cursor={first['nextCursor']}")
+        assert first["entities"] + rest.json()["entities"] == upwards[::-1]
+        assert rest.json()["nextCursor"] is None
 
 
 async def test_limits_that_no_trunk_is_within_are_advised_on() -> None:
@@ -203,7 +225,9 @@ async def test_nobody_gives_what_they_do_not_have() -> None:
             for answer in (
                 await desk.post(USERS, json={"name": "eve", "roles": [ADMINISTRATOR]}),
                 await desk.post(USERS, json={"name": "eve", "roles": ["operations"]}),
-                await desk.put(f"{path}/password", json={"password": PASSWORD}),
+                await desk.put(
+                    f"{path}/password", json={"password": PASSWORD, "currentPassword": PASSWORD}
+                ),
                 await desk.patch(path, json={"enabled": False}),
                 await desk.delete(path),
                 await desk.delete(f"{path}/sessions"),
@@ -217,6 +241,56 @@ async def test_nobody_gives_what_they_do_not_have() -> None:
             assert (await desk.post(USERS, json={"name": "eve", "roles": ["desk"]})).is_success
 
 
+@pytest.mark.parametrize("member", ["name", "email", "roles", "regions", "carriers", "password"])
+async def test_how_somebody_gets_in_is_changed_by_who_proves_to_be_there(member: str) -> None:
+    async with (
+        running(world=World(gate=None)) as world,
+        as_user(world, ADMINISTRATOR) as client,
+        world.client() as machine_client,
+    ):
+        wanted = User(id="", name="bob", roles=("operations",))
+        bob, _ = await world.access.people.users.create(wanted, PASSWORD, machine())
+        path, body = f"{USERS}/{bob.id}", {member: ["x"] if member.endswith("s") else "x@y"}
+        send = client.patch
+        if member == "password":
+            path, body, send = f"{path}/password", {}, client.put
+        for given in ({}, {"currentPassword": "a wrong password"}):
+            refused = await send(path, json={**body, **given})
+            assert refused.status_code == 403
+            assert "currentPassword" in refused.json()["detail"]
+        assert world.access.people.users.get(bob.id) == bob
+        if member == "roles":
+            body = {"roles": ["auditor"]}
+        assert (await send(path, json={**body, "currentPassword": PASSWORD})).is_success
+        program = await machine_client.patch(
+            f"{USERS}/{bob.id}", json={"roles": []}, headers=bearer(MACHINE_TOKEN)
+        )
+        assert program.is_success
+
+
+async def test_guessing_at_ones_own_password_in_a_stolen_session_is_slowed_down() -> None:
+    async with (
+        running(world=World(gate=None)) as world,
+        as_user(world, ADMINISTRATOR) as client,
+    ):
+        bob, _ = await world.access.people.users.create(User(id="", name="bob"), None, machine())
+        body = {"roles": [], "currentPassword": "a wrong password"}
+        path = f"{USERS}/{bob.id}"
+        statuses = [(await client.patch(path, json=body)).status_code for _ in range(8)]
+        assert statuses == [403] * 5 + [429] * 3
+        # Nothing of how they get in: an emergency, in which nobody looks for a password.
+        assert (await client.patch(path, json={"enabled": False})).is_success
+
+
+async def test_who_has_to_change_their_password_is_not_let_off_by_others() -> None:
+    async with running() as world, world.client() as client:
+        bob = await made(client)
+        assert bob["passwordEnds"] == 1_700_000_000_000 + 72 * 3600 * 1000
+        refused = await client.patch(f"{USERS}/{bob['id']}", json={"mustChangePassword": False})
+        assert refused.status_code == 409
+        assert "password of their own" in refused.json()["detail"]
+
+
 async def test_who_is_limited_to_a_region_changes_no_users() -> None:
     async with (
         running(world=World(gate=None)) as world,
@@ -227,7 +301,8 @@ async def test_who_is_limited_to_a_region_changes_no_users() -> None:
         assert me is not None
         await users.create(User(id="", name="root", roles=(ADMINISTRATOR,)), None, machine())
         path = f"{USERS}/{me.id}"
-        assert (await client.patch(path, json={"regions": ["eu"]})).status_code == 200
+        limited = {"regions": ["eu"], "currentPassword": PASSWORD}
+        assert (await client.patch(path, json=limited)).status_code == 200
         for place in (USERS, path):
             refused = await client.get(place)
             assert refused.status_code == 403

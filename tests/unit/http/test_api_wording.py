@@ -39,7 +39,12 @@ async def test_a_balancer_may_add_parameters_of_its_own(path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "query", "stranger", "takes"),
     [
-        (TRUNKS, "status=DOWN", "status", "state, carrier, region, direction, q, limit and cursor"),
+        (
+            TRUNKS,
+            "status=DOWN",
+            "status",
+            "state, carrier, region, direction, q, sort, limit and cursor",
+        ),
         (f"{TRUNKS}/carrier-a/history", "limit=3&after=1", "after", "limit and cursor"),
         (
             "/api/v2/events/live",
@@ -115,6 +120,12 @@ async def test_a_body_that_is_wrong_is_told_how(body: str, says: str) -> None:
 async def test_a_limit_that_is_wrong_is_told_its_bounds(limit: str, says: str) -> None:
     async with running() as world, world.client() as http:
         assert refusal(await http.get(f"{TRUNKS}?limit={limit}"))["detail"] == says
+
+
+async def test_a_text_of_another_form_is_told_the_form() -> None:
+    async with running() as world, world.client() as http:
+        answer = await http.post("/api/v2/users", json={"name": "bob", "roles": ["a b"]})
+        assert refusal(answer)["detail"].startswith("body.roles.0 must be of the form ^[A-Za-z")
 
 
 async def test_a_very_long_name_is_not_repeated_in_full() -> None:

@@ -12,7 +12,7 @@ from cryptography import x509
 from certificates import Authority, Issued
 from trunkpulse.adapters.http.server import serve_http
 from trunkpulse.adapters.http.tls import ServedCertificate
-from trunkpulse.adapters.network.tls import TlsUnusable
+from trunkpulse.adapters.network.tls import LISTENER_CIPHERS, TlsUnusable
 from trunkpulse.config.settings import ServerTls
 from unit.http.api_world import running
 
@@ -100,6 +100,42 @@ async def test_old_versions_of_tls_are_not_spoken(
     trust = trusting(authority)
     trust.set_ciphers("ALL:@SECLEVEL=0")
     trust.minimum_version = trust.maximum_version = version
+    async with (
+        running() as world,
+        serve_http(world.app, "127.0.0.1", 0, tls=certificate) as (host, port),
+        httpx2.AsyncClient(base_url=f"https://{host}:{port}", verify=trust) as http,
+    ):
+        with pytest.raises(httpx2.ConnectError):
+            await http.get("/healthz")
+
+
+async def test_the_strongest_suite_that_both_know_is_used(authority: Authority) -> None:
+    """The listeners of SIP have the same: both are made by ``server_context``."""
+    certificate = served(authority.issue("127.0.0.1"))
+    trust = trusting(authority)
+    trust.maximum_version = ssl.TLSVersion.TLSv1_2
+    trust.set_ciphers(":".join(reversed(LISTENER_CIPHERS)))
+    async with (
+        running() as world,
+        serve_http(world.app, "127.0.0.1", 0, tls=certificate) as (host, port),
+        httpx2.AsyncClient(base_url=f"https://{host}:{port}", verify=trust) as http,
+    ):
+        answer = await http.get("/healthz")
+        connection = answer.extensions["network_stream"].get_extra_info("ssl_object")
+        # With the certificate's own kind of key, of which there are two.
+        assert connection.cipher()[0] in LISTENER_CIPHERS[:2]
+
+
+@pytest.mark.parametrize(
+    "suite",
+    ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-RSA-AES256-SHA384", "AES256-SHA"],
+)
+async def test_who_knows_only_weak_suites_is_turned_away(authority: Authority, suite: str) -> None:
+    """Without forward secrecy, or without authenticated encryption."""
+    certificate = served(authority.issue("127.0.0.1"))
+    trust = trusting(authority)
+    trust.maximum_version = ssl.TLSVersion.TLSv1_2
+    trust.set_ciphers(f"{suite}:@SECLEVEL=0")
     async with (
         running() as world,
         serve_http(world.app, "127.0.0.1", 0, tls=certificate) as (host, port),

@@ -13,6 +13,7 @@ from trunkpulse.access import Limits
 from trunkpulse.adapters.http.api import trunk_index
 from trunkpulse.adapters.http.api.shelf import Wanted
 from trunkpulse.adapters.http.api.trunk_index import TrunkIndex
+from trunkpulse.adapters.http.api.trunk_order import TrunkSort, ordered_page
 from trunkpulse.adapters.turns import Turns
 from trunkpulse.board import Board
 from trunkpulse.model import Direction, Trunk, TrunkState, TrunkStatus
@@ -93,6 +94,22 @@ class Shop:
             assert len(page) == limit or not more
         return found
 
+    async def ordered(self, wanted: Wanted, sort: TrunkSort, *, limit: int) -> list[str]:
+        """All pages in this order."""
+        found: list[str] = []
+        cursor: str | None = None
+        while True:
+            page, cursor = await ordered_page(
+                self.index, wanted, sort=sort, cursor=cursor, limit=limit, turns=self.turns
+            )
+            found += [record.trunk.id for record in page]
+            if cursor is None:
+                return found
+            assert len(page) == limit
+
+
+WORST_FIRST = [TrunkState.DOWN, TrunkState.DEGRADED, TrunkState.UNKNOWN, TrunkState.AVAILABLE]
+
 
 @pytest.fixture(autouse=True)
 def small_shelves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +135,32 @@ def test_pages_over_any_filter_are_what_looking_at_each_trunk_gives(
                 assert await shop.listed(filters[0]) == shop.expected(filters[0])
         for each in filters:
             assert await shop.listed(each, limit=limit) == shop.expected(each)
+
+    asyncio.run(check())
+
+
+@given(changes, wanted, st.sampled_from(list(TrunkSort)), st.integers(1, 7))
+def test_pages_in_any_order_are_what_sorting_all_trunks_gives(
+    changes: list[tuple[Trunk, TrunkState | None, bool]],
+    asked: Wanted,
+    sort: TrunkSort,
+    limit: int,
+) -> None:
+    async def check() -> None:
+        shop = Shop()
+        for trunk, state, ask in changes:
+            if state is None:
+                shop.remove(trunk.id)
+            else:
+                shop.put(trunk, state)
+            if ask:
+                await shop.ordered(asked, sort, limit=limit)
+        expected = shop.expected(asked)
+        if sort in (TrunkSort.STATE, TrunkSort.STATE_DESCENDING):
+            expected.sort(key=lambda key: WORST_FIRST.index(shop.records[key].state))
+        if sort in (TrunkSort.ID_DESCENDING, TrunkSort.STATE_DESCENDING):
+            expected.reverse()
+        assert await shop.ordered(asked, sort, limit=limit) == expected
 
     asyncio.run(check())
 

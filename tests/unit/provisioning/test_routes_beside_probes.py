@@ -50,7 +50,7 @@ async def test_a_changed_direction_is_put_to_work_by_a_thread() -> None:
     assert routes.all is known
     assert routes.table is not table
     assert routes.routes_of("t7") == ["us"]
-    skipped = routes.table.decide(CallRequest("+1202"), Board().status, random.Random(1)).skipped
+    skipped = routes.table.decide(CallRequest("+1202"), Board().status, random.Random(1), 0).skipped
     assert [each.trunk_id for each in skipped] == ["t7"]
 
     table = routes.table

@@ -1,4 +1,4 @@
-"""What a dialled number is in E.164, and which entry of a table describes it most closely."""
+"""What a dialled number is in E.164."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkpulse.model import NumberRange
-from trunkpulse.routing.numbers import EVERY_NUMBER, BadNumber, NumberTable, normalise
+from trunkpulse.routing.numbers import BadNumber, dialled_number, normalise
 
 
 @pytest.mark.parametrize(
@@ -98,99 +97,31 @@ def test_any_text_is_a_number_or_a_bad_number(text: str, country: str | None) ->
     assert normalise(number) == number
 
 
-def test_longer_prefix_beats_a_shorter_one_whatever_the_order() -> None:
-    table = NumberTable(
-        [(NumberRange("+1"), "us"), (NumberRange("+1555"), "area"), (EVERY_NUMBER, "all")]
-    )
-    assert _value(table, "+15551230001") == "area"
-    assert _value(table, "+12125550001") == "us"
-    assert _value(table, "+442079460018") == "all"
+def _is_short(dialled: str) -> bool:
+    return dialled in {"112", "911", "116117"}
 
 
-def test_range_beats_a_shorter_prefix_and_takes_only_numbers_of_its_length() -> None:
-    table = NumberTable(
-        [
-            (NumberRange("+1555123"), "prefix"),
-            (NumberRange("+15551230000", "+15551239999"), "range"),
-        ]
-    )
-    assert _value(table, "+15551230000") == "range"
-    assert _value(table, "+15551239999") == "range"
-    assert _value(table, "+15551240000") is None
-    assert _value(table, "+155512300001") == "prefix"
-    assert _value(table, "+1555123000") == "prefix"
+@pytest.mark.parametrize(
+    ("dialled", "number"),
+    [
+        ("112", "112"),
+        (" 112 ", "112"),
+        ("sip:112@pbx.example.com", "112"),
+        ("sip:911;phone-context=+1@pbx.example.com;user=phone", "911"),
+        ("tel:112;phone-context=+49", "112"),
+        ("116117", "116117"),
+        ("115117", "+49115117"),
+        ("0301234567", "+49301234567"),
+        ("+15551230001", "+15551230001"),
+    ],
+)
+def test_a_short_number_stays_as_it_is_dialled_and_others_become_e164(
+    dialled: str, number: str
+) -> None:
+    assert dialled_number(dialled, "DE", _is_short) == number
 
 
-def test_narrower_range_wins_and_the_wider_one_resumes_after_it() -> None:
-    table = NumberTable(
-        [
-            (NumberRange("+15550000", "+15559999"), "wide"),
-            (NumberRange("+15552000", "+15552999"), "narrow"),
-        ]
-    )
-    assert _value(table, "+15551999") == "wide"
-    assert _value(table, "+15552000") == "narrow"
-    assert _value(table, "+15552999") == "narrow"
-    assert _value(table, "+15553000") == "wide"
-
-
-def test_complete_number_beats_a_range_around_it() -> None:
-    table = NumberTable(
-        [(NumberRange("+15550000", "+15559999"), "range"), (NumberRange("+15551234"), "number")]
-    )
-    assert _value(table, "+15551234") == "number"
-
-
-def test_first_of_equals_wins() -> None:
-    table = NumberTable(
-        [
-            (NumberRange("+15551234", "+15551234"), "range of one"),
-            (NumberRange("+15551234"), "number"),
-            (NumberRange("+1666"), "first"),
-            (NumberRange("+1666"), "second"),
-        ]
-    )
-    assert _value(table, "+15551234") == "range of one"
-    assert _value(table, "+16661234") == "first"
-
-
-def test_match_tells_the_rule() -> None:
-    rule = NumberRange("+15550000", "+15559999")
-    match = NumberTable([(rule, "x")]).lookup("+15551234")
-    assert match is not None
-    assert match.rule == rule
-
-
-_digits = st.text("012", min_size=1, max_size=4)
-
-
-@st.composite
-def _rules(draw: st.DrawFn) -> NumberRange:
-    digits = draw(_digits)
-    if draw(st.booleans()):
-        return NumberRange(f"+{digits}")
-    other = draw(st.text("012", min_size=len(digits), max_size=len(digits)))
-    return NumberRange(f"+{min(digits, other)}", f"+{max(digits, other)}")
-
-
-@given(st.lists(_rules(), max_size=12), _digits)
-def test_table_agrees_with_reading_every_rule(rules: list[NumberRange], digits: str) -> None:
-    number = f"+{digits}"
-
-    def closeness(index: int) -> tuple[int, int, int] | None:
-        first, last = rules[index].first, rules[index].last
-        if last is None:
-            return (-len(first), 1, index) if number.startswith(first) else None
-        if len(first) == len(number) and first <= number <= last:
-            return (-len(first), int(last) - int(first) + 1, index)
-        return None
-
-    found = [close for index in range(len(rules)) if (close := closeness(index)) is not None]
-    expected = min(found)[2] if found else None
-    match = NumberTable([(rule, index) for index, rule in enumerate(rules)]).lookup(number)
-    assert (None if match is None else match.value) == expected
-
-
-def _value(table: NumberTable[str], number: str) -> str | None:
-    match = table.lookup(number)
-    return None if match is None else match.value
+@pytest.mark.parametrize("dialled", ["1-1-2", "+112", "sip:112", "113", ""])
+def test_what_only_looks_like_a_short_number_is_none(dialled: str) -> None:
+    with pytest.raises(BadNumber):
+        dialled_number(dialled, None, _is_short)

@@ -40,6 +40,7 @@ UNLICENSED = TrunkStatus(TrunkState.DOWN, Reason.LICENSE_ISSUE, 5)
 STATUSES = (UP, DEGRADED, UNDECIDED, FAILED, DISABLED, UNLICENSED)
 
 CALL = CallRequest(to="+15551230001")
+NOW_MS = 1_800_000_000_000
 
 
 def decide(
@@ -61,7 +62,7 @@ def decide(
         for trunk_id in states
     }
     table = RouteTable(routes, trunks, "home")
-    return table.decide(call, states.__getitem__, random.Random(seed))
+    return table.decide(call, states.__getitem__, random.Random(seed), NOW_MS)
 
 
 def ids(decision: Decision) -> list[str]:
@@ -150,7 +151,7 @@ def test_available_before_degraded_within_a_priority_and_unknown_last_of_all() -
     decision = decide(routes, states)
     assert ids(decision) == ["up", "degraded", "second", "undecided"]
     assert not decision.last_resort
-    assert decision.candidates[1] == Candidate("degraded", 1, 100, TrunkState.DEGRADED)
+    assert decision.candidates[1] == Candidate("degraded", 1, 100, TrunkState.DEGRADED, since_ms=2)
 
 
 def test_only_unknown_trunks_left_is_a_last_resort() -> None:
@@ -222,7 +223,7 @@ def test_first_and_second_places_are_shared_by_weight() -> None:
     table = RouteTable(routes, trunks, "home")
     rng = random.Random(20_261)
     draws = 20_000
-    orders = [ids(table.decide(CALL, lambda _: UP, rng)) for _ in range(draws)]
+    orders = [ids(table.decide(CALL, lambda _: UP, rng, NOW_MS)) for _ in range(draws)]
     first = Counter(order[0] for order in orders)
     for id_, weight in weights.items():
         assert first[id_] / draws == pytest.approx(weight / 100, abs=0.02)

@@ -17,21 +17,25 @@ A response is never answered. It may be the answer to a probe of our own, though
 connection broke opens a new one to the port in our Via, and some send datagrams there although
 they should go back to the source (RFC 3261 section 18.2.2). So responses are handed to whoever
 waits for ``answers``, from any source, for only who saw our request knows its branch.
+
+Calls (INVITE, and the ACK and CANCEL that go with it) are handed to whoever takes ``calls``, once
+their source is on the allow list; they have a rate of their own. Without such a one an INVITE is
+answered like any method that is not taken here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
 import random
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from trunkpulse.adapters.network.listener import StreamListener, TurnedAway
+from trunkpulse.adapters.network.sources import AllowList, Rates
 from trunkpulse.adapters.network.udp import UdpTransport
 from trunkpulse.config.settings import IpNetwork, ServerTls, SipListen
 from trunkpulse.model import FailureKind, TransportProtocol
@@ -39,15 +43,18 @@ from trunkpulse.ports import Address, Clock, MessageReceiver, MessageTransport
 from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.server import AnswerSettings, answer_request
 
-__all__ = ["Fate", "Heard", "OptionsResponder", "ResponderCounts", "ResponderSettings"]
-
-_REMEMBERED_SOURCES: Final = 10_000
-"""The least recently heard source is forgotten beyond these, and starts afresh if it returns."""
+__all__ = ["CallTaker", "Fate", "Heard", "OptionsResponder", "ResponderCounts", "ResponderSettings"]
 
 _DELAYED_LIMIT: Final = 10_000
 """Answers that may wait for their delay at one time; more are dropped."""
 
 _DRAINING_CODE: Final = 503
+
+_CALLS: Final = (b"INVITE ", b"ACK ", b"CANCEL ")
+"""How a request begins that belongs to a call."""
+
+_DATAGRAMS_PER_TURN: Final = 64
+"""That are read before the loop may do something else: a millisecond or two of work."""
 
 
 class Fate(StrEnum):
@@ -67,6 +74,24 @@ class Fate(StrEnum):
 
 Heard = Callable[[bytes, Address, Fate], None]
 """Is told of each message, where it came from and what became of it."""
+
+
+class CallTaker(Protocol):
+    """Who answers INVITEs, for one address."""
+
+    def serve(self, transport: MessageTransport) -> None:
+        """From now on answers leave through ``transport``."""
+
+    def request_received(
+        self, data: bytes, source: Address, now: float, *, draining: bool
+    ) -> Fate | None:
+        """What became of an INVITE, ACK or CANCEL; None: answer it like any other request.
+
+        ``draining``: whoever calls shall go elsewhere.
+        """
+
+    def close(self) -> None:
+        """Send nothing more; safe to repeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +140,12 @@ class OptionsResponder:
         rng: random.Random,
         heard: Heard | None = None,
         answers: MessageReceiver | None = None,
+        calls: CallTaker | None = None,
     ) -> None:
         """Answers nobody until it is given a transport to ``serve``; ``listen_on`` does both.
 
         ``rng`` decides what is lost. ``heard`` is told of each message and its fate, ``answers``
-        of each response.
+        of each response; ``calls`` takes INVITEs.
         """
         self._settings = settings
         self._draining_answer = replace(
@@ -131,11 +157,13 @@ class OptionsResponder:
         self._rng = rng
         self._heard = heard
         self._answers = answers
+        self._calls = calls
+        self._allow = AllowList(settings.allow)
         self._answers_waiting = False
         """True if the prober was handed something in the batch that is under way."""
-        self._rates = _Rates(settings.requests_per_second, settings.burst)
+        self._rates = Rates(settings.requests_per_second, settings.burst)
         responses = settings.responses_per_second
-        self._response_rates = _Rates(responses, math.ceil(responses or 0))
+        self._response_rates = Rates(responses, math.ceil(responses or 0))
         self._delayed: deque[tuple[float, bytes, Address]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._transport: MessageTransport | None = None
@@ -154,10 +182,20 @@ class OptionsResponder:
         rng: random.Random,
         heard: Heard | None = None,
         answers: MessageReceiver | None = None,
+        calls: CallTaker | None = None,
     ) -> Self:
         """Answer on UDP ``local`` (port 0: the system chooses); raises OSError with a sentence."""
-        responder = cls(settings, rng=rng, heard=heard, answers=answers)
-        responder.serve(UdpTransport.open(local, responder, clock))
+        responder = cls(settings, rng=rng, heard=heard, answers=answers, calls=calls)
+        # Somebody waits for each answer: there is no rest, and no long reading either.
+        responder.serve(
+            UdpTransport.open(
+                local,
+                responder,
+                clock,
+                rest_seconds=0.001,
+                datagrams_per_turn=_DATAGRAMS_PER_TURN,
+            )
+        )
         return responder
 
     @classmethod
@@ -172,6 +210,7 @@ class OptionsResponder:
         heard: Heard | None = None,
         turned_away: TurnedAway | None = None,
         answers: MessageReceiver | None = None,
+        calls: CallTaker | None = None,
     ) -> Self:
         """As ``listen``, over the protocol of ``place``; for TLS alone ``tls`` says who we are.
 
@@ -179,9 +218,11 @@ class OptionsResponder:
         """
         local = (place.host, place.port)
         if place.protocol is TransportProtocol.UDP:
-            return cls.listen(local, settings, clock=clock, rng=rng, heard=heard, answers=answers)
+            return cls.listen(
+                local, settings, clock=clock, rng=rng, heard=heard, answers=answers, calls=calls
+            )
         identity = tls if place.protocol is TransportProtocol.TLS else None
-        responder = cls(settings, rng=rng, heard=heard, answers=answers)
+        responder = cls(settings, rng=rng, heard=heard, answers=answers, calls=calls)
 
         def count(peer: Address, words: str) -> None:
             responder.counts.failed_handshakes += 1
@@ -198,6 +239,8 @@ class OptionsResponder:
     def serve(self, transport: MessageTransport) -> None:
         """From now on what ``transport`` receives is answered through it."""
         self._transport = transport
+        if self._calls is not None:
+            self._calls.serve(transport)
 
     @property
     def place(self) -> str:
@@ -218,6 +261,8 @@ class OptionsResponder:
             self._timer.cancel()
             self._timer = None
         self._delayed.clear()
+        if self._calls is not None:
+            self._calls.close()
         if self._transport is not None:
             self._transport.close()
 
@@ -248,11 +293,16 @@ class OptionsResponder:
             self._answers.batch_finished()
 
     def _decide(self, data: bytes, source: Address, now: float) -> Fate:
-        if self._answers is not None and _is_response(data):
+        message = data.lstrip(b"\r\n")
+        if self._answers is not None and message[:4].upper() == b"SIP/":
             return self._hand_over(data, source, now, self._answers)
         host = source[0]
-        if self._settings.allow is not None and not _allowed(host, self._settings.allow):
+        if not self._allow.has(host):
             return Fate.NOT_ALLOWED
+        if self._calls is not None and message.startswith(_CALLS):
+            fate = self._calls.request_received(message, source, now, draining=self.draining)
+            if fate is not None:
+                return fate
         if not self._rates.admit(host, now):
             return Fate.RATE_LIMITED
         if self._settings.loss and self._rng.random() < self._settings.loss:
@@ -305,34 +355,3 @@ class OptionsResponder:
             _, data, destination = self._delayed.popleft()
             self._served().send(data, destination)
         self._rearm()
-
-
-class _Rates:
-    """A token bucket for each source address, for a bounded number of them."""
-
-    def __init__(self, per_second: float | None, burst: int) -> None:
-        self._per_second = per_second
-        self._burst = float(max(1, burst))
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """Host -> (tokens, moment they were counted), the least recently heard first."""
-
-    def admit(self, host: str, now: float) -> bool:
-        """Take a token of ``host``'s; False if it has none left."""
-        if self._per_second is None:
-            return True
-        tokens, counted = self._buckets.pop(host, (self._burst, now))
-        tokens = min(self._burst, tokens + (now - counted) * self._per_second)
-        admitted = tokens >= 1.0
-        self._buckets[host] = (tokens - 1.0 if admitted else tokens, now)
-        if len(self._buckets) > _REMEMBERED_SOURCES:
-            self._buckets.popitem(last=False)
-        return admitted
-
-
-def _is_response(data: bytes) -> bool:
-    return data.lstrip(b"\r\n")[:4].upper() == b"SIP/"
-
-
-def _allowed(host: str, networks: tuple[IpNetwork, ...]) -> bool:
-    address = ipaddress.ip_address(host.partition("%")[0])
-    return any(address in network for network in networks)

@@ -65,6 +65,8 @@ class UdpTransport:
         clock: Clock,
         *,
         asks_who: bool = True,
+        rest_seconds: float = _REST_SECONDS,
+        datagrams_per_turn: int = _BATCH,
     ) -> None:
         """Take over ``sock``, which is bound; ``open`` is the usual way in."""
         sock.setblocking(False)
@@ -87,6 +89,10 @@ class UdpTransport:
         """When something was last read."""
         self._emptied_at = clock.monotonic()
         """Nothing that had arrived by then waits to be read."""
+        self._rest_seconds = rest_seconds
+        self._datagrams_per_turn = datagrams_per_turn
+        self._go_on = self.drain if rest_seconds else self._readable
+        """Reads what one turn took from the kernel and did not hand over."""
         granted = self.granted_receive_buffer_bytes
         self._crowd = min(_BATCH, granted // _ROOM_BYTES)
         """After a reading of so many datagrams there is no rest."""
@@ -106,17 +112,28 @@ class UdpTransport:
         *,
         receive_buffer_bytes: int = 8 * 1024 * 1024,
         asks_who: bool = True,
+        rest_seconds: float = _REST_SECONDS,
+        datagrams_per_turn: int = _BATCH,
     ) -> Self:
         """Bind ``local`` (a literal IPv4 or IPv6 address; port 0 lets the system choose).
 
         Without ``asks_who`` the receiver may be given ``NOBODY`` as the source of a datagram.
-        ``receive_buffer_bytes`` is a wish: without CAP_NET_ADMIN the system grants at most
-        ``net.core.rmem_max``; ``granted_receive_buffer_bytes`` says what came of it. Raises
-        BindFailed, an OSError, if the address is not this machine's or is taken.
+        With ``rest_seconds`` 0 there is no rest, for who answers; after ``datagrams_per_turn`` the
+        loop may do something else before more are read. ``receive_buffer_bytes`` is a wish: without
+        CAP_NET_ADMIN the system grants at most ``net.core.rmem_max``;
+        ``granted_receive_buffer_bytes`` says what came of it. Raises BindFailed, an OSError, if the
+        address is not this machine's or is taken.
         """
         sock = bound_socket(local, receive_buffer_bytes)
         try:
-            return cls(sock, receiver, clock, asks_who=asks_who)
+            return cls(
+                sock,
+                receiver,
+                clock,
+                asks_who=asks_who,
+                rest_seconds=rest_seconds,
+                datagrams_per_turn=datagrams_per_turn,
+            )
         except OSError as error:
             sock.close()
             raise BindFailed(local, error) from error
@@ -206,9 +223,11 @@ class UdpTransport:
     # --- receiving -------------------------------------------------------------------------
 
     def _readable(self) -> None:
+        if self._closed:
+            return
         before = self._read_at
-        count = self._read(_BATCH)
-        if 0 < count < self._crowd and self._read_at - before < _REST_SECONDS:
+        count = self._read(self._datagrams_per_turn)
+        if 0 < count < self._crowd and self._read_at - before < self._rest_seconds:
             self._rest()
 
     def _rest(self) -> None:
@@ -261,7 +280,7 @@ class UdpTransport:
             if count:
                 self._read_at = now
             if unread:  # there may be nothing left in the kernel to wake us
-                self._loop.call_soon(self.drain)
+                self._loop.call_soon(self._go_on)
             self._tell()
         return count
 

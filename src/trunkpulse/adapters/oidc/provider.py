@@ -56,6 +56,8 @@ class Arrival:
 
     identity: Identity
     page: str
+    former: str | None
+    """What they set out with."""
 
 
 class OidcProvider:
@@ -77,10 +79,11 @@ class OidcProvider:
         self._provider = Provider(settings.issuer, asking, clock)
         self._seal = Fernet(Fernet.generate_key())
 
-    async def depart(self, redirect_uri: str, page: str) -> Departure:
+    async def depart(self, redirect_uri: str, page: str, *, former: str | None = None) -> Departure:
         """Send a browser there; ``page`` is where on our pages it goes in the end.
 
-        Raises ProviderAway.
+        ``former`` is the key of the session that it is in; it comes back with the browser. Raises
+        ProviderAway.
         """
         metadata = await self._provider.metadata()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
@@ -102,6 +105,8 @@ class OidcProvider:
             "redirect_uri": redirect_uri,
             "page": page if _PLACE.fullmatch(page) else "/",
         }
+        if former is not None:
+            kept["former"] = former
         sealed = self._seal.encrypt_at_time(json.dumps(kept).encode(), int(self._clock.wall()))
         endpoint = metadata.authorization_endpoint
         joint = "&" if "?" in endpoint else "?"
@@ -137,7 +142,11 @@ class OidcProvider:
             nonce=kept["nonce"],
             now=self._clock.wall(),
         )
-        return Arrival(identity=identity_from(claims, self.settings), page=kept["page"])
+        return Arrival(
+            identity=identity_from(claims, self.settings),
+            page=kept["page"],
+            former=kept.get("former"),
+        )
 
     async def close(self) -> None:
         """Close idle connections; safe to repeat."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,14 +10,18 @@ from trunkpulse.config.advice.calls import (
     on_route,
     on_same_numbers,
     on_secret_files,
+    on_taken,
     on_unrouted,
 )
 from trunkpulse.config.advice.caps import on_caps
+from trunkpulse.config.advice.carriers import on_carriers
 from trunkpulse.config.advice.isolation import on_isolation
 from trunkpulse.config.advice.item import Advice
 from trunkpulse.config.advice.labels import on_window
 from trunkpulse.config.advice.outbound import on_outbound
 from trunkpulse.config.advice.pacing import on_keepalive, on_shared_addresses
+from trunkpulse.config.advice.proxies import on_proxies
+from trunkpulse.config.advice.regions import on_regions
 from trunkpulse.config.advice.requests import on_certificates, on_requests
 from trunkpulse.config.advice.sources import on_sources
 from trunkpulse.config.advice.streams import on_stream
@@ -38,14 +42,17 @@ def advise(config: Config, now: datetime | None = None) -> list[Advice]:
         *on_certificates(config, now or datetime.now(UTC)),
         *on_sources(config),
         *on_keepalive(config),
+        *on_carriers(config),
         *on_caps(config),
         *on_isolation(config),
         *on_outbound(config),
         *on_requests(config),
         *on_shared_addresses(config),
-        *(advice for route in config.routes for advice in on_route(route, config)),
+        *on_proxies(config),
+        *_on_routes(config),
         *on_same_numbers(config.routes),
         *on_unrouted(config),
+        *on_regions(config),
         *(advice for stream in config.event_streams for advice in on_stream(stream, config)),
         *(advice for window in config.maintenance for advice in on_window(window, config)),
     ]
@@ -60,6 +67,18 @@ def advise_on(trunk: Trunk, config: Config) -> Sequence[Advice]:
     return [*on_sources(alone), *on_keepalive(alone), *on_requests(alone)]
 
 
-def advise_on_route(route: Route, trunks: Sequence[Trunk], config: Config) -> Sequence[Advice]:
-    """What to reconsider of one route; ``trunks`` are those that it leads over."""
-    return list(on_route(route, replace(config, trunks=tuple(trunks))))
+def advise_on_route(
+    route: Route, trunks: Sequence[Trunk], before: Iterable[Route]
+) -> Sequence[Advice]:
+    """What to reconsider of one route.
+
+    ``trunks`` are those that it leads over, ``before`` the routes that come before it.
+    """
+    return [*on_route(route, {trunk.id: trunk for trunk in trunks}), *on_taken(route, before)]
+
+
+def _on_routes(config: Config) -> Iterator[Advice]:
+    routed = {member.id for route in config.routes for member in route.trunks}
+    trunks = {trunk.id: trunk for trunk in config.trunks if trunk.id in routed} if routed else {}
+    for route in config.routes:
+        yield from on_route(route, trunks)

@@ -83,8 +83,8 @@ def _on_cap(where: str, whose: str, per_second: float, need: _Need) -> Iterator[
             where,
             f"the {need.targets} targets of {whose} need {need.per_second:.4g} probes a second at"
             f" their intervals{' and the caps of carriers' if need.held_back else ''} and may have"
-            f" {per_second:g}, so {_outcome(need, per_second)}; raise the cap or lengthen"
-            " interval_seconds.",
+            f" {per_second:g}, so {_outcome(need, per_second)}",
+            "raise the cap or lengthen interval_seconds",
         )
     elif need.confirming_per_second > per_second:
         apart = f"{need.targets / per_second:.4g} s apart"
@@ -95,7 +95,8 @@ def _on_cap(where: str, whose: str, per_second: float, need: _Need) -> Iterator[
             f"if all {need.targets} targets of {whose} fail at once, confirming that needs"
             f" {need.confirming_per_second:.4g} probes a second and may have {per_second:g}, so"
             f" attempts are {'farther apart' if need.confirming_held_back else apart} and the"
-            " outage is noticed later; raise the cap if that is too late.",
+            " outage is noticed later",
+            "raise the cap if that is too late",
         )
 
 
@@ -112,6 +113,6 @@ def _on_nobody(where: str, carrier: str, carriers: Iterable[str]) -> Advice:
         "cap_of_nobody",
         "warning",
         where,
-        f"no trunk has the carrier {shown(carrier)}{hint}, so this caps nothing; correct it, or"
-        " give trunks that carrier.",
+        f"no trunk has the carrier {shown(carrier)}{hint}, so this caps nothing",
+        "correct it, or give trunks that carrier",
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trunkpulse.config.advice.item import Advice
+from trunkpulse.config.advice.pacing import detection_seconds
 from trunkpulse.config.settings import Config
-from trunkpulse.model import KeepalivePolicy
 
 __all__ = ["on_isolation"]
 
@@ -16,7 +16,7 @@ def on_isolation(config: Config) -> Iterator[Advice]:
     if not config.isolation.enabled:
         return
     policies = {trunk.keepalive for trunk in config.trunks if trunk.enabled}
-    needed = max((_detection_seconds(each) for each in policies if each.enabled), default=0.0)
+    needed = max((detection_seconds(each) for each in policies if each.enabled), default=0.0)
     if config.isolation.hold_seconds < needed:
         yield Advice(
             "hold_short",
@@ -24,12 +24,6 @@ def on_isolation(config: Config) -> Iterator[Advice]:
             "isolation.hold_seconds",
             f"hold_seconds is {config.isolation.hold_seconds:g}, and it may take {needed:g} s until"
             " an outage is noticed and confirmed at the trunks with the longest intervals, so a"
-            " fault of our own that lasts a little longer takes trunks down; set"
-            f" {needed:g} or more.",
+            " fault of our own that lasts a little longer takes trunks down",
+            f"set {needed:g} or more",
         )
-
-
-def _detection_seconds(policy: KeepalivePolicy) -> float:
-    least = policy.minimum_interval_seconds
-    confirming = max(policy.confirm_interval_seconds, least) * (policy.max_failed_attempts - 1)
-    return max(policy.interval_seconds, least) + confirming + policy.timeout_seconds

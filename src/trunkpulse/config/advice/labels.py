@@ -37,6 +37,6 @@ def on_window(window: MaintenanceWindow, config: Config) -> Iterator[Advice]:
             "label_unknown",
             "warning",
             f"maintenance {shown(window.id)}",
-            f"its {key} name {name}, which no trunk has, so it keeps nothing of such quiet;"
-            " correct the name.",
+            f"its {key} name {name}, which no trunk has, so it keeps nothing of such quiet",
+            "correct the name",
         )

@@ -24,9 +24,9 @@ def on_outbound(config: Config) -> Iterator[Advice]:
                 "allow_wide",
                 "warning",
                 "outbound.allow",
-                f"allow has {shown(str(network))}, so whoever may make event streams reaches nearly"
-                f" everything that this machine can{_itself(network)}; write the networks that"
-                " receivers are in, or their single addresses.",
+                f"allow has {shown(str(network))}, so whoever may make event streams reaches"
+                f" nearly everything that this machine can{_itself(network)}",
+                "write the networks that receivers are in, or their single addresses",
             )
 
 

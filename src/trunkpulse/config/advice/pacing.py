@@ -15,10 +15,26 @@ from trunkpulse.config.wording import shown
 from trunkpulse.model import KeepalivePolicy, Trunk
 from trunkpulse.sip.grammar import host_and_port
 
-__all__ = ["on_keepalive", "on_shared_addresses"]
+__all__ = ["detection_seconds", "on_keepalive", "on_shared_addresses"]
 
 _SHOWN_ADDRESSES = 10
 """Of those that several trunks probe; a large file may have thousands."""
+_A_MINUTE = 60.0
+_SHORTEST_INTERVAL = 15.0
+"""What carriers bear."""
+
+
+def detection_seconds(policy: KeepalivePolicy) -> float:
+    """How long it takes at most, but for the jitter, until an outage is noticed and confirmed."""
+    return max(policy.interval_seconds, policy.minimum_interval_seconds) + _confirming(policy)
+
+
+def _confirming(policy: KeepalivePolicy) -> float:
+    """What of that comes after the first attempt that fails has begun."""
+    apart = max(
+        policy.confirm_interval_seconds, policy.timeout_seconds, policy.minimum_interval_seconds
+    )
+    return apart * (policy.max_failed_attempts - 1) + policy.timeout_seconds
 
 
 def on_keepalive(config: Config) -> Iterator[Advice]:
@@ -28,8 +44,8 @@ def on_keepalive(config: Config) -> Iterator[Advice]:
             "no_trunks",
             "warning",
             "[[trunks]]",
-            "no trunk is declared, so nothing is probed; add a [[trunks]] table with an id and"
-            " targets.",
+            "no trunk is declared, so nothing is probed",
+            "add a [[trunks]] table with an id and targets",
         )
     sharing: dict[KeepalivePolicy, list[Trunk]] = {}
     for trunk in config.trunks:
@@ -44,8 +60,8 @@ def on_keepalive(config: Config) -> Iterator[Advice]:
                 "warning",
                 where,
                 f"keepalive is disabled{'' if where is names else f' for {names}'}, so an outage"
-                " goes unnoticed and calls are lost; set enabled to true unless the carrier forbids"
-                " OPTIONS.",
+                " goes unnoticed and calls are lost",
+                "set enabled to true unless the carrier forbids OPTIONS",
             )
             continue
         if policy.timeout_seconds >= policy.interval_seconds:
@@ -55,7 +71,8 @@ def on_keepalive(config: Config) -> Iterator[Advice]:
                 where,
                 f"timeout_seconds ({policy.timeout_seconds:g}) is not below interval_seconds"
                 f" ({policy.interval_seconds:g}), so an attempt may still wait when the next is"
-                " due; make the timeout shorter.",
+                " due",
+                "make the timeout shorter",
             )
         yield from _on_healthy_responses(policy, where)
         if any(leaves_this_machine(trunk) for trunk in trunks):
@@ -71,7 +88,8 @@ def _on_healthy_responses(policy: KeepalivePolicy, where: str) -> Iterator[Advic
                 "warning",
                 where,
                 f"healthy_responses contains {shown(response)}, but 503 is how a peer says that it"
-                " wants no calls; remove it.",
+                " wants no calls",
+                "remove it",
             )
         elif response in {"4xx", "6xx"}:
             yield Advice(
@@ -79,7 +97,8 @@ def _on_healthy_responses(policy: KeepalivePolicy, where: str) -> Iterator[Advic
                 "info",
                 where,
                 f"healthy_responses contains {shown(response)}, so any such answer is a success,"
-                " whatever went wrong; list the code, not the class.",
+                " whatever went wrong",
+                "list the code, not the class",
             )
 
 
@@ -89,8 +108,9 @@ def _on_rate(policy: KeepalivePolicy, where: str) -> Iterator[Advice]:
             "interval_short",
             "warning",
             where,
-            f"interval_seconds is {policy.interval_seconds:g}, and carriers limit or ban senders of"
-            " more than one OPTIONS in 15 seconds; set 15 to 60.",
+            f"interval_seconds is {policy.interval_seconds:g}, and carriers limit or ban senders"
+            " of more than one OPTIONS in 15 seconds",
+            "set 15 to 60",
         )
 
 
@@ -101,15 +121,18 @@ def _on_detection(policy: KeepalivePolicy, where: str) -> Iterator[Advice]:
             "warning",
             where,
             f"interval_seconds is {policy.interval_seconds:g}, so calls are lost for more than a"
-            " minute before an outage is noticed; set 15 to 60.",
+            " minute before an outage is noticed",
+            "set 15 to 60",
         )
+    elif detection_seconds(policy) > _A_MINUTE:
+        yield from _on_slow_detection(policy, where)
     if policy.max_failed_attempts == 1:
         yield Advice(
             "single_failure",
             "warning",
             where,
-            "max_failed_attempts is 1, so one unanswered attempt takes the trunk down and it"
-            " flaps; set 2 or more.",
+            "max_failed_attempts is 1, so one unanswered attempt takes the trunk down and it flaps",
+            "set 2 or more",
         )
     if policy.min_successful_attempts == 1:
         yield Advice(
@@ -117,8 +140,26 @@ def _on_detection(policy: KeepalivePolicy, where: str) -> Iterator[Advice]:
             "warning",
             where,
             "min_successful_attempts is 1, so one lucky answer brings calls back to a trunk that"
-            " is still failing; set 2 or more.",
+            " is still failing",
+            "set 2 or more",
         )
+
+
+def _on_slow_detection(policy: KeepalivePolicy, where: str) -> Iterator[Advice]:
+    least = policy.minimum_interval_seconds
+    if least * policy.max_failed_attempts + policy.timeout_seconds > _A_MINUTE:
+        return  # the carrier wants it so, says the profile
+    room = int(_A_MINUTE - _confirming(policy))
+    yield Advice(
+        "detection_slow",
+        "info",
+        where,
+        f"it may take {detection_seconds(policy):g} s until an outage is noticed and confirmed, so"
+        " calls are lost for more than a minute",
+        f"set interval_seconds to {room} or less"
+        if room >= max(_SHORTEST_INTERVAL, least)
+        else "lower confirm_interval_seconds, timeout_seconds or max_failed_attempts",
+    )
 
 
 def on_shared_addresses(config: Config) -> Iterator[Advice]:
@@ -141,8 +182,8 @@ def on_shared_addresses(config: Config) -> Iterator[Advice]:
             "address_shared",
             "info",
             named("trunk", trunks),
-            f"{len(trunks)} trunks probe {address}, so it gets {times} the OPTIONS; leave it to one"
-            " of them unless each needs a state of its own.",
+            f"{len(trunks)} trunks probe {address}, so it gets {times} the OPTIONS",
+            "leave it to one of them unless each needs a state of its own",
         )
     more = len(shared) - _SHOWN_ADDRESSES
     if more > 0:
@@ -150,6 +191,6 @@ def on_shared_addresses(config: Config) -> Iterator[Advice]:
             "address_shared",
             "info",
             "[[trunks]]",
-            f"{more} more address{'es are' if more > 1 else ' is'} probed by several trunks each;"
-            " leave each address to one trunk unless every trunk needs a state of its own.",
+            f"{more} more address{'es are' if more > 1 else ' is'} probed by several trunks each",
+            "leave each address to one trunk unless every trunk needs a state of its own",
         )

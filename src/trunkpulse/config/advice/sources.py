@@ -33,8 +33,9 @@ def on_sources(config: Config) -> Iterator[Advice]:
                 "source_not_here",
                 "warning",
                 named("trunk", trunks),
-                f"{obstacle}, so serve would refuse the file here; give this machine the address,"
-                " correct source, or check the file where it will be used.",
+                f"{obstacle}, so serve would refuse the file here",
+                "give this machine the address, correct source, or check the file where it will"
+                " be used",
             )
 
 

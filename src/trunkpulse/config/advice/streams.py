@@ -25,8 +25,8 @@ def on_stream(stream: EventStream, config: Config) -> Iterator[Advice]:
             "alerts_every_reason",
             "info",
             where,
-            "it alerts people of every reason, so also of what an administrator does; name the"
-            ' reasons that are trouble, such as "KEEPALIVE_FAILURE".',
+            "it alerts people of every reason, so also of what an administrator does",
+            'name the reasons that are trouble, such as "KEEPALIVE_FAILURE"',
         )
     destination = stream.destination
     url = urlsplit(destination.url)
@@ -34,22 +34,21 @@ def on_stream(stream: EventStream, config: Config) -> Iterator[Advice]:
         return
     if destination.type == "webhook":
         yield from _on_webhook(stream, where)
-    elif url.scheme in _IN_THE_CLEAR and destination.secret is not None:
-        yield Advice(
-            "credentials_in_the_clear",
-            "warning",
-            where,
-            f"its credentials travel over {url.scheme}://, so anyone on the way can read them; use"
-            f" an {_IN_THE_CLEAR[url.scheme]}:// URL.",
-        )
-    elif url.scheme == "kafka" and destination.secret and not destination.option("tls", False):
-        yield Advice(
-            "credentials_in_the_clear",
-            "warning",
-            where,
-            "its credentials travel without TLS, so anyone on the way can read them; set tls = true"
-            " and use the broker's port for it.",
-        )
+    elif url.scheme in _IN_THE_CLEAR:
+        way = f"over {url.scheme}://"
+        yield _unencrypted(stream, where, way, f"use an {_IN_THE_CLEAR[url.scheme]}:// URL")
+    elif url.scheme == "kafka" and not destination.option("tls", False):
+        fix = "set tls = true and use the broker's port for it"
+        yield _unencrypted(stream, where, "without TLS", fix)
+
+
+def _unencrypted(stream: EventStream, where: str, way: str, fix: str) -> Advice:
+    """One thing at a time: with the credentials, the events are encrypted too."""
+    if stream.destination.secret is not None:
+        why = f"its credentials travel {way}, so anyone on the way can read them"
+        return Advice("credentials_in_the_clear", "warning", where, why, fix)
+    why = f"its events travel {way}, so anyone on the way can read and change them"
+    return Advice("stream_unencrypted", "warning", where, why, fix)
 
 
 def _on_webhook(stream: EventStream, where: str) -> Iterator[Advice]:
@@ -58,16 +57,16 @@ def _on_webhook(stream: EventStream, where: str) -> Iterator[Advice]:
             "webhook_plain_http",
             "warning",
             where,
-            "its events travel over plain http, so anyone on the way can read and change them;"
-            " use an https:// URL.",
+            "its events travel over plain http, so anyone on the way can read and change them",
+            "use an https:// URL",
         )
     if stream.destination.secret is None:
         yield Advice(
             "webhook_unsigned",
             "warning",
             where,
-            "it has no secret, so the receiver cannot tell our events from forged ones; set secret"
-            ' to "env:NAME" or "file:PATH".',
+            "it has no secret, so the receiver cannot tell our events from forged ones",
+            'set secret to "env:NAME" or "file:PATH"',
         )
 
 
@@ -78,6 +77,6 @@ def _on_filters(stream: EventStream, config: Config, where: str) -> Iterator[Adv
             "stream_filter_unknown",
             "warning",
             where,
-            f"its {key} name {name}, which no trunk has, so it is told nothing of such; correct"
-            " the name.",
+            f"its {key} name {name}, which no trunk has, so it is told nothing of such",
+            "correct the name",
         )

@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from trunkpulse.adapters.http.api import (
+    activity,
     advice,
     asyncapi,
     audit,
@@ -24,12 +25,15 @@ from trunkpulse.adapters.http.api import (
     oauth,
     oidc,
     pages,
+    replays,
     roles,
     routes,
     routing,
     session,
     settings,
+    simulations,
     streams,
+    switches,
     trunk_bulk,
     trunk_changes,
     trunks,
@@ -44,6 +48,7 @@ from trunkpulse.adapters.http.api.conditional import (
     on_not_modified,
 )
 from trunkpulse.adapters.http.api.context import ApiContext
+from trunkpulse.adapters.http.api.findings import Findings
 from trunkpulse.adapters.http.api.guard import Guard
 from trunkpulse.adapters.http.api.idempotency import Once, Repeated, on_repeated
 from trunkpulse.adapters.http.api.models import ProblemOut
@@ -68,15 +73,19 @@ RESOURCES = (
     trunk_bulk,  # its paths are not ids
     trunks,
     trunk_changes,
+    replays,
+    activity,
     settings,
     numbers,
     maintenance,
+    switches,
     events,
     streams,
     deliveries,
     catalogue,
     asyncapi,
     routing,
+    simulations,
     routes,
     advice,
     licence,
@@ -124,8 +133,9 @@ def create_api(context: ApiContext) -> FastAPI:
     app.state.trunk_index = TrunkIndex(context.roster.records, context.board, context.region)
     app.state.routes = Catalogue(lambda: context.routing.all)
     app.state.streams = Catalogue(lambda: context.subscriptions.all)
+    app.state.switches = Catalogue(lambda: context.switches.settings)
     app.state.windows = Catalogue(lambda: context.maintenance.windows)
-    app.state.findings = advice.Findings()
+    app.state.findings = Findings(app.state.trunk_index)
     app.state.import_under_way = ImportUnderWay()
     _include(app, *RESOURCES)
     for resource in UNGUARDED:

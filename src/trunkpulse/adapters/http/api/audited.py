@@ -6,7 +6,8 @@ refused, or was asked in vain by nobody in particular, is recorded without anybo
 and counted where it comes in floods.
 
 Who asked is known by the gate, what changed by the route (``auditing``). A request by POST that
-only asks something takes a permission to view, and is no act.
+only asks something takes a permission to view, and is no act. Nor is what machines say every few
+seconds and is soon forgotten (``ROUTINE``).
 
 What changed many objects has an entry for every few of them, so each object can be looked for,
 and no entry is long.
@@ -46,6 +47,8 @@ TO_VIEW = frozenset(
         Permission.AUDIT_VIEW,
     )
 )
+ROUTINE = frozenset({"report_activity"})
+"""Operations that are no acts of anybody."""
 REFUSED = frozenset(
     {
         HTTPStatus.UNAUTHORIZED.value,
@@ -158,8 +161,10 @@ def _is_act(scope: Scope) -> bool:
     if scope["method"] in SAFE_METHODS:
         return False
     route = scope.get("route")
-    declared = declarations_of(route) if isinstance(route, APIRoute) else None
-    return not declared or not TO_VIEW.issuperset(declared)
+    if not isinstance(route, APIRoute):
+        return True
+    declared = declarations_of(route)
+    return route.name not in ROUTINE and (not declared or not TO_VIEW.issuperset(declared))
 
 
 def _act(scope: Scope, notes: Noted, status: int) -> Act:

@@ -79,9 +79,9 @@ class Noted:
 def note_change(request: Request, kind: str, object_id: str, before: Shown, after: Shown) -> None:
     """This request changed an object; None as ``before``: made it, as ``after``: deleted it.
 
-    ``kind`` is one word: trunk, route, settings, stream, maintenance, user, role, client, session,
-    license. Equal ones say that the object was acted on and is as it was. May be called several
-    times for one request; beyond ``MOST_CHANGES`` they are only counted.
+    ``kind`` is one word: trunk, route, settings, stream, maintenance, switch, user, role, client,
+    session, license. Equal ones say that the object was acted on and is as it was. May be called
+    several times for one request; beyond ``MOST_CHANGES`` they are only counted.
     """
     notes = noted(request)
     if len(notes.changes) < MOST_CHANGES:

@@ -45,6 +45,7 @@ STRANGERS_LIMIT_BYTES: Final = 32 * 1024
 """The longest name and password, or token, is less."""
 BYTES: Final[Mapping[str, int]] = {
     IMPORT: 64 << 20,
+    "/api/v2/routing/simulate": 2 << 20,
     "/api/v2/session": STRANGERS_LIMIT_BYTES,
     "/oauth/token": STRANGERS_LIMIT_BYTES,
     "/oauth/revoke": STRANGERS_LIMIT_BYTES,

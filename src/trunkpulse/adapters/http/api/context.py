@@ -20,10 +20,12 @@ from trunkpulse.admission.licensing import Licensing
 from trunkpulse.board import Board
 from trunkpulse.config import Config
 from trunkpulse.config.advice import Advice
+from trunkpulse.config.switches import SwitchSettings
 from trunkpulse.events.delivery import DeliveryProgress
 from trunkpulse.events.maintenance import Maintenance
 from trunkpulse.events.subscriptions import Subscriptions
 from trunkpulse.model import EventStream, MaintenanceWindow, Route
+from trunkpulse.node.live_calls import LiveCalls
 from trunkpulse.pipeline import Pipeline
 from trunkpulse.ports import (
     Clock,
@@ -34,12 +36,15 @@ from trunkpulse.ports import (
     StreamHealth,
 )
 from trunkpulse.probing.heard import LastHeard
+from trunkpulse.provisioning.advice import AcceptedAdvice
 from trunkpulse.provisioning.routes import MadeRoutes
 from trunkpulse.provisioning.settings import GlobalSettings
 from trunkpulse.provisioning.trunks import MadeTrunks
 from trunkpulse.roster import Roster
+from trunkpulse.routing.selection import CallRequest, Decision
+from trunkpulse.switching.switches import Switches as TheSwitches
 
-__all__ = ["ApiContext", "Context", "Index", "Routes", "Streams", "Windows"]
+__all__ = ["ApiContext", "Context", "Index", "Routes", "Streams", "Switches", "Windows"]
 
 
 async def _no_advice() -> Sequence[Advice]:
@@ -79,16 +84,22 @@ class ApiContext:
     trunks: MadeTrunks
     """Those that were made through the API."""
     settings: GlobalSettings
+    accepted: AcceptedAdvice
+    """Advice that is given no more."""
     configuration: Callable[[], Config]
     """What is in force."""
     answers: KeptAnswers
     """Given before to requests that may be sent again."""
     licensing: Licensing
     """What the licence covers."""
+    live_calls: LiveCalls
+    """Calls that run over trunks, as far as they are shown or reported."""
     wake: Callable[[Iterable[str]], None]
     """There is something new to be delivered to these streams."""
     sink_for: Callable[[EventStream], EventSink]
     """Makes a sink of its own for a test event; raises DestinationInvalid."""
+    switches: TheSwitches
+    """What is told which trunks are alive."""
     readiness_problems: Callable[[], Sequence[str]]
     """Why this instance should get no traffic, one sentence each; empty: it is ready."""
     advice: Callable[[], Awaitable[Sequence[Advice]]] = field(default=_no_advice)
@@ -107,6 +118,12 @@ class ApiContext:
     def now_ms(self) -> int:
         """Milliseconds since the epoch."""
         return int(self.clock.wall() * 1000)
+
+    def decide(self, request: CallRequest, rng: random.Random) -> Decision:
+        """Which trunks shall take this call, in order, as things stand."""
+        return self.routing.table.decide(
+            request, self.board.status, rng, self.now_ms(), self.board.returned_ms
+        )
 
 
 async def _context(request: Request) -> ApiContext:
@@ -133,6 +150,12 @@ async def _streams(request: Request) -> Catalogue[EventStream]:
     return streams
 
 
+async def _switches(request: Request) -> Catalogue[SwitchSettings]:
+    switches = request.app.state.switches
+    assert isinstance(switches, Catalogue)
+    return switches
+
+
 async def _windows(request: Request) -> Catalogue[MaintenanceWindow]:
     windows = request.app.state.windows
     assert isinstance(windows, Catalogue)
@@ -143,4 +166,5 @@ Context = Annotated[ApiContext, Depends(_context)]
 Index = Annotated[TrunkIndex, Depends(_index)]
 Routes = Annotated[Catalogue[Route], Depends(_routes)]
 Streams = Annotated[Catalogue[EventStream], Depends(_streams)]
+Switches = Annotated[Catalogue[SwitchSettings], Depends(_switches)]
 Windows = Annotated[Catalogue[MaintenanceWindow], Depends(_windows)]

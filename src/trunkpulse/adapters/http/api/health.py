@@ -34,7 +34,7 @@ class ReadyOut(StatusOut):
 
     remarks: list[str] = Field(
         description="What is wrong all the same, one sentence each: drops, caps that delay probes, "
-        "what the licence does not cover."
+        "what the licence does not cover, switches that cannot be told."
     )
     withheld: list[str] = Field(
         description="Ids of event streams that nothing can be delivered to as this instance was "
@@ -79,7 +79,11 @@ async def readyz(context: Context) -> ReadyOut:
         )
     return ReadyOut(
         status="ready",
-        remarks=[*context.roster.watchdog.remarks(), *licence_remarks(context.licensing)],
+        remarks=[
+            *context.roster.watchdog.remarks(),
+            *licence_remarks(context.licensing),
+            *context.switches.remarks(),
+        ],
         withheld=sorted(context.subscriptions.withheld),
     )
 

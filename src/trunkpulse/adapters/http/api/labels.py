@@ -14,7 +14,8 @@ from trunkpulse.access import Limits
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.shelf import Wanted
 from trunkpulse.adapters.http.api.trunk_index import TrunkIndex
-from trunkpulse.adapters.http.api.trunk_views import SavedAdviceOut
+from trunkpulse.adapters.http.api.trunk_views import SavedAdviceOut, advice_out
+from trunkpulse.config.advice import Advice
 from trunkpulse.config.wording import shown
 
 __all__ = ["on_labels"]
@@ -42,20 +43,20 @@ async def on_labels(
     assert isinstance(index, TrunkIndex)
     wanted = [("carrier", name, Wanted(carrier=name, limits=limits)) for name in _some(carriers)]
     wanted += [("region", name, Wanted(region=name, limits=limits)) for name in _some(regions)]
-    found: list[SavedAdviceOut] = []
+    found: list[Advice] = []
     for kind, name, each in wanted:
         trunks, _ = await index.page(each, after=None, limit=1, turns=context.turns)
         if not trunks:
             found.append(
-                SavedAdviceOut(
-                    code="label_unknown",
-                    severity="warning",
-                    where=where,
-                    detail=f"no trunk has the {kind} {shown(name)} now; if that is not a name of"
-                    " trunks to come, correct it.",
+                Advice(
+                    "label_unknown",
+                    "warning",
+                    where,
+                    f"no trunk has the {kind} {shown(name)} now",
+                    "if that is not a name of trunks to come, correct it",
                 )
             )
-    return found
+    return advice_out(context, found)
 
 
 def _some(names: Iterable[str]) -> Iterable[str]:

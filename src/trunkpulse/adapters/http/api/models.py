@@ -108,6 +108,7 @@ class KeepaliveOut(Out):
     down_interval_seconds: float
     jitter: float
     healthy_responses: list[str]
+    pause_on_active_calls: bool
 
 
 class PublicAddressOut(Out):

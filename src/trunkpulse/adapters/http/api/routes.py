@@ -5,9 +5,11 @@ What the configuration file declares is shown alike, and changes with the file a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from functools import partial
 from http import HTTPStatus
+from itertools import takewhile
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
@@ -42,12 +44,15 @@ from trunkpulse.config.json_documents import DocumentRefused
 from trunkpulse.config.route_documents import changed_route, new_route
 from trunkpulse.config.schema import RouteEntry
 from trunkpulse.model import Direction, Route, WhenNoneAvailable
+from trunkpulse.model.hours import name_of_minute, names_of_days
 from trunkpulse.provisioning.refusals import Refused
 from trunkpulse.provisioning.routes import UnknownRoute
 
 __all__ = ["router"]
 
 PATH = "/api/v2/routing/routes"
+SOON_READ = 500
+"""Routes and numbers; more are gone through in a thread, so that probes leave meanwhile."""
 
 router = APIRouter(route_class=AdmittedRoute, prefix=PATH, tags=["routing"])
 
@@ -91,15 +96,33 @@ class RouteTrunkOut(Out):
     weight: int
 
 
+class HoursOut(Out):
+    """Some hours of some days of the week."""
+
+    days: list[str] = Field(description="Such as mon or mon-fri; empty: every day.")
+    from_: str = Field(serialization_alias="from", description="Such as 08:00.")
+    to: str = Field(description="Such as 18:00; earlier than from: it runs over midnight.")
+
+
 class RouteOut(Out):
     """Which trunks take the calls to which numbers."""
 
     id: str
     direction: Direction
-    numbers: list[str] = Field(description="E.164 prefixes and ranges; empty: every number.")
+    numbers: list[str] = Field(
+        description="E.164 prefixes, ranges and patterns, and short numbers; empty: every number "
+        "but the short ones."
+    )
     regions: list[str] = Field(description="Empty: every region.")
+    times: list[HoursOut] = Field(description="When it takes calls; empty: always.")
+    timezone: str | None = Field(
+        description="Whose clocks the times go by; null: those of [routing]."
+    )
     trunks: list[RouteTrunkOut]
     when_none_available: WhenNoneAvailable
+    failback_ramp_seconds: float = Field(
+        description="Over how long a trunk that was DOWN takes its share back."
+    )
     managed_by: str | None = Field(description="The file that declares it; read-only here then.")
 
 
@@ -155,7 +178,7 @@ async def create_route(
     await _applied(route.id, context.routing.create(route))
     response.headers["location"] = f"{PATH}/{quote(route.id)}"
     note_change(request, "route", route.id, before=None, after=_shown(route))
-    return _saved(context, route, response)
+    return await _saved(context, route, response)
 
 
 @router.get("/{route_id}", dependencies=[requires(Permission.ROUTE_VIEW, within_limits=True)])
@@ -197,7 +220,7 @@ async def change_route(
 
     before, after = await _applied(route_id, context.routing.change(route_id, edited))
     note_change(request, "route", route_id, before=_shown(before), after=_shown(after))
-    return _saved(context, after, response)
+    return await _saved(context, after, response)
 
 
 @router.delete(
@@ -230,13 +253,16 @@ async def _applied(route_id: str, change: Awaitable[ResultT]) -> ResultT:
         raise refusal(refused) from None
 
 
-def _saved(context: ApiContext, route: Route, response: Response) -> RouteSavedOut:
+async def _saved(context: ApiContext, route: Route, response: Response) -> RouteSavedOut:
     shown = _shown(route)
     tag(response, etag_of(context.routing.kept(route.id)), living=shown)
     records = context.roster.records()
     trunks = [records[part.id].trunk for part in route.trunks if part.id in records]
-    advice = advice_out(advise_on_route(route, trunks, context.configuration()))
-    return RouteSavedOut(**dict(shown), advice=advice)
+    before = tuple(takewhile(lambda each: each.id != route.id, context.routing.all))
+    advise = partial(advise_on_route, route, trunks, before)
+    is_soon_read = sum(1 + len(each.numbers) for each in before) <= SOON_READ
+    found = advise() if is_soon_read else await asyncio.to_thread(advise)
+    return RouteSavedOut(**dict(shown), advice=advice_out(context, found))
 
 
 def _shown(route: Route) -> RouteOut:
@@ -245,11 +271,21 @@ def _shown(route: Route) -> RouteOut:
         direction=route.direction,
         numbers=[str(each) for each in route.numbers],
         regions=list(route.regions),
+        times=[
+            HoursOut(
+                days=names_of_days(each.days),
+                from_=name_of_minute(each.from_minute),
+                to=name_of_minute(each.to_minute),
+            )
+            for each in route.times
+        ],
+        timezone=route.timezone,
         trunks=[
             RouteTrunkOut(id=each.id, priority=each.priority, weight=each.weight)
             for each in route.trunks
         ],
         when_none_available=route.when_none_available,
+        failback_ramp_seconds=route.failback_ramp_seconds,
         managed_by=route.managed_by,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from http import HTTPStatus
 
 from fastapi import APIRouter
@@ -13,6 +15,7 @@ from trunkpulse.adapters.http.api.context import ApiContext, Context
 from trunkpulse.adapters.http.api.models import Out
 from trunkpulse.adapters.http.api.problems import Problem, invalid
 from trunkpulse.adapters.http.api.reach import InReach, Reach
+from trunkpulse.config.route_schema import country_code
 from trunkpulse.model import (
     Direction,
     Reason,
@@ -21,7 +24,7 @@ from trunkpulse.model import (
 )
 from trunkpulse.recorder import TrunkRecord
 from trunkpulse.roster import UnknownTrunk
-from trunkpulse.routing.numbers import BadNumber, normalise
+from trunkpulse.routing.numbers import BadNumber, dialled_number
 from trunkpulse.routing.places import Standing, in_order
 from trunkpulse.routing.selection import CallRequest, Decision, NoCandidates, SkipReason
 
@@ -38,13 +41,31 @@ class CallIn(BaseModel):
         json_schema_extra={"examples": [{"to": "+15551230001", "direction": "outbound"}]},
     )
 
-    to: str = Field(max_length=256, description="E.164, or a sip: or tel: URI of such a number.")
+    to: str = Field(
+        max_length=256,
+        description="E.164, a sip: or tel: URI of such a number, a number as it is dialled in the "
+        "country, or a short number.",
+    )
     from_: str | None = Field(
         default=None, alias="from", max_length=256, description="The caller; decides nothing."
     )
     direction: Direction = Direction.OUTBOUND
     region: str | None = Field(
         default=None, max_length=256, description="Where the call is; absent: this instance's."
+    )
+    country: str | None = Field(
+        default=None,
+        max_length=256,
+        description="Two letters (ISO 3166): a number without a plus is read as dialled there. "
+        "Absent: that of [routing].",
+    )
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**53,
+        strict=True,
+        description="As things stand, the same seed gives the same answer; absent: trunks of equal "
+        "priority come in another order each time.",
     )
 
 
@@ -66,6 +87,11 @@ class CandidateOut(Out):
     priority: int
     weight: int
     state: TrunkState
+    since: int | None = Field(description="Milliseconds since the epoch.")
+    share: float = Field(
+        description="Less than 1 while it takes its calls back after it was DOWN, along the "
+        "route's failbackRampSeconds."
+    )
     targets: list[str] = Field(
         description="SIP URIs in the order to try; those that are DOWN only if all are."
     )
@@ -85,11 +111,14 @@ class DecisionOut(Out):
     """What to do with the call: try the candidates in this order."""
 
     route_id: str | None
-    matched: str | None = Field(description="The prefix or range of the route that matched.")
+    matched: str | None = Field(description="What of the route's numbers matched.")
     candidates: list[CandidateOut]
     skipped: list[SkippedOut]
     last_resort: bool = Field(description="True if no candidate is known to work.")
     reason: NoCandidates | None = Field(description="Why there are no candidates.")
+    out_of_hours: str | None = Field(
+        description="The route that matches more closely, but takes calls at other times."
+    )
 
 
 @router.post("/decide", dependencies=[requires(Permission.ROUTE_VIEW, within_limits=True)])
@@ -98,15 +127,26 @@ async def decide(context: Context, reach: InReach, call: CallIn) -> DecisionOut:
 
     Whoever is limited to some regions or carriers is refused if a trunk of the route is not theirs.
     """
-    try:
-        number = normalise(call.to)
-    except BadNumber as error:
-        raise invalid("body.to", str(error)) from None
-    request = CallRequest(number, call.from_, call.direction, call.region)
-    decision = context.routing.table.decide(request, context.board.status, context.rng)
+    rng = context.rng if call.seed is None else random.Random(call.seed)
+    request = CallRequest(_number(context, call), call.from_, call.direction, call.region)
+    decision = context.decide(request, rng)
     if reach.limits is not None:
         _refuse_beyond(decision, reach)
-    return _decision_out(context, decision)
+        decision = _without_names_beyond(context, decision, reach)
+    return _decision_out(context, decision, rng)
+
+
+def _number(context: ApiContext, call: CallIn) -> str:
+    country = context.configuration().routing.country
+    if call.country is not None:
+        try:
+            country = country_code(call.country)
+        except ValueError as error:
+            raise invalid("body.country", f"country {error}.") from None
+    try:
+        return dialled_number(call.to, country, context.routing.table.is_short)
+    except BadNumber as error:
+        raise invalid("body.to", str(error)) from None
 
 
 def _refuse_beyond(decision: Decision, reach: Reach) -> None:
@@ -121,14 +161,22 @@ def _refuse_beyond(decision: Decision, reach: Reach) -> None:
         )
 
 
-def _decision_out(context: ApiContext, decision: Decision) -> DecisionOut:
+def _without_names_beyond(context: ApiContext, decision: Decision, reach: Reach) -> Decision:
+    """To whom a route is not shown, its name is not told either while it is closed."""
+    closed = (route for route in context.routing.all if route.id == decision.out_of_hours)
+    return (
+        decision if all(map(reach.takes_in_route, closed)) else replace(decision, out_of_hours=None)
+    )
+
+
+def _decision_out(context: ApiContext, decision: Decision, rng: random.Random) -> DecisionOut:
     candidates: list[CandidateOut] = []
     for each in decision.candidates:
         try:
             record = context.roster.record(each.trunk_id)
         except UnknownTrunk:
             continue  # a new configuration is just being applied, and this trunk is on its way out
-        places = _places(context, record)
+        places = _places(record, rng)
         candidates.append(
             CandidateOut(
                 trunk_id=each.trunk_id,
@@ -136,6 +184,8 @@ def _decision_out(context: ApiContext, decision: Decision) -> DecisionOut:
                 priority=each.priority,
                 weight=each.weight,
                 state=each.state,
+                since=each.since_ms,
+                share=each.share,
                 targets=list(dict.fromkeys(place.uri for place in places)),
                 places=places,
             )
@@ -155,15 +205,16 @@ def _decision_out(context: ApiContext, decision: Decision) -> DecisionOut:
         ],
         last_resort=decision.last_resort,
         reason=decision.reason,
+        out_of_hours=decision.out_of_hours,
     )
 
 
-def _places(context: ApiContext, record: TrunkRecord) -> list[PlaceOut]:
+def _places(record: TrunkRecord, rng: random.Random) -> list[PlaceOut]:
     """Where the trunk's calls go, in order."""
     targets = record.targets
     order = in_order(
         [Standing(each.state, each.share.priority, each.share.weight) for each in targets],
-        context.rng,
+        rng,
     )
     return [
         PlaceOut(

@@ -106,7 +106,8 @@ async def put_settings(
 def _advice(context: ApiContext, shown: ShownSettings) -> list[SavedAdviceOut]:
     config = replace(context.configuration(), keepalive=shown.keepalive)
     one = Trunk(id="any", name="any", targets=(_SOMEWHERE,), keepalive=shown.keepalive)
-    return advice_out([each for each in advise_on(one, config) if each.where == "[keepalive]"])
+    found = [each for each in advise_on(one, config) if each.where == "[keepalive]"]
+    return advice_out(context, found)
 
 
 def _etag(shown: ShownSettings) -> str:

@@ -43,10 +43,10 @@ def _object(section: type[Section]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            camel_case(name): _member(name, field) for name, field in section.model_fields.items()
+            camel_case(name): _member(name, field) for name, field in section.by_key().items()
         },
         "required": [
-            camel_case(name) for name, field in section.model_fields.items() if field.is_required()
+            camel_case(name) for name, field in section.by_key().items() if field.is_required()
         ],
     }
 

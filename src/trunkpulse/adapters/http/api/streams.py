@@ -7,13 +7,13 @@ configuration file declares is shown alike, and changes with the file alone.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, TypeVar
 from urllib.parse import quote
 
-from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from pydantic import Field, WithJsonSchema
 from starlette.responses import Response
 
@@ -82,6 +82,36 @@ StreamPatch = Annotated[
     Field(max_length=64),
     WithJsonSchema(stream_schema(required=False, example={"states": ["DOWN"], "carriers": []})),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChange:
+    """A request that is to change a stream, and its answer."""
+
+    request: Request
+    context: Context
+    response: Response
+
+    async def made(self, stream_id: str, edit: Callable[[EventStream], EventStream]) -> StreamOut:
+        """What ``edit`` makes of the stream; raises the problem that says why it cannot."""
+        before: StreamOut | None = None
+
+        def seen_and_edited(stream: EventStream) -> EventStream:
+            nonlocal before
+            before = _shown(self.context, stream)
+            return edit(stream)
+
+        change = self.context.subscriptions.change(stream_id, seen_and_edited)
+        try:
+            stream = await _applied(stream_id, change)
+        except DocumentRefused as refused:
+            raise _refusal(refused) from None
+        after = _shown(self.context, stream)
+        note_change(self.request, "stream", stream_id, before, after)
+        return _tagged(self.context, stream, self.response)
+
+
+Change = Annotated[StreamChange, Depends()]
 
 
 @router.get("", dependencies=[requires(Permission.STREAM_READ)])
@@ -155,25 +185,19 @@ async def get_stream(
 
 @router.patch("/{stream_id}", dependencies=[requires(Permission.STREAM_EDIT)])
 async def change_stream(
-    request: Request,
-    context: Context,
-    stream_id: StreamId,
-    *,
-    document: StreamPatch,
-    response: Response,
-    if_match: IfMatch = None,
+    stream_id: StreamId, change: Change, document: StreamPatch, if_match: IfMatch = None
 ) -> StreamOut:
     """Change an event stream by a JSON Merge Patch; what waits for it, and is owed to it, stays."""
-    is_trunk = partial(_is_trunk, context)
+    is_trunk = partial(_is_trunk, change.context)
 
     def edited(stream: EventStream) -> EventStream:
-        check_match(if_match, _etag(context, stream_id))
+        check_match(if_match, _etag(change.context, stream_id))
         changed = changed_stream(stream, document, is_trunk=is_trunk)
         if changed.destination.url != stream.destination.url:
-            _check_place(context, changed)
+            _check_place(change.context, changed)
         return changed
 
-    return await _changed(request, context, stream_id, response, edited)
+    return await change.made(stream_id, edited)
 
 
 @router.delete(
@@ -205,33 +229,21 @@ async def delete_stream(
 
 
 @router.post("/{stream_id}/pause", dependencies=[requires(Permission.STREAM_EDIT), once()])
-async def pause_stream(
-    request: Request, context: Context, stream_id: StreamId, response: Response
-) -> StreamOut:
+async def pause_stream(stream_id: StreamId, change: Change) -> StreamOut:
     """Deliver nothing more for now; what happens meanwhile is kept for it. Safe to repeat."""
-    return await _changed(
-        request, context, stream_id, response, lambda stream: replace(stream, paused=True)
-    )
+    return await change.made(stream_id, lambda stream: replace(stream, paused=True))
 
 
 @router.post("/{stream_id}/resume", dependencies=[requires(Permission.STREAM_EDIT), once()])
-async def resume_stream(
-    request: Request, context: Context, stream_id: StreamId, response: Response
-) -> StreamOut:
+async def resume_stream(stream_id: StreamId, change: Change) -> StreamOut:
     """Deliver again, first of all what has been kept. Safe to repeat."""
-    return await _changed(
-        request, context, stream_id, response, lambda stream: replace(stream, paused=False)
-    )
+    return await change.made(stream_id, lambda stream: replace(stream, paused=False))
 
 
 @router.post("/{stream_id}/disable", dependencies=[requires(Permission.STREAM_EDIT), once()])
-async def disable_stream(
-    request: Request, context: Context, stream_id: StreamId, response: Response
-) -> StreamOut:
+async def disable_stream(stream_id: StreamId, change: Change) -> StreamOut:
     """Tell it nothing new; the recoveries that it is owed wait for it. Safe to repeat."""
-    return await _changed(
-        request, context, stream_id, response, lambda stream: replace(stream, enabled=False)
-    )
+    return await change.made(stream_id, lambda stream: replace(stream, enabled=False))
 
 
 @router.post("/{stream_id}/enable", dependencies=[requires(Permission.STREAM_EDIT), once()])
@@ -250,28 +262,6 @@ async def enable_stream(
     there = streams.get(stream_id)
     before = None if there is None else _shown(context, there)
     stream = await _applied(stream_id, context.subscriptions.enable(stream_id))
-    note_change(request, "stream", stream_id, before, _shown(context, stream))
-    return _tagged(context, stream, response)
-
-
-async def _changed(
-    request: Request,
-    context: ApiContext,
-    stream_id: str,
-    response: Response,
-    edit: Callable[[EventStream], EventStream],
-) -> StreamOut:
-    before: StreamOut | None = None
-
-    def seen_and_edited(stream: EventStream) -> EventStream:
-        nonlocal before
-        before = _shown(context, stream)
-        return edit(stream)
-
-    try:
-        stream = await _applied(stream_id, context.subscriptions.change(stream_id, seen_and_edited))
-    except DocumentRefused as refused:
-        raise _refusal(refused) from None
     note_change(request, "stream", stream_id, before, _shown(context, stream))
     return _tagged(context, stream, response)
 

@@ -15,10 +15,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 
-from trunkpulse.adapters.http.api.shelf import Shelf, Wanted
+from trunkpulse.adapters.http.api.shelf import Condition, Shelf, Wanted
 from trunkpulse.adapters.turns import Turns
 from trunkpulse.board import Board
 from trunkpulse.model import TrunkState
@@ -86,9 +87,18 @@ class TrunkIndex:
     # --- what is asked ------------------------------------------------------------------------
 
     async def page(
-        self, wanted: Wanted, *, after: str | None, limit: int, turns: Turns
+        self,
+        wanted: Wanted,
+        *,
+        after: str | None,
+        limit: int,
+        turns: Turns,
+        downwards: bool = False,
     ) -> tuple[list[TrunkRecord], bool]:
-        """At most ``limit`` trunks by id, those after ``after``; and whether there are more."""
+        """At most ``limit`` trunks by id, those beyond ``after``; and whether there are more.
+
+        ``downwards``: from the last id to the first one.
+        """
         await self._mend(turns)
         conditions = wanted.conditions()
         part = None if wanted.part is None else wanted.part.encode()
@@ -96,23 +106,32 @@ class TrunkIndex:
             await self._put_texts_together(turns)
             await self._mend(turns)
         found: list[TrunkRecord] = []
-        at = 0 if after is None else self._first_beyond(after)
-        while at < len(self._shelves):
+        at = self._start(after, downwards=downwards)
+        while 0 <= at < len(self._shelves):
             shelf = self._shelves[at]
             if shelf.can_meet(conditions) and (part is None or self._reads(shelf, part)):
                 records = self._records()
-                start = 0 if after is None else bisect_right(shelf.ids, after)
-                for place in shelf.candidates(conditions, part, start):
+                places = _beyond(after, shelf, conditions, part, downwards=downwards)
+                for place in places:
                     record = records.get(shelf.ids[place])
                     if record is None or not wanted.fits(record, self._own_region):
                         continue
                     if len(found) == limit:
                         return found, True
                     found.append(record)
-            after = shelf.ids[-1]
+            after = shelf.ids[0 if downwards else -1]
             # Trunks may come and go while others have their turn, and shelves with them.
-            at = self._first_beyond(after) if await turns.give_way() else at + 1
+            if await turns.give_way():
+                at = self._start(after, downwards=downwards)
+            else:
+                at += -1 if downwards else 1
         return found, False
+
+    def _start(self, after: str | None, *, downwards: bool) -> int:
+        """The first shelf that may have trunks beyond ``after``, where there is one."""
+        if downwards:
+            return (len(self._heads) if after is None else bisect_left(self._heads, after)) - 1
+        return 0 if after is None else self._first_beyond(after)
 
     async def _put_texts_together(self, turns: Turns) -> None:
         at = 0
@@ -231,6 +250,23 @@ class TrunkIndex:
     def _at(self, trunk_id: str) -> int:
         """Which shelf the trunk is on, or would be."""
         return max(0, bisect_right(self._heads, trunk_id) - 1)
+
+
+def _beyond(
+    after: str | None,
+    shelf: Shelf,
+    conditions: Sequence[Condition],
+    part: bytes | None,
+    *,
+    downwards: bool,
+) -> Iterator[int]:
+    """The candidates of a shelf in the order that is asked for."""
+    if not downwards:
+        start = 0 if after is None else bisect_right(shelf.ids, after)
+        return shelf.candidates(conditions, part, start)
+    end = len(shelf) if after is None else bisect_left(shelf.ids, after)
+    places = takewhile(lambda place: place < end, shelf.candidates(conditions, part, 0))
+    return reversed(list(places))
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 from starlette.responses import Response
 
+from trunkpulse.adapters.http.api.activity_view import ActivityOut, activity_of
 from trunkpulse.adapters.http.api.conditional import etag_of, tag
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.models import Out, TrunkOut
@@ -29,15 +30,19 @@ class TrunkDetailOut(TrunkOut):
     )
     revision: int | None = Field(description="Counts its changes from 1; null as above.")
     withheld: str | None = Field(description="Why it is not probed; null: nothing is wrong.")
+    activity: ActivityOut
 
 
 class SavedAdviceOut(Out):
     """One thing to reconsider in what was saved."""
 
+    id: str = Field(description="Its code and where: what it is accepted by.")
     code: str
     severity: Literal["warning", "info"]
     where: str
-    detail: str
+    why: str = Field(description="What is so, and what comes of it.")
+    fix: str = Field(description="What to do about it.")
+    detail: str = Field(description="Why and fix as one sentence.")
 
 
 class TrunkSavedOut(TrunkDetailOut):
@@ -61,20 +66,23 @@ def saved(context: ApiContext, kept: KeptTrunk, response: Response) -> TrunkSave
     record = context.roster.record(kept.id)
     members = _members(context, record)
     tag(response, etag_of(kept), living=TrunkDetailOut(**members))
-    advice = advice_out(advise_on(record.trunk, context.configuration()))
+    advice = advice_out(context, advise_on(record.trunk, context.configuration()))
     return TrunkSavedOut(**members, advice=advice)
 
 
-def advice_out(found: Sequence[Advice]) -> list[SavedAdviceOut]:
-    """Advice as an answer has it."""
+def advice_out(context: ApiContext, found: Sequence[Advice]) -> list[SavedAdviceOut]:
+    """Advice as an answer has it, without what was accepted."""
     return [
         SavedAdviceOut(
+            id=each.id,
             code=each.code,
             severity=each.severity,
             where=each.where,
+            why=in_words_of_json(each.why),
+            fix=in_words_of_json(each.fix),
             detail=in_words_of_json(each.message),
         )
-        for each in found
+        for each in context.accepted.still_given(found)
     ]
 
 
@@ -85,4 +93,5 @@ def _members(context: ApiContext, record: TrunkRecord) -> dict[str, Any]:
         "configuration": None if kept is None else context.trunks.described(kept),
         "revision": None if kept is None else kept.revision,
         "withheld": context.trunks.withheld.get(record.trunk.id),
+        "activity": activity_of(context, record),
     }

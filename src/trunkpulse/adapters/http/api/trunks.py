@@ -28,14 +28,13 @@ from trunkpulse.adapters.http.api.models import (
 from trunkpulse.adapters.http.api.paging import (
     Cursor,
     Limit,
-    cursor_of,
-    id_of,
     page_response,
     position_of,
 )
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.adapters.http.api.reach import InReach
 from trunkpulse.adapters.http.api.shelf import Wanted
+from trunkpulse.adapters.http.api.trunk_order import TrunkSort, TrunkSorting, ordered_page
 from trunkpulse.adapters.http.api.trunk_views import TrunkDetailOut, tagged
 from trunkpulse.adapters.http.api.views import explain_out, is_enabled, trunk_out
 from trunkpulse.adapters.http.api.wording import shortened
@@ -69,10 +68,14 @@ async def list_trunks(
     q: Annotated[
         str | None, Query(max_length=256, description="Part of the id or name, in any case.")
     ] = None,
+    sort: TrunkSorting = TrunkSort.ID,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """The trunks, by id."""
+    """The trunks, by id or by state.
+
+    By state a trunk whose state changes while one pages on may be shown twice or not at all.
+    """
     wanted = Wanted(
         state=state,
         carrier=carrier,
@@ -81,13 +84,14 @@ async def list_trunks(
         part=q.casefold() if q else None,
         limits=reach.limits,
     )
-    after = None if cursor is None else id_of(cursor)
-    page, more = await index.page(wanted, after=after, limit=limit, turns=context.turns)
+    page, next_cursor = await ordered_page(
+        index, wanted, sort=sort, cursor=cursor, limit=limit, turns=context.turns
+    )
     bodies: list[str] = []
     for record in page:
         bodies.append(trunk_out(context, record).model_dump_json(by_alias=True))
         await context.turns.give_way()
-    return page_response(bodies, cursor_of(page[-1].trunk.id) if more else None)
+    return page_response(bodies, next_cursor)
 
 
 @router.get("/{trunk_id}", dependencies=[requires(Permission.TRUNK_VIEW, within_limits=True)])

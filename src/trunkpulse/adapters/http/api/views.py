@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.models import (
     AttemptOut,
@@ -74,6 +76,9 @@ def explain_out(context: ApiContext, record: TrunkRecord) -> ExplainOut:
                 next_in_seconds=_next_in_seconds(context, target),
                 resting=resting,
                 last_heard_ms=_last_heard_ms(context, target),
+                calls=context.live_calls.calls_up(target),
+                proved_ms=_proved_ms(context, target),
+                paused=not resting and context.roster.prober.pauses(target),
             )
             for target in record.targets
         ],
@@ -144,6 +149,7 @@ def keepalive_out(policy: KeepalivePolicy) -> KeepaliveOut:
         down_interval_seconds=policy.down_interval_seconds,
         jitter=policy.jitter,
         healthy_responses=list(policy.healthy_responses),
+        pause_on_active_calls=policy.pause_on_active_calls,
     )
 
 
@@ -223,6 +229,14 @@ def _last_heard_ms(context: ApiContext, target: ProbeTarget) -> int | None:
     """By the address alone: the carrier's own requests rarely leave from the port it answers on."""
     moment = None if target.address is None else context.last_heard.of(target.address[0])
     return None if moment is None else int(moment * 1000)
+
+
+def _proved_ms(context: ApiContext, target: ProbeTarget) -> int | None:
+    """When calls last proved it alive, on the clock of the wall."""
+    proved_at = None if target.live is None else target.live.proved_at
+    if proved_at is None or math.isinf(proved_at):
+        return None
+    return context.now_ms() + round((proved_at - context.clock.monotonic()) * 1000)
 
 
 def _explain_target_out(context: ApiContext, target: ProbeTarget) -> ExplainTargetOut:

@@ -15,6 +15,7 @@ _PHRASES = {
     "string_type": "{field} must be a string",
     "string_unicode": "{field} must be text without half a surrogate pair in it",
     "string_too_long": "{field} must have at most {max_length} characters",
+    "string_pattern_mismatch": "{field} must be of the form {pattern}",
     "enum": "{field} must be {expected}",
     "int_parsing": "{field} must be a whole number",
     "bool_parsing": "{field} must be true or false",

@@ -1,0 +1,47 @@
+"""How the trunks stand, as whoever tells switches has to know it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from trunkpulse.model import TargetState, TransportProtocol, TrunkState
+
+__all__ = ["Place", "TargetStanding", "TrunkStanding", "Trunks"]
+
+
+class Place(NamedTuple):
+    """Where a target is, once that is known."""
+
+    protocol: TransportProtocol
+    host: str
+    """A literal address, without brackets."""
+    port: int
+
+
+class TargetStanding(NamedTuple):
+    """One target of a trunk."""
+
+    uri: str
+    """In the canonical form that ``str(SipUri)`` gives."""
+    place: Place | None
+    state: TargetState
+
+
+class TrunkStanding(NamedTuple):
+    """One trunk."""
+
+    state: TrunkState
+    in_service: bool
+    """False: an administrator or the licence took it out."""
+    targets: tuple[TargetStanding, ...]
+
+
+class Trunks(Protocol):
+    """All of them, as they are now."""
+
+    def ids(self) -> Iterable[str]:
+        """Of every trunk that is configured."""
+
+    def standing(self, trunk_id: str) -> TrunkStanding | None:
+        """None: there is no such trunk."""

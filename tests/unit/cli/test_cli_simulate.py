@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from trunkpulse.cli import route_simulation
+from unit.cli.api_service import Service, service
+
+SIMULATE = ("routes", "simulate")
+
+
+async def well(there: Service) -> None:
+    there.world.succeed("carrier-a")
+    there.world.succeed("carrier-a", place=1)
+    there.world.succeed("carrier-b")
+
+
+async def test_a_supposed_outage_shows_which_calls_move() -> None:
+    async with service() as there:
+        await well(there)
+        out = await there.said(
+            *SIMULATE, "+15551230001", "+4930123456", "--suppose", "carrier-a=DOWN"
+        )
+    assert out.startswith("2 of 2 calls move from carrier-a to carrier-b; none is lost.\n")
+    rows = [line.split() for line in out.splitlines()]
+    assert ["TRUNK", "CALLS", "AS", "SUPPOSED", "DIFFERENCE"] in rows
+    assert ["carrier-a", "2", "0", "-2"] in rows
+    assert ["carrier-b", "0", "2", "+2"] in rows
+    assert ["carrier-a", "carrier-b", "2", "+15551230001,", "+4930123456"] in rows
+
+
+async def test_calls_that_are_lost_end_it_with_1() -> None:
+    async with service() as there:
+        await well(there)
+        now = await there.command(*SIMULATE, "+15551230001")
+        lost = await there.command(*SIMULATE, "+15551230001", "--suppose", "all=DOWN")
+        no_route = await there.command(*SIMULATE, "+33123456789")
+    assert (now.code, lost.code, no_route.code) == (0, 1, 1)
+    assert "because the route has no trunk left" in lost.out
+    assert "+33123456789" in no_route.out
+
+
+async def test_a_log_goes_in_pieces_and_comes_to_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "calls.csv"
+    lines = [f"{n},+1555{n:07},{1_700_000_000 + 10 * n},25\n" for n in range(60)]
+    log.write_text("id,to,time,seconds\n" + "".join(lines) + "99,anonymous,,\n")
+    command = (*SIMULATE, "--log", str(log), "--suppose", "carrier-a=DOWN", "--seed", "5")
+    async with service() as there:
+        await well(there)
+        whole = json.loads(await there.said(*command, "--json"))
+        monkeypatch.setattr(route_simulation, "CALLS_PER_PIECE", 7)
+        pieces = json.loads(await there.said(*command, "--json"))
+        out = await there.said(*command)
+    assert pieces == whole
+    assert whole["calls"] == 60
+    assert whole["present"]["trunks"] == [{"trunkId": "carrier-a", "calls": 60, "peak": 3}]
+    assert whole["supposed"]["trunks"] == [{"trunkId": "carrier-b", "calls": 60, "peak": 3}]
+    assert "1 call passed over: what was dialled is no telephone number (row 61: anonymous)." in out
+    assert "Columns that are not read: id." in out
+
+
+async def test_what_is_supposed_of_nobody_is_said() -> None:
+    async with service() as there:
+        await well(there)
+        out = await there.said(*SIMULATE, "+15551230001", "--suppose", "carrier:acmee=DOWN")
+    assert "carrier:acmee=DOWN concerns no trunk of these calls." in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "Name the numbers that are called, or a file of calls with --log."),
+        (("+1", "--log", "calls.csv"), "Name the numbers"),
+        (("--log", "nowhere.csv"), "cannot be read"),
+        (("+15551230001", "--suppose", "mars=DOWN"), "no trunk with the id mars"),
+        (("+15551230001", "--suppose", "mars"), "is no supposition"),
+        (("+15551230001", "--country", "Mars"), "country"),
+    ],
+)
+async def test_what_cannot_be_simulated_is_refused_in_a_sentence(
+    arguments: tuple[str, ...], said: str
+) -> None:
+    async with service() as there:
+        outcome = await there.command(*SIMULATE, *arguments)
+    assert outcome.code == 2
+    assert said in outcome.complaint
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"number\n+1\n", "must be called to"),
+        (b"to\n\xff\xfe\n", "is not UTF-8"),
+        (b'to\n"+1\n', "cannot be read as CSV"),
+    ],
+)
+async def test_a_file_that_is_no_log_is_refused_in_a_sentence(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    log = tmp_path / "calls.csv"
+    log.write_bytes(content)
+    async with service() as there:
+        outcome = await there.command(*SIMULATE, "--log", str(log))
+    assert outcome.code == 2
+    assert said in outcome.complaint

@@ -1,0 +1,86 @@
+"""What is written to a switch, and what is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkpulse.ports import Entry
+from trunkpulse.switching.plan import Order, Rightness, plan
+
+maybe = st.sampled_from([True, False, None])
+entries_of_a_switch = st.lists(
+    st.builds(
+        Entry,
+        key=st.sampled_from("abcdefgh"),
+        uri=st.none(),
+        up=maybe,
+        group=st.sampled_from(["1", "2", None]),
+        held=st.booleans(),
+    ),
+    unique_by=lambda entry: entry.key,
+)
+wishes = st.dictionaries(st.sampled_from("abcdefgh"), maybe)
+
+
+def carried_out(entries: Sequence[Entry], orders: Sequence[Order]) -> list[Entry]:
+    told = {order.key: order.up for order in orders}
+    return [each._replace(up=told.get(each.key, each.up)) for each in entries]
+
+
+@given(entries=entries_of_a_switch, wanted=wishes, keep_last=st.booleans())
+def test_once_the_orders_are_carried_out_there_are_none_left(
+    entries: list[Entry], wanted: Mapping[str, bool | None], *, keep_last: bool
+) -> None:
+    first = plan(entries, wanted, keep_last=keep_last)
+    after = plan(carried_out(entries, first.orders), wanted, keep_last=keep_last)
+    assert after.orders == ()
+    assert after.kept == first.kept
+
+
+@given(entries=entries_of_a_switch, wanted=wishes, keep_last=st.booleans())
+def test_what_nobody_wants_and_what_somebody_holds_is_never_touched(
+    entries: list[Entry], wanted: Mapping[str, bool | None], *, keep_last: bool
+) -> None:
+    known = {each.key: each for each in entries}
+    for order in plan(entries, wanted, keep_last=keep_last).orders:
+        assert wanted[order.key] is order.up
+        assert not known[order.key].held
+        assert known[order.key].up is not order.up
+
+
+@given(entries_of_a_switch, wishes)
+def test_with_keep_last_no_group_loses_its_last_entry(
+    entries: list[Entry], wanted: Mapping[str, bool | None]
+) -> None:
+    after = carried_out(entries, plan(entries, wanted, keep_last=True).orders)
+    for group in ("1", "2"):
+        had = any(
+            each.up and each.group == group and (not each.held) and wanted.get(each.key) is False
+            for each in entries
+        )
+        if had:
+            assert any(each.up for each in after if each.group == group)
+
+
+def test_one_that_was_kept_goes_down_once_another_is_up() -> None:
+    entries = [Entry("a", None, True, "1"), Entry("b", None, False, "1")]
+    assert plan(entries, {"a": False, "b": False}, keep_last=True) == ((), frozenset("a"))
+    assert plan(entries, {"a": False, "b": True}, keep_last=True).orders == (
+        Order("a", up=False),
+        Order("b", up=True),
+    )
+
+
+def test_only_what_was_right_and_should_still_be_so_has_drifted() -> None:
+    rightness = Rightness()
+    rightness.note([Entry("a", None, True), Entry("b", None, False)], {"a": True, "b": True})
+    assert rightness.drifted([Order("a", up=False)]) == []  # we changed our mind
+    assert rightness.drifted([Order("b", up=True)]) == []  # it never was right
+    assert rightness.drifted([Order("a", up=True)]) == ["a"]
+    assert rightness.drifted([Order("a", up=True)]) == []  # the same drift, not put right yet
+    rightness.note([Entry("a", None, True)], {"a": True})
+    rightness.forget()
+    assert rightness.drifted([Order("a", up=True)]) == []
