@@ -232,6 +232,17 @@ def test_a_queue_that_stands_is_refused_and_one_that_is_worked_off_is_not() -> N
     assert 503 not in bench.wire.codes[first + 1 :]
 
 
+def test_while_a_queue_stands_one_call_in_four_is_still_decided() -> None:
+    async def scenario(bench: RedirectBench) -> None:
+        for number in range(100):
+            bench.hear(invite(branch=f"z9hG4bK{number}"), waited=0.2)
+            await asyncio.sleep(0.01)
+
+    bench = play(scenario)
+    standing = 100 - bench.wire.codes.index(503)
+    assert bench.wire.codes.count(503) == standing - standing // 4
+
+
 def test_at_its_end_it_repeats_nothing_more() -> None:
     async def scenario(bench: RedirectBench) -> None:
         bench.hear(invite())

@@ -15,6 +15,9 @@ QUEUED_SECONDS: Final = 0.05
 """A request that waited so long found a queue."""
 STANDING_SECONDS: Final = 0.25
 """A queue that every request found for so long is one that stands."""
+STILL_SERVED: Final = 4
+"""One request in so many is served all the same: to refuse takes time too, and where more comes in
+than can even be refused, nobody at all would be served until it ends."""
 
 
 class KnownCall(InviteServerTransaction):
@@ -30,19 +33,28 @@ class KnownCall(InviteServerTransaction):
 
 
 class CallTable:
-    """The transactions by their keys, so many at most."""
+    """The transactions by their keys, so many at most.
+
+    Of one that has its ACK no more is kept than its key and when Timer I fires. There are five
+    seconds' worth of them, and as objects they would be what the garbage collector goes through.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._open: dict[bytes, KnownCall] = {}
-        self._confirmed: OrderedDict[bytes, KnownCall] = OrderedDict()
-        """Those that have their ACK, the oldest first."""
+        self._confirmed: OrderedDict[bytes, float] = OrderedDict()
+        """The oldest first."""
 
     def __len__(self) -> int:
         return len(self._open) + len(self._confirmed)
 
     def find(self, key: bytes) -> KnownCall | None:
-        return self._open.get(key) or self._confirmed.get(key)
+        """The one that waits for its ACK."""
+        return self._open.get(key)
+
+    def is_confirmed(self, key: bytes) -> bool:
+        """True if it has its ACK, and Timer I has not fired."""
+        return key in self._confirmed
 
     def make_room(self) -> bool:
         """False if there is none for one more."""
@@ -54,13 +66,20 @@ class CallTable:
         self._open[call.key] = call
 
     def confirm(self, call: KnownCall) -> None:
+        """It has its ACK; Timer I is its deadline."""
         if self._open.pop(call.key, None) is not None:
-            self._confirmed[call.key] = call
+            self._confirmed[call.key] = call.deadline
+
+    def expire(self, now: float) -> None:
+        """Timer I of those that have had their ACK for long enough."""
+        confirmed = self._confirmed
+        while confirmed and next(iter(confirmed.values())) <= now:
+            confirmed.popitem(last=False)
 
     def forget(self, call: KnownCall) -> None:
-        for calls in (self._open, self._confirmed):
-            if calls.get(call.key) is call:
-                del calls[call.key]
+        """It has ended without an ACK, or needs no Timer I."""
+        if self._open.get(call.key) is call:
+            del self._open[call.key]
 
 
 class StandingQueue:
@@ -69,13 +88,18 @@ class StandingQueue:
     def __init__(self) -> None:
         self._since: float | None = None
         self._seen = 0.0
+        self._found = 0
+        """Requests that found it standing."""
 
-    def stands(self, waited_seconds: float, now: float) -> bool:
-        """True if a request that has ``waited_seconds`` by ``now`` found a queue that stands."""
+    def refuses(self, waited_seconds: float, now: float) -> bool:
+        """True if a request that has waited so long by ``now`` shall be refused."""
         if waited_seconds < QUEUED_SECONDS:
             self._since = None
             return False
         if self._since is None or now - self._seen >= STANDING_SECONDS:
             self._since = now  # of one that was found longer ago nobody knows what became
         self._seen = now
-        return now - self._since >= STANDING_SECONDS
+        if now - self._since < STANDING_SECONDS:
+            return False
+        self._found += 1
+        return self._found % STILL_SERVED != 0

@@ -11,7 +11,8 @@ no decision, and nothing is remembered (RFC 3261 8.2.7). That is so
 * for one source, beyond its rate;
 * while a queue stands before us: a request that waited in the socket is no trouble by itself, for
   any hiccup leaves a heap behind that is soon gone, but one that stays for a while says that more
-  comes in than can be dealt with (the idea is that of CoDel, RFC 8289);
+  comes in than can be dealt with (the idea is that of CoDel, RFC 8289); then one call in four is
+  decided and the others are refused;
 * when all transactions that may be kept wait for an ACK.
 """
 
@@ -47,7 +48,7 @@ ANSWER_BOUNDS_SECONDS: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 )  # fmt: skip
 OVERLOAD_RETRY_SECONDS: Final = 1
-_TICK_SECONDS: Final = 0.1
+_TICK_SECONDS: Final = 0.02
 _TICKS: Final = 512
 _SAY_AGAIN_SECONDS: Final = 10.0
 """Between two lines of the log about the same trouble."""
@@ -162,6 +163,9 @@ class RedirectServer:
             if call.on_invite() is InviteEvent.RESEND:
                 self._send(call.answer, call.destination)
             return Fate.ANSWERED
+        if self._calls.is_confirmed(asked.key):
+            self._counts.absorbed += 1
+            return Fate.ANSWERED
         return self._invite(asked, source, now, draining=draining)
 
     def close(self) -> None:
@@ -195,7 +199,7 @@ class RedirectServer:
     ) -> Refused | None:
         if draining:
             return Refused.DRAINING
-        if self._queue.stands(now - arrived, now):
+        if self._queue.refuses(now - arrived, now):
             return Refused.QUEUE
         if not self._rates.admit(source[0], arrived):
             return Refused.RATE
@@ -226,14 +230,15 @@ class RedirectServer:
                 self._due(call, now)  # Timer I is 0
             else:
                 self._calls.confirm(call)
-                self._wheel.arm(call, call.deadline)
+                self._wheel.disarm(call)
         return Fate.NOT_ANSWERABLE
 
     def _cancel(self, asked: Asked, source: Address, now: float) -> Fate:
         """What it would cancel has its final answer already, so nothing follows (9.2)."""
         if not self._rates.admit(source[0], now):
             return Fate.RATE_LIMITED
-        code = 481 if self._calls.find(asked.key) is None else 200
+        known = self._calls.find(asked.key) is not None or self._calls.is_confirmed(asked.key)
+        code = 200 if known else 481
         answer = write_answer(asked, status(code), self._server, self._settings.tag_key)
         self._send(answer, self._destination(asked, source))
         return Fate.ANSWERED
@@ -260,6 +265,7 @@ class RedirectServer:
         while (due := self._wheel.take(now)) is not None:
             for call in due[1]:
                 self._due(call, now)
+        self._calls.expire(now)
         if len(self._calls):
             self._timer = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
 

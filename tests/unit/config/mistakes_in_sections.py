@@ -207,6 +207,8 @@ IN_SECTIONS = [
     mistake("no network", '[sip]\nallow = ["lan"]', "sip.allow[0]", "IP network", '"lan"'),
     mistake("host bits", '[sip]\nallow = ["10.0.0.1/8"]', "sip.allow[0]", '"10.0.0.0/8"'),
     mistake("agent", '[sip]\nuser_agent = "a\\r\\nb"', "sip.user_agent", "printable ASCII"),
+    mistake("too few calls", "[sip]\ncalls_per_second = 0", "sip.calls_per_second", "1 to 1000000"),
+    mistake("another redirect", "[sip]\nredirect_code = 301", "sip.redirect_code", "300 or 302"),
     # --- keepalive
     mistake("negative", "[keepalive]\ninterval_seconds = -5", "interval_seconds", "0.1 to", "-5"),
     mistake("nan", "[keepalive]\ninterval_seconds = nan", "keepalive.interval_seconds", "nan"),

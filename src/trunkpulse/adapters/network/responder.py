@@ -192,7 +192,7 @@ class OptionsResponder:
                 local,
                 responder,
                 clock,
-                rest_seconds=0.001,
+                rest_seconds=0.0,
                 datagrams_per_turn=_DATAGRAMS_PER_TURN,
             )
         )

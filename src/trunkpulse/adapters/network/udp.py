@@ -188,7 +188,7 @@ class UdpTransport:
         count = self._read(_DRAIN)
         if self._resting is not None and 0 < count < self._crowd:
             self._resting.cancel()
-            self._resting = self._loop.call_later(_REST_SECONDS, self._rested)
+            self._resting = self._loop.call_later(self._rest_seconds, self._rested)
 
     def dropped_datagrams(self) -> int:
         """How many the kernel has thrown away because the buffer was full; 0 if it does not say."""
@@ -234,7 +234,7 @@ class UdpTransport:
         """Do not look at the socket for a while; refusals wake us all the same."""
         if self._resting is None and isinstance(self._watched, select.epoll) and not self._closed:
             self._watched.modify(self._socket.fileno(), 0)
-            self._resting = self._loop.call_later(_REST_SECONDS, self._rested)
+            self._resting = self._loop.call_later(self._rest_seconds, self._rested)
 
     def _rested(self) -> None:
         self._resting = None
@@ -246,7 +246,7 @@ class UdpTransport:
             if self._closed:
                 pass
             elif 0 < count < self._crowd:
-                self._resting = self._loop.call_later(_REST_SECONDS, self._rested)
+                self._resting = self._loop.call_later(self._rest_seconds, self._rested)
             elif isinstance(self._watched, select.epoll):
                 self._watched.modify(self._socket.fileno(), select.EPOLLIN)
 
