@@ -76,8 +76,6 @@ class Pipeline:
 
     keeper: Keeper
     """Set by the roster, before anything is judged."""
-    doubts: Doubts = Trusting()
-    """Set by whoever makes the prober suspect itself."""
     licensed = True
     """False while the licence does not cover that trunks are probed; set by the roster."""
 
@@ -93,6 +91,8 @@ class Pipeline:
         rng: random.Random,
     ) -> None:
         """``recorded`` hears of committed changes and of whom they go to."""
+        self.doubts: Doubts = Trusting()
+        """Set by whoever makes the prober suspect itself."""
         self._clock = clock
         self._board = board
         self._rng = rng

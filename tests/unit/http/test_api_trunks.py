@@ -44,6 +44,15 @@ async def test_a_trunk_shows_its_settings_and_what_its_targets_said() -> None:
                 "downIntervalSeconds": 15,
                 "jitter": 0.05,
                 "healthyResponses": ["2xx"],
+                "pauseOnActiveCalls": True,
+            },
+            "activity": {
+                "activeCalls": 0,
+                "seenCalls": 0,
+                "reportedCalls": None,
+                "reportedUntil": None,
+                "lastProof": None,
+                "keepalivesPaused": False,
             },
             "probe": {
                 "fromUri": None,
