@@ -3,7 +3,7 @@
 What we take out is *inactive* and not probed (``IX``). Kamailio's own probes leave it so, except
 with ``ds_probing_mode`` 1, by which it probes everything. *Disabled* (``DX``) would outlast even
 that, but is what people take a destination out by, and there is no mark by which ours could be told
-from theirs: it stays theirs, and is left alone (docs/decisions/0024).
+from theirs: it stays theirs, and is left alone (docs/decisions/0021).
 
 ``dispatcher.set_state`` changes the first destination of a set that is written that way. If there
 are several they are told apart by their ``duid``; one without is out of reach.
