@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import BusyLoadingError
 
 from brokers.bench import Received, a_stream
 from brokers.processes import HOST, BrokerProcess
@@ -21,6 +23,7 @@ from trunkpulse.adapters.sinks.redis import sink_of
 __all__ = ["RedisPlace", "running_redis"]
 
 PASSWORD = "open-sesame"
+LOADING_SECONDS = 30.0
 
 
 class RedisPlace:
@@ -61,7 +64,13 @@ class RedisPlace:
         self.server.kill()
 
     async def restart(self) -> None:
+        """It listens before it has read what it had stored, and says so until then."""
         self.server.start()
+        async with asyncio.timeout(LOADING_SECONDS), self.client() as client:
+            while True:
+                with suppress(BusyLoadingError):
+                    await client.ping()
+                    return
 
 
 @contextmanager

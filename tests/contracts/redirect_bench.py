@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from contracts.responder_bench import Wire
 from trunkpulse.adapters.network.responder import Fate, OptionsResponder, ResponderSettings
+from trunkpulse.adapters.network.sources import Rates
 from trunkpulse.adapters.sip_redirect import RedirectCounts, RedirectServer, RedirectSettings
 from trunkpulse.model import TransportProtocol
 from trunkpulse.ports import Address
@@ -28,6 +29,7 @@ class RedirectBench:
         *,
         protocol: TransportProtocol = TransportProtocol.UDP,
         calls_per_second: float = 10_000.0,
+        rates: Rates | None = None,
         most_calls: int = 1000,
         settings: ResponderSettings | None = None,
         verdict: Callable[[Asked], tuple[int, bytes]] | None = None,
@@ -46,6 +48,7 @@ class RedirectBench:
                 verdict=verdict or self._verdict,
                 counts=self.counts,
                 clock=self.clock,
+                rates=rates,
                 most_calls=most_calls,
             ),
         )

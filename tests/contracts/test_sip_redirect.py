@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import Awaitable, Callable
+from types import FrameType
 
 import pytest
 from hypothesis import given, settings
@@ -12,15 +14,16 @@ from hypothesis import strategies as st
 
 from contracts.redirect_bench import PEER, RedirectBench
 from contracts.responder_bench import options
-from trunkpulse.adapters.call_table import STANDING_SECONDS
+from trunkpulse.adapters.call_table import STANDING_SECONDS, CallTable, KnownCall
 from trunkpulse.adapters.network.responder import Fate, ResponderSettings
-from trunkpulse.adapters.sip_redirect import Refused
+from trunkpulse.adapters.sip_redirect import RedirectSettings, Refused
 from trunkpulse.model import TransportProtocol
 from trunkpulse.sip.server import AnswerSettings
 from unit.sip.calls import ack, invite
 from virtual_time import run_virtual
 
 Scenario = Callable[[RedirectBench], Awaitable[None]]
+TraceFunction = Callable[[FrameType, str, object], "TraceFunction | None"]
 
 
 def play(scenario: Scenario, made: Callable[[], RedirectBench] = RedirectBench) -> RedirectBench:
@@ -193,23 +196,138 @@ def test_a_source_beyond_its_rate_is_refused_and_others_are_not_charged() -> Non
     assert len(bench.decided) == 5
 
 
+def test_the_rate_of_a_source_is_one_for_all_addresses() -> None:
+    rates = RedirectSettings(tag_key=b"key", calls_per_second=3.0).rates()
+
+    async def run() -> list[int]:
+        benches = [RedirectBench(rates=rates) for _ in range(2)]
+        for number in range(4):
+            for bench in benches:
+                bench.hear(invite(branch=f"z9hG4bK{number}"))
+        return [bench.wire.codes.count(302) for bench in benches]
+
+    assert run_virtual(run) == [2, 1]
+
+
 def test_a_full_table_gives_up_what_has_its_ack_and_then_refuses() -> None:
+    """Of six calls that fit, three of one source: as many as are free then."""
+
     async def scenario(bench: RedirectBench) -> None:
         for number in range(3):
             bench.hear(invite(branch=f"z9hG4bK{number}"))
         bench.hear(invite(branch="z9hG4bKtoo-many"))
         bench.hear(ack("z9hG4bK1"))
         bench.hear(ack("z9hG4bK0"))
-        bench.hear(invite(branch="z9hG4bKfits"))
+        for number in range(3, 5):
+            bench.hear(invite(branch=f"z9hG4bK{number}"))
+        for number in range(2):
+            bench.hear(invite(branch=f"z9hG4bKother{number}"), ("192.0.2.8", 5060))
+        decided = len(bench.decided)
         bench.hear(invite(branch="z9hG4bK0"))  # kept, and absorbed
+        assert len(bench.decided) == decided
+        for number in range(2, 4):
+            bench.hear(ack(f"z9hG4bK{number}"))
         bench.hear(invite(branch="z9hG4bK1"))  # had its ACK first, and gave way
+        assert len(bench.decided) == decided + 1
         await asyncio.sleep(60)
 
-    bench = play(scenario, lambda: RedirectBench(most_calls=3))
-    assert bench.wire.codes[:6] == [302, 302, 302, 503, 302, 302]
-    assert len(bench.decided) == 5
+    bench = play(scenario, lambda: RedirectBench(most_calls=6))
+    assert bench.wire.codes[:5] == [302, 302, 302, 503, 302]
     assert bench.counts.refused[Refused.TABLE] == 1
-    assert bench.counts.absorbed == 1
+
+
+def test_a_source_without_acks_is_refused_and_others_are_not() -> None:
+    async def scenario(bench: RedirectBench) -> None:
+        for number in range(40):
+            bench.hear(invite(branch=f"z9hG4bKdeaf{number}"))
+        assert bench.wire.codes == [302] * 20 + [503] * 20
+        bench.hear(ack("z9hG4bKdeaf3"))
+        bench.hear(invite(branch="z9hG4bKone-for-one"))
+        bench.hear(invite(branch="z9hG4bKtoo-many"))
+        assert bench.wire.codes[40:] == [302, 503]
+        for number in range(200):
+            branch, source = f"z9hG4bKgood{number}", (f"192.0.2.{10 + number % 3}", 5060)
+            bench.hear(invite(branch=branch), source)
+            bench.hear(ack(branch), source)
+        assert bench.wire.codes[42:] == [302] * 200
+        await asyncio.sleep(60)
+        sent = len(bench.wire.codes)
+        for number in range(21):
+            bench.hear(invite(branch=f"z9hG4bKlater{number}"))
+        assert bench.wire.codes[sent:] == [302] * 20 + [503]
+
+    bench = play(scenario, lambda: RedirectBench(most_calls=40))
+    assert "of your calls wait" in (bench.answers[20].headers.first("Warning") or "")
+
+
+def test_as_many_answers_are_kept_as_there_are_bytes_for() -> None:
+    """With an ACK an answer is kept no longer."""
+    table = CallTable(1000, 100_000)
+
+    def answered(number: int, host: str) -> KnownCall | None:
+        if not table.make_room(host):
+            return None
+        call = KnownCall(b"%d" % number, (host, 5060), 0.0, reliable=False)
+        call.on_answer(b"x" * 10_000, 0.0)
+        table.add(call)
+        return call
+
+    one = [answered(number, "192.0.2.7") for number in range(10)]
+    other = [answered(100 + number, "192.0.2.8") for number in range(10)]
+    kept = [call for call in one if call], [call for call in other if call]
+    assert [len(each) for each in kept] == [5, 3]
+    for call in kept[0]:
+        call.on_ack(1.0)
+        table.confirm(call)
+    assert [answered(200 + number, "192.0.2.7") is None for number in range(5)] == [False] * 4 + [
+        True
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (invite("sip:+15551230001;x=" + "y" * 1000 + "@198.51.100.1"), 414),
+        (invite(more=f"Via: SIP/2.0/UDP 192.0.2.98;branch=z9hG4bK{'v' * 4200}\r\n" * 2), 513),
+        (invite(branch="z9hG4bK" + "b" * 5000), 513),  # and in the Call-ID
+    ],
+)
+def test_what_would_have_a_very_long_answer_is_refused_and_not_remembered(
+    data: bytes, code: int
+) -> None:
+    async def scenario(bench: RedirectBench) -> None:
+        bench.hear(data)
+        bench.hear(data)
+        await asyncio.sleep(60)
+
+    bench = play(scenario)
+    assert bench.wire.codes == [code, code]
+    assert bench.answers[0] == bench.answers[1]
+    assert bench.decided == []
+    assert bench.counts.answers == {code: 2}
+
+
+def test_the_first_call_after_a_quiet_night_waits_for_nothing() -> None:
+    lines = 0
+
+    def count(frame: FrameType, event: str, _: object) -> TraceFunction | None:
+        nonlocal lines
+        lines += event == "line"
+        return count if frame.f_code.co_name == "take" else None
+
+    async def scenario(bench: RedirectBench) -> None:
+        bench.hear(invite())
+        bench.hear(ack())
+        await asyncio.sleep(3600.0)
+        before = sys.gettrace()
+        sys.settrace(count)
+        bench.hear(invite(branch="z9hG4bKfirst"))
+        await asyncio.sleep(0.6)
+        sys.settrace(before)
+
+    bench = play(scenario)
+    assert len(bench.answers) == 3  # the second was not acknowledged, so it was repeated
+    assert 0 < lines < 1000
 
 
 def test_a_queue_that_stands_is_refused_and_one_that_is_worked_off_is_not() -> None:

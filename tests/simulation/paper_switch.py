@@ -23,6 +23,7 @@ class PaperSwitch:
         self.away = False
         self.shy = False
         """It is there, and says no to whatever it is asked."""
+        self.answer_seconds = 0.001
         self.reads = 0
         self.orders: list[tuple[str, bool]] = []
         self.connections = 0
@@ -65,7 +66,7 @@ class _Connection:
             self._paper.connections -= 1
 
     async def _reach(self) -> None:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(self._paper.answer_seconds)
         if self._paper.away:
             raise SwitchUnreachable("The switch does not answer; check that it runs.")
         if self._paper.shy:

@@ -54,6 +54,11 @@ class Mirror:
         self.we("INVITE", call_id=call_id)
         self.they("200", call_id=call_id, to_tag="t")
 
+    def comes_in(self, call_id: str) -> None:
+        self.they("INVITE", call_id=call_id, from_tag="x")
+        self.we("200", call_id=call_id, from_tag="x", to_tag="t")
+        self.they("ACK", call_id=call_id, from_tag="x", to_tag="t")
+
     def _show(
         self, source: tuple[str, int], to: tuple[str, int], start: str, headers: dict[str, str]
     ) -> None:
@@ -83,16 +88,16 @@ def test_keepalives_pause_while_calls_prove_the_trunk_alive_and_go_on_afterwards
             assert state_of(node) is TrunkState.AVAILABLE
             mirror = Mirror(world, node)
             before = far.requests
-            for number in range(30):
+            for number in range(20):
                 mirror.set_up(f"call-{number}")
                 await world.clock.advance(10)
             record = node.roster.record("trunk-1")
             activity = node.live_calls.activity(record)
-            assert (activity.calls, activity.seen, activity.reported) == (30, 30, None)
+            assert (activity.calls, activity.seen, activity.reported) == (20, 20, None)
             assert activity.paused
             # One may have been due before the first proof had begun to count.
             assert far.requests <= before
-            for number in range(30):
+            for number in range(20):
                 mirror.we("BYE", call_id=f"call-{number}", to_tag="t")
             assert node.live_calls.activity(record).calls == 0
             await world.clock.advance(INTERVAL + 1)
@@ -134,7 +139,7 @@ def test_a_call_that_ends_in_trouble_has_the_trunk_probed_at_once(code: str | No
             before = far.requests
             mirror.we("INVITE")
             if code is None:
-                await world.clock.advance(31)
+                await world.clock.advance(7.5)
                 assert far.requests == before
                 await world.clock.advance(1.5)
             else:
@@ -178,7 +183,7 @@ def test_a_dead_far_side_is_down_sooner_for_its_calls_and_by_probes_alone() -> N
                 mirror.set_up(str(number))
             far.mode = "silent"
             mirror.we("INVITE", call_id="lost")
-            await world.clock.advance(33)
+            await world.clock.advance(8)
             assert state_of(node) is TrunkState.AVAILABLE
             await world.clock.advance(20)
             assert state_of(node) is TrunkState.DOWN
@@ -200,17 +205,122 @@ def test_calls_that_go_through_bring_a_trunk_back_and_say_so() -> None:
             mirror.set_up("one")
             mirror.they("200", call_id="one", to_tag="t")
             assert state_of(node) is TrunkState.DOWN
-            mirror.they("INVITE", call_id="two", from_tag="x")
-            mirror.we("200", call_id="two", from_tag="x", to_tag="t")
-            assert state_of(node) is TrunkState.DOWN
-            mirror.they("ACK", call_id="two", from_tag="x", to_tag="t")
+            mirror.we("INVITE", call_id="two")
+            mirror.they("183", call_id="two", to_tag="t")
             assert state_of(node) is TrunkState.AVAILABLE
             target = only_target(node)
             assert [(run.code, run.detail) for run in target.runs()][-2:] == [
                 (None, "a call to it was answered 200"),
-                (None, "a call from it was set up"),
+                (None, "a call to it was answered 183"),
             ]
             assert target.last_success is None  # that of keepalives
+
+    run_virtual(story)
+
+
+@pytest.mark.parametrize(
+    ("direction", "state", "successes"),
+    [
+        (Direction.INBOUND, TrunkState.AVAILABLE, 2),
+        (Direction.BOTH, TrunkState.DOWN, 0),
+        (Direction.OUTBOUND, TrunkState.DOWN, 0),
+    ],
+)
+def test_calls_that_come_in_speak_for_an_inbound_trunk_alone(
+    direction: Direction, state: TrunkState, successes: int
+) -> None:
+    async def story() -> None:
+        world = World(19)
+        world.network.far_end(HOST).mode = "silent"
+        policy = replace(POLICY, down_interval_seconds=600.0)
+        one = replace(trunk(1, keepalive=policy), direction=direction)
+        async with world.node(heard(one)) as node:
+            await world.clock.advance(60)
+            mirror = Mirror(world, node)
+            for call_id in ("one", "two"):
+                mirror.comes_in(call_id)
+            assert state_of(node) is state
+            assert node.live_calls.counts.successes == successes
+            seen = node.live_calls.activity(node.roster.record("trunk-1")).seen
+            assert seen == (0 if direction is Direction.OUTBOUND else 2)
+
+    run_virtual(story)
+
+
+def test_a_carrier_that_still_calls_us_and_no_longer_answers_us_is_down() -> None:
+    async def story() -> None:
+        world = World(20)
+        far = world.network.far_end(HOST)
+        async with world.node(heard(trunk(1))) as node:
+            await world.clock.advance(60)
+            assert state_of(node) is TrunkState.AVAILABLE
+            mirror = Mirror(world, node)
+            mirror.set_up("before")
+            far.mode = "silent"
+            for number in range(12):
+                mirror.comes_in(f"in-{number}")
+                mirror.they("UPDATE", call_id="before", from_tag="t", to_tag="caller")
+                mirror.we("INVITE", call_id=f"out-{number}")
+                await world.clock.advance(5)
+            assert state_of(node) is TrunkState.DOWN
+
+    run_virtual(story)
+
+
+def test_a_carrier_that_is_dead_is_down_whatever_a_pbx_reports() -> None:
+    async def story() -> None:
+        world = World(21)
+        far = world.network.far_end(HOST)
+        async with world.node(heard(trunk(1), hep=HepSettings())) as node:
+            await world.clock.advance(60)
+            far.mode = "silent"
+            record = node.roster.record("trunk-1")
+            for _ in range(20):
+                node.live_calls.report(record, 3)
+                await world.clock.advance(8)
+            assert state_of(node) is TrunkState.DOWN  # 160 s are 4 intervals and the confirmation
+
+    run_virtual(story)
+
+
+def test_silence_casts_no_doubt_while_frames_are_lost_and_errors_still_do() -> None:
+    async def story() -> None:
+        world = World(22)
+        world.network.far_end(HOST)
+        slow = replace(POLICY, interval_seconds=600.0)
+        async with world.node(heard(trunk(1, keepalive=slow))) as node:
+            await world.clock.advance(60)
+            mirror = Mirror(world, node)
+            node.live_calls.intake.lost(world.clock.monotonic())
+            mirror.we("INVITE", call_id="one")
+            await world.clock.advance(10)
+            assert node.live_calls.ledger.counts.silent == 1
+            assert node.live_calls.counts.doubts == 0
+            mirror.we("INVITE", call_id="two")
+            mirror.they("503", call_id="two", to_tag="t")
+            assert node.live_calls.counts.doubts == 1
+            await world.clock.advance(60)
+            mirror.we("INVITE", call_id="three")
+            await world.clock.advance(10)
+            assert node.live_calls.counts.doubts == 2
+
+    run_virtual(story)
+
+
+def test_a_target_that_is_being_asked_is_not_doubted_besides() -> None:
+    async def story() -> None:
+        world = World(23)
+        far = world.network.far_end(HOST)
+        slow = replace(POLICY, interval_seconds=600.0)
+        async with world.node(heard(trunk(1, keepalive=slow))) as node:
+            await world.clock.advance(60)
+            far.mode = "silent"
+            node.roster.prober.probe_at(only_target(node), world.clock.monotonic())
+            await world.clock.advance(1)
+            mirror = Mirror(world, node)
+            mirror.we("INVITE")
+            mirror.they("503", to_tag="t")
+            assert node.live_calls.counts.doubts == 0
 
     run_virtual(story)
 
@@ -335,7 +445,7 @@ def test_a_name_is_followed_to_where_it_leads() -> None:
     run_virtual(story)
 
 
-def test_what_a_pbx_reports_pauses_keepalives_for_as_long_as_it_is_said() -> None:
+def test_what_a_pbx_reports_pauses_keepalives_for_as_long_as_it_is_said_and_the_ceiling() -> None:
     async def story() -> None:
         world = World(13)
         far = world.network.far_end(HOST)
@@ -343,10 +453,14 @@ def test_what_a_pbx_reports_pauses_keepalives_for_as_long_as_it_is_said() -> Non
             await world.clock.advance(60)
             record = node.roster.record("trunk-1")
             before = far.requests
-            for _ in range(10):
-                assert node.live_calls.report(record, 3).paused
-                await world.clock.advance(20)
+            for _ in range(5):
+                node.live_calls.report(record, 3)
+                await world.clock.advance(15)
             assert far.requests == before
+            for _ in range(5):
+                node.live_calls.report(record, 3)
+                await world.clock.advance(20)
+            assert far.requests == before + 1
             assert node.live_calls.activity(record).calls == 3
             await world.clock.advance(11)
             assert node.live_calls.activity(record).reported is None

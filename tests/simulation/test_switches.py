@@ -14,7 +14,7 @@ from simulation.setups import config, trunk
 from simulation.world import FarEnd, World
 from trunkpulse.config.settings import Config
 from trunkpulse.config.switches import LastOfGroup, SwitchSettings
-from trunkpulse.model import Trunk, TrunkState
+from trunkpulse.model import Reason, Trunk, TrunkState
 from trunkpulse.node import Node
 from trunkpulse.switching.report import LinkState
 from trunkpulse.switching.switches import SwitchOff, UnknownSwitch
@@ -272,7 +272,7 @@ def test_a_name_that_leads_elsewhere_takes_the_address_along() -> None:
             here.second.mode = "refused"
             here.world.names.moved["t1.example"] = ("192.0.2.2",)
             await here.later(5 * SECONDS)
-            assert here.paper.states == {A: False, B: False}
+            assert here.paper.states == {A: True, B: False}  # nobody says anything of A now
 
     told(story)
 
@@ -298,6 +298,36 @@ def test_a_reload_adds_changes_and_removes_switches() -> None:
                 switches.report("other")
             with pytest.raises(SwitchOff, match="enabled = true"):
                 await switches.sync("edge")
+
+    told(story)
+
+
+def test_what_a_switch_is_no_longer_told_of_is_given_back_over_a_reload() -> None:
+    async def story() -> None:
+        async with scene(PaperSwitch(A, B), settings(interval_seconds=HOUR)) as here:
+            here.first.mode = here.second.mode = "refused"
+            await here.later()
+            assert here.paper.states == {A: False, B: False}
+            narrowed = settings(interval_seconds=HOUR, trunks=("trunk-2",))
+            await here.node.apply(replace(here.setup, switches=(narrowed,)))
+            await here.later(3)
+            assert here.paper.states == {A: True, B: False}
+
+    told(story)
+
+
+@pytest.mark.parametrize("paper", [PaperSwitch(A, B), PaperSwitch(by_address=False)])
+def test_a_licence_that_lapses_takes_nothing_out(paper: PaperSwitch) -> None:
+    async def story() -> None:
+        async with scene(paper, settings(interval_seconds=HOUR)) as here:
+            here.first.mode = "refused"
+            await here.later()
+            before = dict(paper.states)
+            assert list(before.values()) == [False, True]
+            await here.node.roster.license(licensed=False)
+            await here.later()
+            assert here.node.board.status("trunk-2").reason is Reason.LICENSE_ISSUE
+            assert paper.states == before
 
     told(story)
 

@@ -11,6 +11,9 @@ from trunkpulse.sip.invite import InviteServerTransaction
 
 __all__ = ["CallTable", "KnownCall", "StandingQueue"]
 
+MOST_BYTES: Final = 128 * 1024 * 1024
+"""Of the answers that one table keeps: 2 KiB for each of 65,536, which is more than most take."""
+
 QUEUED_SECONDS: Final = 0.05
 """A request that waited so long found a queue."""
 STANDING_SECONDS: Final = 0.25
@@ -23,25 +26,35 @@ than can even be refused, nobody at all would be served until it ends."""
 class KnownCall(InviteServerTransaction):
     """A transaction, and where it is kept."""
 
-    __slots__ = ("destination", "due_tick", "key")
+    __slots__ = ("destination", "due_tick", "kept_bytes", "key")
 
     def __init__(self, key: bytes, destination: Address, now: float, *, reliable: bool) -> None:
         super().__init__(now, reliable=reliable)
         self.key = key
         self.destination = destination
         self.due_tick = NEVER
+        self.kept_bytes = 0
+        """What the table reckons its answer at."""
 
 
 class CallTable:
-    """The transactions by their keys, so many at most.
+    """The transactions by their keys, so many at most, with so many bytes of answers.
+
+    Each host may have as many that wait for an ACK as there is room left for: alone a half, two
+    hosts a third each. So one whose ACKs are lost never takes what others need, and who calls for
+    the first time always finds room (the dynamic thresholds of Choudhury and Hahne, 1998).
 
     Of one that has its ACK no more is kept than its key and when Timer I fires. There are five
     seconds' worth of them, and as objects they would be what the garbage collector goes through.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, most_bytes: int = MOST_BYTES) -> None:
         self._most = most
+        self._most_bytes = most_bytes
         self._open: dict[bytes, KnownCall] = {}
+        self._open_bytes = 0
+        self._by_host: dict[str, tuple[int, int]] = {}
+        """How many are open of each host that has any, and the bytes of their answers."""
         self._confirmed: OrderedDict[bytes, float] = OrderedDict()
         """The oldest first."""
 
@@ -56,18 +69,25 @@ class CallTable:
         """True if it has its ACK, and Timer I has not fired."""
         return key in self._confirmed
 
-    def make_room(self) -> bool:
-        """False if there is none for one more."""
-        if len(self) >= self._most and self._confirmed:
+    def make_room(self, host: str) -> bool:
+        """False if there is none for one more of ``host``'s."""
+        count, size = self._by_host.get(host, (0, 0))
+        if count >= self._most - len(self._open) or size >= self._most_bytes - self._open_bytes:
+            return False
+        if len(self) >= self._most:
             self._confirmed.popitem(last=False)
-        return len(self) < self._most
+        return True
 
     def add(self, call: KnownCall) -> None:
+        """It has its answer, and waits for its ACK."""
         self._open[call.key] = call
+        call.kept_bytes = len(call.answer)
+        self._reckon(call, 1)
 
     def confirm(self, call: KnownCall) -> None:
         """It has its ACK; Timer I is its deadline."""
         if self._open.pop(call.key, None) is not None:
+            self._reckon(call, -1)
             self._confirmed[call.key] = call.deadline
 
     def expire(self, now: float) -> None:
@@ -80,6 +100,16 @@ class CallTable:
         """It has ended without an ACK, or needs no Timer I."""
         if self._open.get(call.key) is call:
             del self._open[call.key]
+            self._reckon(call, -1)
+
+    def _reckon(self, call: KnownCall, sign: int) -> None:
+        host, size = call.destination[0], sign * call.kept_bytes
+        of_host, bytes_of_host = self._by_host.get(host, (0, 0))
+        self._open_bytes += size
+        if of_host + sign:
+            self._by_host[host] = of_host + sign, bytes_of_host + size
+        else:
+            del self._by_host[host]
 
 
 class StandingQueue:

@@ -4,7 +4,8 @@ A switch mirrors tens of thousands of messages a second, and probes have to leav
 them. So frames are read some at a time: a reading ends after ``TURN_SECONDS``, what is left waits
 for the next turn of the event loop, and while probes are overdue there is a pause between two
 readings. What the kernel has no room for meanwhile is lost and counted, as is everything else that
-is not followed. Nothing is ever sent.
+is not followed, and the intake is told, because an answer may have been among it. Nothing is ever
+sent.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ class HepListener:
         self._allow = tuple(allow)
         self._clock = clock
         self._overdue_seconds = overdue_seconds
+        self._drops = 0
+        """Of which the intake knows."""
         self._senders: dict[str, bool] = {}
         self._unread: list[Arrived] = []
         """The last to arrive first."""
@@ -104,6 +107,10 @@ class HepListener:
     def _read(self) -> None:
         unread, take, refuse = self._unread, self._intake.take, self._intake.refuse
         now = self._clock.monotonic()
+        drops = self.dropped_datagrams
+        if drops != self._drops:
+            self._drops = drops
+            self._intake.lost(now)
         ends = time.perf_counter() + TURN_SECONDS
         while time.perf_counter() < ends:
             if not unread:

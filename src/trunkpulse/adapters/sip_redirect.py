@@ -4,6 +4,7 @@ An INVITE is answered at once: the decision needs nothing but what is in memory,
 being directed while the database is away. What was answered is kept as a transaction
 (``sip.invite``) until its ACK and a little longer, so that the same INVITE is not decided twice;
 there is one timer for all of them. Their number is bounded: the oldest that has its ACK gives way.
+So are the bytes of their answers; a request whose answer would be very long is refused.
 
 Who asks for too much is refused before this machine drowns, with a 503 that costs next to nothing:
 no decision, and nothing is remembered (RFC 3261 8.2.7). That is so
@@ -13,7 +14,7 @@ no decision, and nothing is remembered (RFC 3261 8.2.7). That is so
   any hiccup leaves a heap behind that is soon gone, but one that stays for a while says that more
   comes in than can be dealt with (the idea is that of CoDel, RFC 8289); then one call in four is
   decided and the others are refused;
-* when all transactions that may be kept wait for an ACK.
+* for one source, when so many of its transactions wait for an ACK that others would lack room.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ ANSWER_BOUNDS_SECONDS: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 )  # fmt: skip
 OVERLOAD_RETRY_SECONDS: Final = 1
+LONGEST_URI_BYTES: Final = 1024
+"""Of a Request-URI: each of up to 16 Contacts has its user part."""
+MOST_COPIED_BYTES: Final = 8192
+"""Of the headers of a request that its answer copies."""
 _TICK_SECONDS: Final = 0.02
 _TICKS: Final = 512
 _SAY_AGAIN_SECONDS: Final = 10.0
@@ -62,7 +67,7 @@ class Refused(StrEnum):
     QUEUE = "queue"
     """Requests wait in the socket, and have done so for a while."""
     TABLE = "table"
-    """All the transactions that may be kept wait for an ACK."""
+    """As many transactions of its source wait for an ACK as may."""
     DRAINING = "draining"
     """This instance is about to end."""
 
@@ -70,9 +75,10 @@ class Refused(StrEnum):
 _REFUSALS: Final = {
     Refused.RATE: "You call more often than you may",
     Refused.QUEUE: "More calls come in than can be dealt with",
-    Refused.TABLE: "More calls wait for their ACK than can be kept",
+    Refused.TABLE: "More of your calls wait for their ACK than can be kept",
     Refused.DRAINING: "This instance is about to end",
 }
+_TOO_LONG: Final = refusal("The Request-URI, or what the answer copies of the request, is too long")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +91,10 @@ class RedirectSettings:
     calls_per_second: float = 10_000.0
     """Of one source address; as many may come at once."""
     drain_retry_after_seconds: int = 60
+
+    def rates(self) -> Rates:
+        """What tells the calls that are too many for their source."""
+        return Rates(self.calls_per_second, round(self.calls_per_second))
 
 
 @dataclass(slots=True)
@@ -117,20 +127,22 @@ class RedirectServer:
         verdict: Callable[[Asked], tuple[int, bytes]],
         counts: RedirectCounts,
         clock: Clock,
+        rates: Rates | None = None,
         most_calls: int = MOST_CALLS,
     ) -> None:
-        """``verdict`` gives the status code, 300 to 699, and the header lines of an answer."""
+        """``verdict`` gives the status code, 300 to 699, and the header lines of an answer.
+
+        ``rates`` are those of all servers that count a source's calls together.
+        """
         self._settings = settings
         self._verdict = verdict
         self._counts = counts
         self._clock = clock
         self._server = f"Server: {settings.server}\r\n".encode()
-        self._rates = Rates(settings.calls_per_second, round(settings.calls_per_second))
+        self._rates = rates or settings.rates()
         self._calls = CallTable(most_calls)
         self._queue = StandingQueue()
-        self._wheel: TimingWheel[KnownCall] = TimingWheel(
-            clock.monotonic(), tick_seconds=_TICK_SECONDS, slots=_TICKS
-        )
+        self._wheel = _new_wheel(clock.monotonic())
         self._timer: asyncio.TimerHandle | None = None
         self._transport: MessageTransport | None = None
         self._refusals: dict[Refused, bytes] = {}
@@ -184,6 +196,13 @@ class RedirectServer:
             self._refuse(asked, destination, refused)
             self._counts.answered(503, self._clock.monotonic() - arrived)
             return Fate.RATE_LIMITED if refused is Refused.RATE else Fate.ANSWERED
+        if (code := _too_long(asked)) is not None:
+            # Kept, this might be 64 KB. A repetition gets the same as long as it is not.
+            headers = _TOO_LONG + self._server
+            answer = write_answer(asked, status(code), headers, self._settings.tag_key)
+            self._send(answer, destination)
+            self._counts.answered(code, self._clock.monotonic() - arrived)
+            return Fate.ANSWERED
         code, headers = self._verdict(asked)
         answer = write_answer(asked, status(code), headers + self._server, self._settings.tag_key)
         call = KnownCall(asked.key, destination, now, reliable=self._reliable)
@@ -203,7 +222,7 @@ class RedirectServer:
             return Refused.QUEUE
         if not self._rates.admit(source[0], arrived):
             return Refused.RATE
-        return None if self._calls.make_room() else Refused.TABLE
+        return None if self._calls.make_room(source[0]) else Refused.TABLE
 
     def _refuse(self, asked: Asked, destination: Address, why: Refused) -> None:
         draining = why is Refused.DRAINING
@@ -254,6 +273,10 @@ class RedirectServer:
     # --- all calls -----------------------------------------------------------------------------
 
     def _arm(self, call: KnownCall, now: float) -> None:
+        if self._timer is None:
+            # Nobody has moved the wheel while no call was known, and the first one after a quiet
+            # night must not wait until it has walked through all of that.
+            self._wheel = _new_wheel(now)
         # What is over by then stays in the wheel until its turn, so that is never long.
         self._wheel.arm(call, min(call.deadline, now + T2_SECONDS))
         if self._timer is None:
@@ -279,3 +302,15 @@ class RedirectServer:
             self._calls.forget(call)
             self._wheel.disarm(call)
             self._counts.unacknowledged += event is InviteEvent.UNACKNOWLEDGED
+
+
+def _new_wheel(now: float) -> TimingWheel[KnownCall]:
+    return TimingWheel(now, tick_seconds=_TICK_SECONDS, slots=_TICKS)
+
+
+def _too_long(asked: Asked) -> int | None:
+    """The status code of a request whose answer would be very long (RFC 3261 21.4.12, 21.5.7)."""
+    if len(asked.uri) > LONGEST_URI_BYTES:
+        return 414
+    copied = (asked.vias, asked.sender, asked.recipient, asked.call_id, asked.cseq)
+    return 513 if sum(map(len, copied)) > MOST_COPIED_BYTES else None

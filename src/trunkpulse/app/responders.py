@@ -58,6 +58,7 @@ async def listening_responders(
     calling = RedirectSettings(
         tag_key=tag_key, server=sip.user_agent, calls_per_second=sip.calls_per_second
     )
+    rates = calling.rates()  # of a source, at whichever of our addresses it asks
 
     with contextlib.ExitStack() as open_ones:
         responders: list[OptionsResponder] = []
@@ -72,7 +73,11 @@ async def listening_responders(
                     heard=heard,
                     answers=node.roster.prober,
                     calls=RedirectServer(
-                        calling, verdict=verdicts.of, counts=redirects, clock=clock
+                        calling,
+                        verdict=verdicts.of,
+                        counts=redirects,
+                        clock=clock,
+                        rates=rates,
                     ),
                 )
             except OSError as problem:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hmac
+import math
 from collections import Counter
 from enum import Enum
+from typing import Final
 
 from trunkpulse.calls.hep import SIP, HepMalformed, parse_frame
 from trunkpulse.calls.ledger import LedgerOfCalls
 from trunkpulse.calls.signal import read_signal
 
-__all__ = ["Fate", "Intake"]
+__all__ = ["LOSS_LASTS_SECONDS", "Fate", "Intake"]
+
+LOSS_LASTS_SECONDS: Final = 60.0
+"""After frames were lost: longer than any INVITE waits for its answer."""
 
 
 class Fate(Enum):
@@ -36,10 +41,19 @@ class Intake:
         self._ledger = ledger
         self._secret = None if secret is None else secret.encode()
         self.fates: Counter[Fate] = Counter()
+        self._lost_at = -math.inf
 
     def refuse(self) -> None:
         """A datagram came from somebody who is not let in."""
         self.fates[Fate.NOT_ALLOWED] += 1
+
+    def lost(self, now: float) -> None:
+        """There was no room for some frames, which nobody has read; moments are monotonic."""
+        self._lost_at = now
+
+    def is_whole(self, now: float) -> bool:
+        """True unless frames were lost in the last minute: then what is missing shows nothing."""
+        return now - self._lost_at >= LOSS_LASTS_SECONDS
 
     def take(self, data: bytes, now: float) -> None:
         """A datagram arrived at ``now``, monotonic; never raises for what it says."""

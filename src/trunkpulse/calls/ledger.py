@@ -6,16 +6,23 @@ shows every message coming and going, is one call; so are retransmissions and fo
     INVITE -> waiting -> (1xx) ringing -> (2xx) up -> (BYE) over
                  |            |                |
                  |            +-- 3xx-6xx, CANCEL -> over
-                 +-- nothing at all for 32 s (Timer B, RFC 3261 17.1.1.2): silence
+                 +-- nothing at all for 8 s -> unheard, which is told as silence
 
+An INVITE that nothing comes of is not waited for until Timer B ends it after 32 s (RFC 3261
+17.1.1.2): by 7.5 s Timer A has sent it five times over UDP, and not even 100 has come, which leaves
+within 200 ms. An unheard call is kept until those 32 s are up, for an answer that does come.
 *Over* lingers for 32 s, so that what comes late or again begins no second call; a 2xx makes it up
 all the same, because it wins over a CANCEL (9.1) and a fork may answer after others have refused.
 An INVITE within a dialog that is not known (we were not there when it began) is followed like any,
 so calls join again at their next re-INVITE. A call that ends unseen is forgotten when nothing was
 heard of it for its lifetime.
 
-Only what comes from the far side itself proves anything of it: its answers to our INVITEs; of its
-own calls the ACK with the tag that we have just given it, because an INVITE alone can be forged.
+Only what comes from the far side itself proves anything of it: in our calls its answers, because
+what it asks of its own accord does not show that it hears us; of its own calls the ACK with the tag
+that we have just given it, because an INVITE alone can be forged.
+
+A place is where a far side is and how it is reached: what goes over UDP says nothing of a
+connection to the same port, nor the other way round.
 
 Each stage is a row in order of age, so there are no timers, and nothing is searched. A call is a
 few hundred bytes whatever its Call-ID is like, and there are never more than ``most_calls``: for
@@ -45,8 +52,10 @@ __all__ = [
     "Witness",
 ]
 
-SILENCE_SECONDS: Final = 32.0
-"""Timer B: 64 times T1."""
+SILENCE_SECONDS: Final = 8.0
+"""By then an INVITE has been sent five times over UDP: after 0, 0.5, 1.5, 3.5 and 7.5 seconds."""
+TIMER_B_SECONDS: Final = 32.0
+"""64 times T1: for so long an INVITE may still be answered."""
 LINGER_SECONDS: Final = 32.0
 """As long as a 2xx may be sent again (RFC 3261 13.3.1.4)."""
 RINGING_SECONDS: Final = 600.0
@@ -55,10 +64,20 @@ EXPIRIES_PER_STEP: Final = 500
 MOST_FORKS: Final = 8
 """Dialogs of one call that are told apart."""
 
-Place = tuple[str, int]
-"""Address and port of a far side."""
+Host = tuple[str, int]
+"""Address and port, as a message shows them."""
 
-Find = Callable[[Place, bool], Place | None]
+
+class Place(NamedTuple):
+    """Where a far side is, and how it is reached."""
+
+    host: str
+    port: int
+    connected: bool = False
+    """True: over connections; False: over UDP."""
+
+
+Find = Callable[[Host, bool], Place | None]
 """The place of ours that an address is, if it is one; True: it was seen on a connection."""
 
 
@@ -82,7 +101,7 @@ class Witness(Protocol):
     """Who is told what calls show; once for each call and event, however often it was seen."""
 
     def answered(self, line: Line, code: int | None) -> None:
-        """The far side answered an INVITE so; None: with nothing at all, for 32 seconds.
+        """The far side answered an INVITE so; None: with nothing at all, for 8 seconds.
 
         Of provisional answers and 2xx it is the first, of 100 none.
         """
@@ -148,12 +167,14 @@ class LedgerOfCalls:
         self._find = find
         self._most = most_calls
         self._waiting: OrderedDict[bytes, _Call] = OrderedDict()
+        self._unheard: OrderedDict[bytes, _Call] = OrderedDict()
         self._ringing: OrderedDict[bytes, _Call] = OrderedDict()
         self._up: OrderedDict[bytes, _Call] = OrderedDict()
         self._over: OrderedDict[bytes, _Call] = OrderedDict()
-        self._rows = (self._up, self._waiting, self._ringing, self._over)
+        self._rows = (self._up, self._waiting, self._ringing, self._over, self._unheard)
         self._lifetimes = (
             (self._waiting, SILENCE_SECONDS),
+            (self._unheard, TIMER_B_SECONDS - SILENCE_SECONDS),
             (self._ringing, RINGING_SECONDS),
             (self._up, lifetime_seconds),
             (self._over, LINGER_SECONDS),
@@ -163,7 +184,7 @@ class LedgerOfCalls:
 
     def __len__(self) -> int:
         """Of calls that are remembered, over or not."""
-        return len(self._waiting) + len(self._ringing) + len(self._up) + len(self._over)
+        return sum(map(len, self._rows))
 
     @property
     def calls_up(self) -> int:
@@ -176,13 +197,13 @@ class LedgerOfCalls:
 
     # --- what is seen ------------------------------------------------------------------------
 
-    def concerns(self, source: Place, destination: Place, *, connected: bool) -> bool:
+    def concerns(self, source: Host, destination: Host, *, connected: bool) -> bool:
         """True if a message between these is to be followed."""
         find = self._find
         return find(destination, connected) is not None or find(source, connected) is not None
 
     def follow(
-        self, signal: Signal, source: Place, destination: Place, now: float, *, connected: bool
+        self, signal: Signal, source: Host, destination: Host, now: float, *, connected: bool
     ) -> None:
         """A message went from ``source`` to ``destination``."""
         place = self._find(destination, connected)
@@ -248,19 +269,22 @@ class LedgerOfCalls:
         """The INVITE that began ``call`` was answered, by the far side or, of its own, by us."""
         code, goes_out = signal.code, call.line.way is Way.OUT
         if code < 200:
-            if call.stage is self._waiting:
+            if self._is_unanswered(call):
                 self._move(self._ringing, key, call, now)
             if goes_out and code == 100:
                 self._witness.heard(call.line)
         elif code < 300:
             self._taken(key, call, hash(signal.to_tag), now)
-        elif call.stage is self._waiting or call.stage is self._ringing:
+        elif self._is_unanswered(call) or call.stage is self._ringing:
             self._move(self._over, key, call, now)
             if goes_out:
                 self._witness.answered(call.line, code)
         if 100 < code < 300 and goes_out and not call.proved:
             call.proved = True
             self._witness.answered(call.line, code)
+
+    def _is_unanswered(self, call: _Call) -> bool:
+        return call.stage is self._waiting or call.stage is self._unheard
 
     def _taken(self, key: bytes, call: _Call, tag: int, now: float) -> None:
         """Somebody took the call: they are known by ``tag``."""
@@ -290,7 +314,7 @@ class LedgerOfCalls:
             if signal.method == b"ACK" and call.line.way is Way.IN and not call.proved:
                 call.proved = True
                 self._witness.acknowledged(call.line)
-            else:
+            elif signal.code or call.line.way is Way.IN:
                 self._witness.heard(call.line)
         if signal.method == b"BYE":
             self._hung_up(key, call, tag, now)
@@ -327,7 +351,7 @@ class LedgerOfCalls:
                 del self._numbers[call.line]
 
     def _make_room(self) -> None:
-        for row in (self._over, self._waiting, self._ringing, self._up):
+        for row in (self._over, self._unheard, self._waiting, self._ringing, self._up):
             if row:
                 key, call = next(iter(row.items()))
                 self._leave(key, call)
@@ -347,6 +371,7 @@ class LedgerOfCalls:
                 left -= 1
                 self._leave(key, call)
                 if row is self._waiting:
+                    self._enter(self._unheard, key, call, call.since + SILENCE_SECONDS)
                     self._was_silent(call)
                 self.counts.forgotten += row is self._up
         return False

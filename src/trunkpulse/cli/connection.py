@@ -204,6 +204,11 @@ class Api:
 
         try:
             yield
+        except UnicodeEncodeError as problem:
+            raise WrongUsage(
+                "What was given holds bytes that are not UTF-8, which no request can carry; write"
+                " it anew in that encoding."
+            ) from problem
         except httpx2.ConnectError as problem:
             raise ConnectionBroken(
                 f"Nothing answers at {self._url} ({_why(problem)});"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple, TextIO
@@ -24,9 +24,11 @@ from trunkpulse.cli.errors import WrongUsage
 from trunkpulse.cli.output import print_json
 from trunkpulse.cli.simulation_totals import Totals
 from trunkpulse.cli.simulation_view import print_totals
-from trunkpulse.config.wording import printable
+from trunkpulse.cli.stream_options import pair
+from trunkpulse.config.wording import printable, shown
 from trunkpulse.model import Direction
 from trunkpulse.routing.call_log import (
+    COLUMNS,
     LONGEST_CELL_CHARACTERS,
     BadCallLog,
     Call,
@@ -41,6 +43,9 @@ PATH: Final = "/api/v2/routing/simulate"
 CALLS_PER_PIECE: Final = 10_000
 BYTES_PER_PIECE: Final = 1 << 20
 """As JSON it is twice as much at most."""
+PLACE: Final = "row"
+"""A column that the service passes over. It is never empty, so a call of which every cell that is
+read is empty is a call of the piece too, and places go on as they are."""
 MOST_CALLS: Final = 1_000_000
 PIECE_SECONDS: Final = 120.0
 """How long a piece may take while probes go first."""
@@ -70,6 +75,14 @@ def simulate(
             " needed; from, time, direction, region and seconds are read too.",
         ),
     ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="NAME=HEADING",
+            help="What the log calls one of these columns, such as to=dst; may be given again.",
+        ),
+    ] = None,
     suppose: Annotated[
         list[str] | None,
         typer.Option(
@@ -95,6 +108,7 @@ def simulate(
     """
     if bool(numbers) == (log is not None):
         raise WrongUsage("Name the numbers that are called, or a file of calls with --log.")
+    called = dict(_column(each) for each in column or ())
     asked: dict[str, object] = {
         "suppose": suppose,
         "direction": direction,
@@ -110,7 +124,7 @@ def simulate(
         passed_over: Sequence[str] = ()
     else:
         with _opened(log) as text:
-            passed_over = _ask_all(api, question, text, totals)
+            passed_over = _ask_all(api, question, text, called, totals)
     if api.as_json:
         print_json(totals.document(seed))
     else:
@@ -118,10 +132,25 @@ def simulate(
     raise typer.Exit(1 if totals.calls_lost_by_this() else 0)
 
 
-def _ask_all(api: Api, question: dict[str, object], text: TextIO, totals: Totals) -> Sequence[str]:
+def _column(text: str) -> tuple[str, str]:
+    name, heading = pair("--column", text)
+    if name not in COLUMNS:
+        raise WrongUsage(
+            f"--column names {shown(name)}, which is not read; give one of {', '.join(COLUMNS)}."
+        )
+    return name, heading
+
+
+def _ask_all(
+    api: Api,
+    question: dict[str, object],
+    text: TextIO,
+    called: Mapping[str, str],
+    totals: Totals,
+) -> Sequence[str]:
     """Send the log piece by piece; gives the columns that were passed over."""
     try:
-        calls = CallLog(text)
+        calls = CallLog(text, called=called)
         with _progress() as show:
             for piece in _of_log(calls):
                 _ask(api, question, piece, totals)
@@ -130,7 +159,7 @@ def _ask_all(api: Api, question: dict[str, object], text: TextIO, totals: Totals
         raise WrongUsage(f"The log cannot be read: {refused}") from None
     except UnicodeDecodeError:
         raise WrongUsage("The log is not UTF-8; save it in that encoding.") from None
-    return [each for each in calls.columns if each not in calls.used]
+    return calls.passed_over
 
 
 def _ask(api: Api, question: dict[str, object], piece: Piece, totals: Totals) -> None:
@@ -156,7 +185,7 @@ def _of_log(log: CallLog) -> Iterator[Piece]:
             )
         # One character more than is read still shows that a cell is too long.
         short = [cell[: LONGEST_CELL_CHARACTERS + 1] for cell in cells]
-        csv.writer(text).writerow(short)
+        csv.writer(text).writerow([row, *short])
         calls.append(read_call(row, used, short))
         if len(calls) == CALLS_PER_PIECE or text.tell() >= BYTES_PER_PIECE // 4:
             yield Piece({"log": text.getvalue()}, calls)
@@ -167,13 +196,16 @@ def _of_log(log: CallLog) -> Iterator[Piece]:
 
 def _begun(columns: Sequence[str]) -> io.StringIO:
     text = io.StringIO(newline="")
-    csv.writer(text).writerow(columns)
+    csv.writer(text).writerow([PLACE, *columns])
     return text
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[TextIO]:
     if str(file) == "-":
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            # The locale of a container often lets bytes through that are no text.
+            sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict", newline="")
         yield sys.stdin
         return
     try:

@@ -163,7 +163,7 @@ def _print_decision(number: str, decision: Document, candidates: list[Document])
     if not candidates and not decision.documents("skipped"):
         return
     print_table(
-        ("try", "trunk", "state", "since", "priority", "weight", "share"),
+        ("try", "trunk", "state", "since", "priority", "weight", "ramp"),
         (
             (
                 str(place),

@@ -53,7 +53,7 @@ def _print_trunks(totals: Totals) -> None:
         headings += ["as supposed", "difference"]
     if now:
         headings.append("at once")
-        headings += ["as supposed"] if supposed else []
+        headings += ["at once as supposed"] if supposed else []
     then = supposed.peaks() if supposed else {}
     rows: list[list[Cell]] = []
     for trunk_id in trunk_ids[:MOST_ROWS]:

@@ -99,12 +99,16 @@ def show(
 @switches.command()
 @over_api
 def sync(api: Api, switch_id: SwitchId) -> None:
-    """Read a switch now and put it right."""
+    """Read a switch now and put it right.
+
+    Ends with 1 if that was not possible.
+    """
     switch = api.post(f"{PATH}/{segment(switch_id)}/sync", None)
     if api.as_json:
         print_json(switch.members)
-        return
-    _print_facts(switch)
+    else:
+        _print_facts(switch)
+    raise typer.Exit(0 if switch.text_or_none("problem") is None else 1)
 
 
 def _print_facts(switch: Document) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from itertools import zip_longest
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final
 
 import typer
@@ -48,14 +48,9 @@ def print_replay(api: Api, trunk_id: str, settings: Sequence[str]) -> None:
         print_line(paint("note      ", "yellow"), note)
     print_line()
     print_table(
-        ("recorded", "state", "in force", "state", "replayed", "state"),
-        (
-            [cell for change in row for cell in _change(change)]
-            for row in zip_longest(
-                answer.documents("recorded"),
-                answer.documents("present"),
-                answer.documents("replayed"),
-            )
+        ("when", "recorded", "in force", "replayed"),
+        _beside(
+            answer.documents("recorded"), answer.documents("present"), answer.documents("replayed")
         ),
         none="It would not have changed, and did not.",
     )
@@ -69,11 +64,8 @@ def _print_targets(targets: Sequence[Document]) -> None:
         print_line()
         print_line(paint(where(target), "bold"))
         print_table(
-            ("in force", "state", "replayed", "state"),
-            (
-                [cell for change in row for cell in _change(change)]
-                for row in zip_longest(target.documents("present"), target.documents("replayed"))
-            ),
+            ("when", "in force", "replayed"),
+            _beside(target.documents("present"), target.documents("replayed")),
             none="It would not have changed, and did not.",
         )
 
@@ -85,9 +77,12 @@ def _setting(text: str) -> tuple[str, object]:
     if member == "healthyResponses":
         return member, [each.strip() for each in value.split(",")]
     try:
-        return member, json.loads(value)
+        found = json.loads(value)
+        # Python reads NaN, 1e999 and halves of characters, which no request can carry.
+        json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return member, value
+    return member, found
 
 
 def _span(answer: Document) -> str:
@@ -100,10 +95,18 @@ def _span(answer: Document) -> str:
     return text
 
 
-def _change(change: Document | None) -> tuple[str | Text, str | Text]:
-    if change is None:
-        return "", ""
-    return clock_time(change.number("at")), state_text(change.text("state"))
+def _beside(*histories: Sequence[Document]) -> Iterator[list[str | Text]]:
+    """A row for each second in which one of ``histories`` has a change, with a cell for each."""
+    rows: dict[tuple[int, int], list[str | Text]] = {}
+    for place, history in enumerate(histories):
+        in_second: Counter[int] = Counter()
+        for change in history:
+            second = int(change.number("at") // 1000)
+            cells = rows.setdefault((second, in_second[second]), [""] * len(histories))
+            cells[place] = state_text(change.text("state"))
+            in_second[second] += 1
+    for (second, _), cells in sorted(rows.items(), key=lambda row: row[0]):
+        yield [clock_time(second * 1000), *cells]
 
 
 def _text(value: object) -> str:

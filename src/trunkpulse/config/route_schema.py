@@ -66,6 +66,18 @@ def _minute(raw: object) -> int:
     return _shown_if_wrong(minute_named, raw)
 
 
+def _first_minute(raw: object) -> int:
+    minute = _minute(raw)
+    if minute == DAY_MINUTES:
+        raise ValueError('must be before "24:00", which is when the day ends; write "00:00"')
+    return minute
+
+
+def _last_minute(raw: object) -> int:
+    """Midnight as an end is that of the day, however it is written."""
+    return _minute(raw) or DAY_MINUTES
+
+
 class RoutingEntry(Section):
     country: Annotated[
         str | None,
@@ -81,10 +93,12 @@ class HoursEntry(Section):
         List,
         Allowed('a list of days such as ["mon-fri"]', each='a text such as "mon" or "mon-fri"'),
     ] = ()
-    from_: Annotated[int | None, PlainValidator(_minute), Field(alias="from"), Allowed(_TIME)] = (
+    from_: Annotated[
+        int | None, PlainValidator(_first_minute), Field(alias="from"), Allowed(_TIME)
+    ] = None
+    to: Annotated[int | None, PlainValidator(_last_minute), Allowed(f'{_TIME}, up to "24:00"')] = (
         None
     )
-    to: Annotated[int | None, PlainValidator(_minute), Allowed(f'{_TIME}, up to "24:00"')] = None
 
     @model_validator(mode="after")
     def _lasts(self) -> Self:

@@ -84,7 +84,7 @@ class SwitchUrl:
     port: int = 0
     """0 with ``unix``."""
     path: str = ""
-    """Of HTTP, query included, or of a Unix socket."""
+    """Of HTTP, without a query (it may hold a secret, and this is shown), or of a Unix socket."""
 
     @classmethod
     def parse(cls, text: str, kind: SwitchType) -> Self:
@@ -109,6 +109,8 @@ class SwitchUrl:
             raise ValueError(_allowed(kind))
         host, port = _host_and_port(place, kind)
         path = f"/{path}" if path else link.default_path
+        if web and "?" in path:
+            raise ValueError("must be without a query (the question mark and what follows it)")
         if web and (not _PATH.fullmatch(path) or urlsplit(f"//h{path}").fragment):
             raise ValueError(_allowed(kind))
         return cls(scheme, host, port or link.default_port or 0, path if web else "")

@@ -7,7 +7,7 @@ probes, and none of them ever makes a target DOWN; at most it is asked at once.
 =================  ==========  ====================================================================
 answer             meaning     why
 =================  ==========  ====================================================================
-none for 32 s      doubt       Timer B (RFC 3261 17.1.1.2): not even 100 came
+none for 8 s       doubt       it was sent five times (RFC 3261 17.1.1.2): not even 100 came
 100                alive       the next hop is there; nothing else is known yet
 101-199, 2xx       success     the call went through
 3xx                alive       it redirects, so it works

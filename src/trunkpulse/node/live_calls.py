@@ -1,5 +1,9 @@
 """What live calls do to the probing of trunks: they count, they spare keepalives, they cast doubt.
 
+Evidence has a direction. A keepalive asks whether the far side answers *us*, and one that calls us
+need not: our address may have dropped out of its lists. So on a trunk that serves calls to it, only
+its answers in such calls are evidence; calls that come in are on an ``inbound`` trunk alone.
+
 The ledger knows calls and addresses, the prober targets. In between stands what can be told from
 what: a call at an address that several targets share (of trunks that take calls of its direction)
 is no proof for any one of them, so there it only ever casts doubt. What a PBX reports of a trunk
@@ -14,10 +18,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from trunkpulse.calls.intake import Intake
-from trunkpulse.calls.ledger import LedgerOfCalls, Line, Way
+from trunkpulse.calls.ledger import Host, LedgerOfCalls, Line, Place, Way
 from trunkpulse.config.settings import HepSettings
 from trunkpulse.health.passive import Meaning, meaning_of
 from trunkpulse.model import Direction
@@ -39,6 +44,13 @@ _WAYS: Final = {
     Direction.OUTBOUND: (Way.OUT,),
     Direction.BOTH: (Way.OUT, Way.IN),
 }
+"""The calls that a trunk serves."""
+_PROVING: Final = {
+    Direction.INBOUND: Way.IN,
+    Direction.OUTBOUND: Way.OUT,
+    Direction.BOTH: Way.OUT,
+}
+"""Those among them that show whether it does what a keepalive asks."""
 
 
 class Activity(NamedTuple):
@@ -51,7 +63,8 @@ class Activity(NamedTuple):
     reported_until: float | None
     """Monotonic moment until which that counts."""
     proved_at: float | None
-    """Monotonic moment at which calls last proved one of its targets alive, if they have lately."""
+    """Monotonic moment at which calls last proved one of its targets alive, or were reported last,
+    if they have been lately."""
     paused: bool
     """True while they spare it keepalives, or some of them."""
 
@@ -95,7 +108,7 @@ class LiveCalls:
         """By trunk id."""
         self.ledger = LedgerOfCalls(
             self,
-            find=roster.whereabouts.find,
+            find=self._find,
             most_calls=settings.most_calls,
             lifetime_seconds=settings.call_lifetime_seconds,
         )
@@ -112,9 +125,9 @@ class LiveCalls:
     # --- what is up ----------------------------------------------------------------------------
 
     def calls_up(self, target: ProbeTarget) -> int:
-        """Calls that are known to run over ``target``, and over no other."""
+        """Calls that are known to run over ``target``, and over no other, and spare keepalives."""
         record = self._roster.record_of(target)
-        calls = self._seen_at(target, record)
+        calls = self._seen_at(target, (_PROVING[record.trunk.direction],))
         if len(record.targets) == 1:
             report = self._report_of(record.trunk.id)
             calls = max(calls, report.calls if report is not None else 0)
@@ -123,22 +136,24 @@ class LiveCalls:
     def activity(self, record: TrunkRecord) -> Activity:
         """What is known of the trunk's calls."""
         report = self._report_of(record.trunk.id)
-        proofs = [target.live.proved_at for target in record.targets if target.live is not None]
+        proofs = [target.live.shown_at for target in record.targets if target.live is not None]
         latest = max(proofs, default=-math.inf)
         return Activity(
-            seen=sum(self._seen_at(target, record) for target in record.targets),
+            seen=sum(
+                self._seen_at(target, _WAYS[record.trunk.direction]) for target in record.targets
+            ),
             reported=None if report is None else report.calls,
             reported_until=None if report is None else report.until,
             proved_at=None if math.isinf(latest) else latest,
             paused=any(self._roster.prober.pauses(target) for target in record.targets),
         )
 
-    def _seen_at(self, target: ProbeTarget, record: TrunkRecord) -> int:
+    def _seen_at(self, target: ProbeTarget, ways: Iterable[Way]) -> int:
         if target.address is None:
             return 0
-        place = target.address[0], target.address[1]
+        place = Place(target.address[0], target.address[1], target.settings.reliable)
         calls = 0
-        for way in _WAYS[record.trunk.direction]:
+        for way in ways:
             up = self.ledger.up(Line(place, way))
             if up and len(self._carrying(Line(place, way))) == 1:
                 calls += up
@@ -167,7 +182,7 @@ class LiveCalls:
             until = now + min(lasting, LONGEST_REPORT_SECONDS)
             self._reports[trunk.id] = _Report(calls, until)
             if len(record.targets) == 1 and self._roster.is_probed(record) and self._is_sound:
-                record.targets[0].witness().proved_at = now
+                record.targets[0].witness().reported_at = now
         return self.activity(record)
 
     def _report_of(self, trunk_id: str) -> _Report | None:
@@ -195,7 +210,9 @@ class LiveCalls:
             case Meaning.ALIVE:
                 self._proved(line)
             case Meaning.DOUBT:
-                self._doubted(line)
+                # Of an INVITE without an answer, the answer may be among the frames that are lost.
+                if code is not None or self.intake.is_whole(self._clock.monotonic()):
+                    self._doubted(line)
 
     def acknowledged(self, line: Line) -> None:
         """It acknowledged our 2xx to its INVITE."""
@@ -212,14 +229,16 @@ class LiveCalls:
             self._pipeline.witnessed(target, detail)
 
     def _proved(self, line: Line) -> ProbeTarget | None:
-        """The only target that ``line`` can be of is there; gives it."""
+        """The only target that ``line`` can be of, and speaks for, is there; gives it."""
         if not self._is_sound:
             return None
         targets = self._probed(line)
         if len(targets) != 1:
             return None
-        self.counts.proofs += 1
         target = targets[0]
+        if line.way is not _PROVING[self._roster.record_of(target).trunk.direction]:
+            return None
+        self.counts.proofs += 1
         target.witness().proved_at = self._clock.monotonic()
         return target
 
@@ -229,8 +248,9 @@ class LiveCalls:
             return
         now = self._clock.monotonic()
         for target in self._probed(line):
-            # One that has failed is asked again soon anyway, and nobody doubts one that is DOWN.
-            if target.run != WELL:
+            # One that has failed is asked again soon anyway, nobody doubts one that is DOWN, and
+            # one that is being asked will be known of in a moment.
+            if target.run != WELL or self._roster.prober.is_under_way(target):
                 continue
             live = target.witness()
             if now - live.doubted_at >= target.settings.policy.confirm_interval_seconds:
@@ -244,11 +264,16 @@ class LiveCalls:
 
     # --- who is where --------------------------------------------------------------------------
 
+    def _find(self, host: Host, connected: bool) -> Place | None:  # noqa: FBT001 - calls.ledger.Find
+        found = self._whereabouts.has(*host, connected=connected)
+        return Place(*host, connected) if found else None
+
     def _carrying(self, line: Line) -> list[ProbeTarget]:
         """The targets that a call of ``line`` may run over; none if they are too many."""
+        place = line.place
         return [
             target
-            for target in self._whereabouts.at(line.place)
+            for target in self._whereabouts.at(place.host, place.port, connected=place.connected)
             if line.way in _WAYS[self._roster.record_of(target).trunk.direction]
         ]
 

@@ -18,8 +18,6 @@ from trunkpulse.switching.switches import Switches
 
 __all__ = ["switches_of"]
 
-_OUT_OF_SERVICE = frozenset({Reason.ADMIN_DISABLED, Reason.LICENSE_ISSUE})
-
 
 class _RosterTrunks:
     """``Trunks`` of the roster."""
@@ -36,8 +34,10 @@ class _RosterTrunks:
             return None
         return TrunkStanding(
             record.state,
-            record.reason not in _OUT_OF_SERVICE,
+            record.reason is not Reason.ADMIN_DISABLED,
             tuple([_standing(target) for target in record.targets]),
+            watched=record.trunk.keepalive.enabled,
+            licensed=record.reason is not Reason.LICENSE_ISSUE,
         )
 
 

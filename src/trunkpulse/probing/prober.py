@@ -141,13 +141,14 @@ class Prober:
         up do not put it off.
         """
         if not target.awaiting and not target.locating:
-            live = target.live
-            if live is not None:
-                live.insisted = True
-            least = target.settings.policy.minimum_interval_seconds
+            wanted, least = moment, target.settings.policy.minimum_interval_seconds
             if least and target.started:
                 moment = max(moment, target.started + least)
-            self._wheel.arm(target, self._places.not_before(target, moment))
+            moment = self._places.not_before(target, moment)
+            # Its first proof may come while it waits; at the start of all there is none to come.
+            if target.live is not None or (moment > wanted and target.started):
+                target.witness().insisted = True
+            self._wheel.arm(target, moment)
             self._turns.rearm()
 
     def waiting(self) -> Sequence[ProbeTarget]:

@@ -217,7 +217,7 @@ class ProbeTarget:
         """What calls show of it, to write to."""
         rare = self._rare()
         if rare.live is None:
-            rare.live = LiveProof()
+            rare.live = LiveProof(self)
         return rare.live
 
     def without_calls(self) -> None:

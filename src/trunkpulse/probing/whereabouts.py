@@ -1,5 +1,9 @@
 """Which targets are at an address: for who has seen a message between two addresses.
 
+Those over UDP and those over connections are told apart, because a far side may serve one and not
+the other. Over a connection the port of whoever opened it may be any, and says nothing; so a target
+is known by the port that it listens on alone, in what goes there or comes from there.
+
 Kept only while somebody asks, and by and by, as targets come and go: there may be a million. An
 address is one text, because a pair for each would take twice the memory.
 """
@@ -10,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
-from trunkpulse.ports import Address
 from trunkpulse.probing.target import ProbeTarget
 
 __all__ = ["MOST_TOLD_APART", "Whereabouts"]
@@ -29,8 +32,6 @@ class Whereabouts:
         """Nearly every address is that of one target alone."""
         self._named: dict[ProbeTarget, str] = {}
         """Where those are listed whose addresses may change."""
-        self._connected: dict[str, dict[int, set[ProbeTarget]]] = {}
-        """By host and port, those that are probed over connections."""
 
     def add(self, targets: Iterable[ProbeTarget]) -> None:
         """These are probed, at the addresses that they have now, if they have any."""
@@ -38,42 +39,29 @@ class Whereabouts:
             if target.written is None:
                 self._move(target)
             else:
-                self._list(target, self._key(target.address))
+                self._list(target, _key_of(target))
 
     def remove(self, targets: Iterable[ProbeTarget]) -> None:
         """These are probed no longer."""
         for target in targets if self._kept else ():
-            key = self._named.pop(target, None) or self._key(target.address)
+            key = self._named.pop(target, None) or _key_of(target)
             self._strike(target, key)
 
-    def find(self, address: tuple[str, int], connected: bool) -> tuple[str, int] | None:  # noqa: FBT001 - calls.ledger.Find
-        """Where the targets that a message from or to ``address`` concerns are; None: nowhere.
+    def has(self, host: str, port: int, *, connected: bool) -> bool:
+        """True if a message from or to there, over a connection or over UDP, concerns a target."""
+        return _key(host, port, connected=connected) in self._at
 
-        Over a connection the far side's port may be any; then the host has to be that of one.
-        """
-        host, port = address
-        if f"{host}:{port}" in self._at:
-            return address
-        ports = self._connected.get(host) if connected else None
-        if ports is None or len(ports) != 1:
-            return None
-        return host, next(iter(ports))
-
-    def at(self, address: tuple[str, int]) -> Sequence[ProbeTarget]:
-        """The targets there; none if they are too many."""
-        found = self._at.get(f"{address[0]}:{address[1]}")
+    def at(self, host: str, port: int, *, connected: bool) -> Sequence[ProbeTarget]:
+        """The targets there that are reached so; none if they are too many."""
+        found = self._at.get(_key(host, port, connected=connected))
         if found is None:
             return ()
         if isinstance(found, ProbeTarget):
             return (found,)
         return () if len(found) > MOST_TOLD_APART else tuple(islice(found, MOST_TOLD_APART))
 
-    @staticmethod
-    def _key(address: Address | None) -> str | None:
-        return None if address is None else f"{address[0]}:{address[1]}"
-
     def _move(self, target: ProbeTarget) -> None:
-        before, key = self._named.get(target), self._key(target.address)
+        before, key = self._named.get(target), _key_of(target)
         if before == key:
             return
         self._strike(target, before)
@@ -94,9 +82,6 @@ class Whereabouts:
             present[target] = None
         else:
             self._at[key] = {present: None, target: None}
-        if target.settings.reliable:
-            host, port = _parts(key)
-            self._connected.setdefault(host, {}).setdefault(port, set()).add(target)
 
     def _strike(self, target: ProbeTarget, key: str | None) -> None:
         present = None if key is None else self._at.get(key)
@@ -108,16 +93,14 @@ class Whereabouts:
             del present[target]
             if len(present) == 1:
                 (self._at[key],) = present
-        host, port = _parts(key)
-        ports = self._connected.get(host, {})
-        if port in ports:
-            ports[port].discard(target)
-            if not ports[port]:
-                del ports[port]
-            if not ports:
-                del self._connected[host]
 
 
-def _parts(key: str) -> tuple[str, int]:
-    host, _, port = key.rpartition(":")
-    return host, int(port)
+def _key(host: str, port: int, *, connected: bool) -> str:
+    return f"{host}:{port}+" if connected else f"{host}:{port}"
+
+
+def _key_of(target: ProbeTarget) -> str | None:
+    address = target.address
+    if address is None:
+        return None
+    return _key(address[0], address[1], connected=target.settings.reliable)

@@ -2,8 +2,10 @@
 
 The first line names the columns. ``to`` is needed; ``from``, ``time``, ``direction``, ``region``
 and ``seconds`` are read if they are there, every other column is passed over, so that a log can be
-used as it is. Cells are parted by commas, or by semicolons if the first line has no comma. An empty
-cell says nothing, and an empty row is none.
+used as it is; whoever reads it may say what these are called there. Cells are parted by commas, or
+by semicolons if the first line has no comma. An empty cell says nothing, and a row without a filled
+cell is none. One that fills other columns but not ``to`` (internal and failed calls look like that)
+is a call all the same: one without a number.
 
 A call that cannot be read is one of a log's many, and no reason to refuse the others: it is counted
 with the problem and an example (``Unread``). What makes the table itself doubtful (no column
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, TextIO
@@ -121,10 +123,13 @@ class _Lines:
 class CallLog:
     """A table of calls, read row by row; see the module's opening."""
 
-    def __init__(self, text: TextIO, *, first_row: int = 1) -> None:
+    def __init__(
+        self, text: TextIO, *, first_row: int = 1, called: Mapping[str, str] | None = None
+    ) -> None:
         """``text`` is opened with ``newline=""``; ``first_row`` is the place of the first call.
 
-        Raises BadCallLog for a heading that cannot be used.
+        ``called`` says what a column of ``COLUMNS`` is called in this log, if otherwise. Raises
+        BadCallLog for a heading that cannot be used.
         """
         heading = text.readline(LONGEST_ROW_CHARACTERS + 1)
         if len(heading) > LONGEST_ROW_CHARACTERS:
@@ -136,8 +141,13 @@ class CallLog:
         columns = next(csv.reader([heading.removeprefix("\ufeff")], delimiter=self._delimiter), [])
         self.columns: tuple[str, ...] = tuple(each.strip() for each in columns)
         """As the first line names them."""
-        _check_columns(self.columns)
-        self._places = {name: self.columns.index(name) for name in COLUMNS if name in self.columns}
+        headings = {name: (called or {}).get(name, name) for name in COLUMNS}
+        _check_columns(self.columns, headings)
+        self._places = {
+            name: self.columns.index(heading)
+            for name, heading in headings.items()
+            if heading in self.columns
+        }
         self._lines = _Lines(text)
         self._first_row = first_row
 
@@ -145,6 +155,12 @@ class CallLog:
     def used(self) -> tuple[str, ...]:
         """The columns that are read, in the order of ``COLUMNS``."""
         return tuple(self._places)
+
+    @property
+    def passed_over(self) -> list[str]:
+        """The columns that are not read, as the first line names them."""
+        read = set(self._places.values())
+        return [each for place, each in enumerate(self.columns) if place not in read]
 
     def rows(self) -> Iterator[list[str]]:
         """The cells of each row in the order of ``used``; one more if there are too many.
@@ -168,7 +184,7 @@ class CallLog:
                 ) from None
             except csv.Error as problem:
                 raise BadCallLog(f"Line {line} cannot be read as CSV: {problem}.") from None
-            if not any(cells):
+            if not any(map(str.strip, cells)):
                 continue
             self._lines.taken = 0
             row = [cells[place].strip() if place < len(cells) else "" for place in places]
@@ -183,17 +199,23 @@ class CallLog:
             yield read_call(number, used, row)
 
 
-def _check_columns(columns: Sequence[str]) -> None:
+def _check_columns(columns: Sequence[str], headings: Mapping[str, str]) -> None:
     if len(columns) > MOST_COLUMNS:
         raise BadCallLog(f"The first line names more than {MOST_COLUMNS} columns; take some out.")
-    if "to" not in columns:
+    for name, heading in headings.items():
+        if heading != name and heading not in columns:
+            raise BadCallLog(
+                f"The first line names no column {heading[:LONGEST_CELL_CHARACTERS]!a}, which was"
+                f" to be read as {name}; look how it is written there."
+            )
+    if headings["to"] not in columns:
         raise BadCallLog(
             "The first line must name the columns, and one of them must be called to: the number"
             f" that was dialled; {', '.join(COLUMNS[1:])} are read too."
         )
-    for name in COLUMNS:
-        if columns.count(name) > 1:
-            raise BadCallLog(f"The column {name} is there twice; take one out.")
+    for heading in headings.values():
+        if columns.count(heading) > 1:
+            raise BadCallLog(f"The column {heading} is there twice; take one out.")
 
 
 def read_call(number: int, used: Sequence[str], row: Sequence[str]) -> Call | Unread:

@@ -67,7 +67,8 @@ def normalise(dialled: str, country: str | None = None) -> str:
     if country is None:
         raise BadNumber(
             f"{_shown(dialled)} does not say which country it is in; "
-            "give it in E.164, such as +15551230001."
+            "give it in E.164, such as +15551230001, or name its country (a short number such as "
+            "112 goes only where a route has it among its numbers)."
         )
     return _national(number, number, dialled, country.upper())
 
@@ -113,7 +114,7 @@ def _national(text: str, number: str, dialled: str, country: str | None) -> str:
 def _without_e164_form(dialled: str) -> BadNumber:
     return BadNumber(
         f"{_shown(dialled)} has no E.164 form (emergency and short numbers have none); "
-        "leave it to the local switch or give the full number, such as +15551230001."
+        "give the full number, such as +15551230001, or have a route name it among its numbers."
     )
 
 

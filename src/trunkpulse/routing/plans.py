@@ -183,7 +183,7 @@ def _plan(
 
 
 class Served:
-    """The plans for calls of one direction and region, by number and time."""
+    """Some plans for calls of one direction, by number and time."""
 
     def __init__(self, plans: Sequence[Plan]) -> None:
         """Of plans that describe a number equally well, the first takes its calls."""
@@ -194,7 +194,8 @@ class Served:
             schedule = None if plan.opening is None else plan.opening.schedule
             schedules.setdefault(schedule, []).append(plan)
         self._by_schedule = [
-            (alike[0].opening, _index(alike)) for alike in schedules.values() if len(schedules) > 1
+            (alike[0].opening, self._all if len(schedules) == 1 else _index(alike))
+            for alike in schedules.values()
         ]
         """What is open together, for when the closest of all is closed."""
 

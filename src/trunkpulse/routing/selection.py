@@ -49,11 +49,11 @@ from trunkpulse.routing.plans import (
     KNOWN_TO_WORK,
     Prepared,
     ReturnedMs,
-    Served,
     Standing,
     prepared,
     with_ramp,
 )
+from trunkpulse.routing.regions import ServedByRegion
 
 __all__ = [
     "CallRequest",
@@ -96,7 +96,6 @@ class RouteTable:
         have not changed is used again.
         """
         self._default_region = default_region
-        self._named_regions = frozenset(region for route in routes for region in route.regions)
         self._short = frozenset(
             rule.digits
             for route in routes
@@ -107,18 +106,16 @@ class RouteTable:
         self._prepared: dict[str, Prepared] = {
             route.id: prepared(route, trunks, timezone, known.get(route.id)) for route in routes
         }
-        self._plans = {
-            direction: [
-                plans[direction]
-                for route in routes
-                if direction in (plans := self._prepared[route.id].plans)
-            ]
+        self._served = {
+            direction: ServedByRegion(
+                [
+                    plans[direction]
+                    for route in routes
+                    if direction in (plans := self._prepared[route.id].plans)
+                ]
+            )
             for direction in Direction
         }
-        self._anywhere = {direction: Served(plans) for direction, plans in self._plans.items()}
-        """All regions at once: tells why a call found no route."""
-        self._served: dict[tuple[Direction, str | None], Served] = {}
-        """By direction and region, made when first asked for; None: a region no route names."""
 
     def is_short(self, dialled: str) -> bool:
         """Whether a route has exactly ``dialled`` as a short number."""
@@ -138,12 +135,12 @@ class RouteTable:
         give the same decision.
         """
         region = self._default_region if request.region is None else request.region
-        served = self._of(request.direction, region)
-        match = served.closest(request.to)
+        served = self._served[request.direction]
+        match = served.closest(request.to, region)
         closed: str | None = None
         if match is not None and (opening := match.value.opening) and not opening.is_open(now_ms):
             closed = match.value.route.id
-            match = served.closest_open(request.to, now_ms)
+            match = served.closest_open(request.to, region, now_ms)
         if match is None:
             why = NoCandidates.OUT_OF_HOURS if closed else self._why_no_route(request)
             return Decision(None, None, reason=why, out_of_hours=closed)
@@ -201,21 +198,10 @@ class RouteTable:
             closed,
         )
 
-    def _of(self, direction: Direction, region: str) -> Served:
-        """The plans that serve this direction and region."""
-        named = region if region in self._named_regions else None
-        served = self._served.get((direction, named))
-        if served is None:
-            plans = self._plans[direction]
-            naming = [plan for plan in plans if named is not None and named in plan.route.regions]
-            everywhere = [plan for plan in plans if not plan.route.regions]
-            served = self._served[direction, named] = Served(naming + everywhere)
-        return served
-
     def _why_no_route(self, request: CallRequest) -> NoCandidates:
-        if self._anywhere[request.direction].closest(request.to) is not None:
+        if self._served[request.direction].has_anywhere(request.to):
             return NoCandidates.REGION_MISMATCH
-        if self._anywhere[Direction.BOTH].closest(request.to) is not None:
+        if self._served[Direction.BOTH].has_anywhere(request.to):
             return NoCandidates.DIRECTION_MISMATCH
         return NoCandidates.NO_ROUTE
 

@@ -10,12 +10,19 @@ Texts stay bytes as they came: they are copied, compared and hashed, never under
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from typing import NamedTuple
 
 from trunkpulse.sip.errors import MalformedHeader, MalformedMessage, shown
 from trunkpulse.sip.grammar import host_and_port
 from trunkpulse.sip.headers import CSeq, NameAddr, Via
-from trunkpulse.sip.message import Request, Response, parse_message
+from trunkpulse.sip.message import (
+    MAX_HEADER_CHARACTERS,
+    MAX_HEADERS,
+    Request,
+    Response,
+    parse_message,
+)
 from trunkpulse.sip.server import answer_port, answer_tag, with_source
 
 __all__ = [
@@ -33,6 +40,8 @@ REGION_HEADER = "X-Trunkpulse-Region"
 
 _COOKIE = b"z9hG4bK"
 """What a branch begins with that names its transaction by itself (§8.1.1.7)."""
+_LONGEST_KEY_BYTES = 256
+"""A longer one is kept as its hash, for keys stay when all else is forgotten."""
 
 
 class Asked(NamedTuple):
@@ -41,7 +50,10 @@ class Asked(NamedTuple):
     uri: str
     """Its Request-URI, as it came."""
     key: bytes
-    """The same for an INVITE, its retransmissions, its ACK and its CANCEL (§17.2.3, §9.2)."""
+    """The same for an INVITE, its retransmissions, its ACK and its CANCEL (§17.2.3, §9.2).
+
+    Up to 256 bytes.
+    """
     vias: bytes
     """The Via lines of the answer, the topmost with where it came from (RFC 3581)."""
     top_via: bytes
@@ -118,10 +130,14 @@ def _as_came(text: str) -> bytes:
 def _key_of(request: Request, top: str, via: Via, caller: NameAddr, cseq: CSeq) -> bytes:
     branch = _as_came(via.branch or "")
     if branch.startswith(_COOKIE):
-        return b"%b %b" % (branch, host_and_port(via.host, via.port).encode())
+        return _bounded(b"%b %b" % (branch, host_and_port(via.host, via.port).encode()))
     # As RFC 2543 had it: the ACK differs in its method and its To tag alone (§17.2.3).
     parts = (request.uri, top, caller.tag or "", request.headers.single("Call-ID"), cseq.number)
-    return b"\0".join(_as_came(str(part)) for part in parts)
+    return _bounded(b"\0".join(_as_came(str(part)) for part in parts))
+
+
+def _bounded(key: bytes) -> bytes:
+    return key if len(key) <= _LONGEST_KEY_BYTES else blake2b(key).digest()
 
 
 # --- the ordinary layout -----------------------------------------------------------------------
@@ -179,10 +195,13 @@ def peek_invite(data: bytes, source: tuple[str, int]) -> Asked | None:
     """What an INVITE in the ordinary layout says; None: ask ``read_asked``.
 
     What is not needed is not checked: headers that the parser would refuse for their own sake do
-    not stop an answer here. Where both give something, it is the same.
+    not stop an answer here. Where both give something, it is the same. What is copied has the
+    parser's limits.
     """
     end = data.find(b"\r\n\r\n")
     lines = _whole_lines(data, end)
+    if len(lines) > MAX_HEADERS + 1:
+        return None
     start = _REQUEST_LINE.fullmatch(lines[0])
     found = None if start is None else _peek_headers(lines)
     if start is None or found is None:
@@ -247,6 +266,8 @@ def _peek_headers(lines: list[bytes]) -> dict[str, bytes] | None:
             kind = _KINDS.get(name.rstrip(b" \t").lower())
             if kind is None:
                 continue
+        if len(value) > MAX_HEADER_CHARACTERS:
+            return None
         if kind not in found:
             found[kind] = value.strip(b" \t")
         elif kind != "Via" or b"," in value or b'"' in value:
@@ -285,4 +306,6 @@ def _peek_via(top: bytes, source: tuple[str, int]) -> tuple[bytes, bytes, int] |
 
 
 def _peeked_key(branch: bytes, host: bytes, port: bytes | None) -> bytes:
-    return b"%b %b" % (branch, host) if port is None else b"%b %b:%b" % (branch, host, port)
+    return _bounded(
+        b"%b %b" % (branch, host) if port is None else b"%b %b:%b" % (branch, host, port)
+    )

@@ -2,8 +2,9 @@
 
 A round reads the switch, writes what differs and, if there was anything, reads it again. There is a
 round whenever a trunk of interest changes (changes that come together are one round), and every
-``interval_seconds``, which is how a restart of the switch and a hand that meddled are noticed. All
-that a round goes by is read in that round, so nothing is lost with a restart of ours either.
+``interval_seconds``, which is how a restart of the switch and a hand that meddled are noticed. What
+a round goes by is read in that round, and each order is weighed once more right before it is given.
+Only what we took out is remembered (``taken``), until a restart of ours.
 
 While the switch is out of reach rounds are tried after growing pauses that stay shorter than three
 seconds, so that a switch that comes back is right again within five.
@@ -16,17 +17,19 @@ import contextlib
 import random
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
 from trunkpulse.config.switches import LastOfGroup, SwitchSettings
 from trunkpulse.ports import Entry, MachineClock, Switch, SwitchRefused, SwitchUnreachable
-from trunkpulse.switching.matching import Address, Matches, address_of
 from trunkpulse.switching.plan import Order, Rightness, plan
 from trunkpulse.switching.report import Line, LinkState, SwitchReport
 from trunkpulse.switching.standing import Trunks
-from trunkpulse.switching.wanted import wanted_at, wanted_of
+from trunkpulse.switching.taken import Taken
+from trunkpulse.switching.troubles import Troubles
+from trunkpulse.switching.wanted import Verdict
+from trunkpulse.switching.wishes import ENTRIES_PER_TURN, NO_WISH, Wish, Wishes
 
 __all__ = ["MOST_NAMES", "SwitchLoop"]
 
@@ -38,28 +41,21 @@ CALL_SECONDS: Final = 15.0
 """For one call of an adapter, which has a shorter deadline of its own."""
 BACKOFF_SECONDS: Final = (0.25, 3.0)
 """First and longest pause while the switch is out of reach; each is shortened by up to half."""
+DEFECT: Final = (
+    "What it answered met a defect of trunkpulse; please report what the log says of it under "
+    "switch.defect."
+)
 SHORTEST_REST_SECONDS: Final = 0.02
 LONGEST_REST_SECONDS: Final = 1.0
 """Between two rounds: as long as the last one took, so that a storm of changes leaves air."""
-ENTRIES_PER_TURN: Final = 200
-"""Looked at before the event loop does anything else."""
 TOLD_EACH: Final = 20
 """Orders of one round that have a line of their own in the log; of more there is a count."""
-MOST_TRUNKS_NAMED: Final = 20
-"""Of those that share one entry."""
+MOST_UNANSWERED: Final = 3
+"""Orders in a row that get no answer; with so many of them it is the switch that is gone."""
+MOST_PASSES: Final = 2
+"""Of writing and reading back in one round; what waited for another entry is in the second."""
 MOST_NAMES: Final = 10_000
 """Trunks that a switch which goes by name is told of."""
-
-
-class Wish(NamedTuple):
-    """What an entry should be."""
-
-    trunks: tuple[str, ...]
-    """Ids of those that decide about it, ``MOST_TRUNKS_NAMED`` at most."""
-    wanted: bool | None
-
-
-NO_WISH: Final = Wish((), None)
 
 
 class SwitchLoop:
@@ -73,15 +69,19 @@ class SwitchLoop:
         *,
         clock: MachineClock,
         rng: random.Random,
+        taken: Taken | None = None,
     ) -> None:
+        """``taken`` is what whoever looked after the same switch before took out of it."""
         self.settings = settings
         self._switch = switch
         self._trunks = trunks
         self._clock = clock
         self._rng = rng
-        self._matches = Matches(trunks, settings.trunks)
-        self._only = frozenset(settings.trunks)
+        self._wishes = Wishes(settings, trunks, by_address=switch.by_address)
         self._rightness = Rightness()
+        self.taken = Taken() if taken is None else taken
+        """What it took out and has not given back; shared with whoever comes after it."""
+        self._troubles = Troubles(clock)
         self._work = asyncio.Event()
         """Something changed, or somebody wants a round now."""
         self._asked = asyncio.Event()
@@ -106,21 +106,13 @@ class SwitchLoop:
 
     def moved(self, trunk_id: str) -> None:
         """The trunk, or one of its targets, is in another state."""
-        if self._concerns(trunk_id):
+        if self._wishes.concerns(trunk_id):
             self._work.set()
 
     def listed(self, trunk_id: str) -> None:
         """The trunk has come or gone, or leads elsewhere."""
-        if self._switch.by_address:
-            if self._matches.doubt(trunk_id):
-                self._work.set()
-        elif self._concerns(trunk_id):
+        if self._wishes.doubt(trunk_id):
             self._work.set()
-
-    def _concerns(self, trunk_id: str) -> bool:
-        if self._switch.by_address:
-            return self._matches.concerns(trunk_id)
-        return not self._only or trunk_id in self._only
 
     async def sync(self) -> None:
         """Return after a whole round, which begins now, has ended, well or not."""
@@ -166,6 +158,8 @@ class SwitchLoop:
                 self._work.clear()
                 self._asked.clear()
                 waiting, self._waiters = self._waiters, []
+                if waiting:
+                    self._troubles.hurry()
                 began = self._clock.monotonic()
                 try:
                     pause = await self._round()
@@ -174,7 +168,11 @@ class SwitchLoop:
                 await self._rest(pause, self._clock.monotonic() - began)
         finally:
             _answer(self._waiters)
-            await self._switch.close()
+            try:
+                await self._switch.close()
+            except Exception:
+                # As in a round: a defect of one adapter must not end the node.
+                log.exception("switch.defect", switch=self.settings.id)
 
     async def _rest(self, pause_seconds: float | None, took_seconds: float) -> None:
         """Wait for work, or, with a pause, for its end; somebody who asks waits for neither."""
@@ -191,6 +189,13 @@ class SwitchLoop:
             return self._failed(LinkState.UNREACHABLE, str(problem))
         except SwitchRefused as problem:
             return self._failed(LinkState.REFUSED, str(problem))
+        except Exception as defect:
+            # Switches are optional: what we did not foresee in one costs that one, not the node.
+            if self._problem != DEFECT:
+                log.exception(
+                    "switch.defect", switch=self.settings.id, defect=type(defect).__name__
+                )
+            return self._failed(LinkState.UNREACHABLE, DEFECT)
         if self._link is not LinkState.CONNECTED:
             log.info("switch.connected", switch=self.settings.id, entries=len(self._lines))
         self._link, self._problem, self._tried = LinkState.CONNECTED, None, 0
@@ -205,6 +210,7 @@ class SwitchLoop:
         self._failures += 1
         self._tried += 1
         self._rightness.forget()
+        self._troubles.hurry()
         first, longest = BACKOFF_SECONDS
         ceiling = min(first * 2.0 ** min(self._tried - 1, 16), longest)
         return ceiling * self._rng.uniform(0.5, 1.0)
@@ -213,84 +219,84 @@ class SwitchLoop:
 
     async def _bring_right(self) -> None:
         entries = await self._read()
-        wishes = await self._wishes(entries)
-        wanted = {key: wish.wanted for key, wish in wishes.items()}
+        wishes = before = await self._wishes.of(entries)
         keep_last = self.settings.when_none_available is LastOfGroup.KEEP_LAST
-        orders, kept = plan(entries, wanted, keep_last=keep_last)
-        self._note_drifts(self._rightness.drifted(orders), {each.key for each in entries})
-        problems: dict[str, str] = {}
-        if orders and self.settings.dry_run:
-            self._say(orders)
-        elif orders:
-            problems = await self._write(orders)
+        tried: set[Order] = set()
+        passes = 0
+        while True:
+            self.taken.note(entries)
+            wanted = {key: self._goal(key, wish.verdict) for key, wish in wishes.items()}
+            orders, kept = plan(entries, wanted, keep_last=keep_last)
+            self._troubles.keep(orders)
+            if not passes:
+                drifted = self._rightness.drifted(orders)
+                self._note_drifts(drifted, {each.key for each in entries})
+            if self.settings.dry_run:
+                self._say(orders)
+                break
+            due = self._troubles.due([each for each in orders if each not in tried])
+            if not due or passes == MOST_PASSES:
+                break
+            passes += 1
+            tried.update(due)
+            await self._write(due, {each.key: each for each in entries})
             entries = await self._read()
-            kept = plan(entries, wanted, keep_last=keep_last).kept
+            wishes = await self._wishes.of(entries)
         self._rightness.note(entries, wanted)
-        self._lines = await self._drawn_up(entries, wishes, kept, problems)
+        self._lines = await self._drawn_up(entries, wishes, wanted, kept)
         self._unmatched = sum(not each.trunks for each in self._lines)
         self._differing = sum(each.differs for each in self._lines)
-        self._in_sync = not self._differing
+        changed = any(
+            wish.verdict is not before[key].verdict for key, wish in wishes.items() if key in before
+        )
+        if changed:  # under our hands; the next round says how it ended
+            self._work.set()
+        self._in_sync = not (self._differing or changed)
+
+    def _goal(self, key: str, verdict: Verdict) -> bool | None:
+        """What the entry should be; what we took out is given back once nobody decides."""
+        return True if verdict.is_free and key in self.taken else verdict.wanted
 
     async def _read(self) -> Sequence[Entry]:
         names = () if self._switch.by_address else self._names()
         entries = await _in_time(self._switch.read(names))
         self._read_ms = int(self._clock.wall() * 1000)
         self._read_at = self._clock.monotonic()
-        return entries
+        if not self._switch.by_address:
+            return entries
+        looks_after = self._wishes.looks_after
+        return [each for each in entries if looks_after(each) or each.key in self.taken]
 
     def _names(self) -> Sequence[str]:
-        return self.settings.trunks or tuple(islice(self._trunks.ids(), MOST_NAMES))
+        names = self.settings.trunks or tuple(islice(self._trunks.ids(), MOST_NAMES))
+        left = self.taken.besides(frozenset(names))
+        return (*left, *names)[:MOST_NAMES] if left else names
 
-    async def _wishes(self, entries: Sequence[Entry]) -> Mapping[str, Wish]:
-        """Of each entry the trunks that decide about it, and what they want."""
-        if not self._switch.by_address:
-            return {each.key: self._wish_of(each.key) for each in entries}
-        addresses = {
-            each.key: address_of(each.uri) if each.uri is not None else None for each in entries
-        }
-        await self._matches.follow({each for each in addresses.values() if each is not None})
-        wishes: dict[str, Wish] = {}
-        for number, (key, address) in enumerate(addresses.items(), 1):
-            if number % ENTRIES_PER_TURN == 0:
-                await asyncio.sleep(0)
-            wishes[key] = NO_WISH if address is None else await self._wish_at(address)
-        return wishes
-
-    async def _wish_at(self, address: Address) -> Wish:
-        trunk_ids = self._matches.at(address)
-        names = tuple(islice(trunk_ids, MOST_TRUNKS_NAMED))
-        wanted: bool | None = None
-        for number, trunk_id in enumerate(tuple(trunk_ids), 1):  # thousands may share a proxy
-            if number % ENTRIES_PER_TURN == 0:
-                await asyncio.sleep(0)
-            standing = self._trunks.standing(trunk_id)
-            said = None if standing is None else wanted_at(address, (standing,))
-            if said:
-                return Wish(names, wanted=True)
-            wanted = wanted if said is None else said
-        return Wish(names, wanted)
-
-    def _wish_of(self, trunk_id: str) -> Wish:
-        standing = self._trunks.standing(trunk_id)
-        return NO_WISH if standing is None else Wish((trunk_id,), wanted_of(standing))
-
-    async def _write(self, orders: Sequence[Order]) -> dict[str, str]:
-        """Carry them out; why those could not be that the switch refused, by key."""
-        problems: dict[str, str] = {}
+    async def _write(self, orders: Sequence[Order], entries: Mapping[str, Entry]) -> None:
+        """Carry them out, but for those that are no longer wanted when it is their turn."""
+        written = told = unanswered = 0
         for order in orders:
+            entry = entries[order.key]
+            wish = await self._wishes.now(entry)
+            if self._goal(order.key, wish.verdict) is not order.up:
+                continue
+            if not order.up:
+                self.taken.take(entry)
             try:
                 await _in_time(self._switch.write(order.key, up=order.up))
-            except SwitchRefused as problem:
-                problems[order.key] = str(problem)
+            except (SwitchRefused, SwitchUnreachable) as problem:
                 self._failures += 1
-                log.warning(
-                    "switch.write_refused",
-                    switch=self.settings.id,
-                    entry=order.key,
-                    problem=str(problem),
-                )
+                if self._troubles.had(order, str(problem)):
+                    told += 1
+                    self._tell_trouble(order, str(problem), told)
+                unanswered = unanswered + 1 if isinstance(problem, SwitchUnreachable) else 0
+                if unanswered == MOST_UNANSWERED:
+                    raise
                 continue
+            unanswered = 0
+            self._troubles.over(order.key)
             self._orders += 1
+            written += 1
             if len(orders) <= TOLD_EACH:
                 log.info(
                     "switch.wrote",
@@ -299,8 +305,18 @@ class SwitchLoop:
                     state=order.state,
                 )
         if len(orders) > TOLD_EACH:
-            log.info("switch.wrote_many", switch=self.settings.id, entries=len(orders))
-        return problems
+            log.info("switch.wrote_many", switch=self.settings.id, entries=written)
+        if told > TOLD_EACH:
+            log.warning("switch.write_refused_many", switch=self.settings.id, entries=told)
+
+    def _tell_trouble(self, order: Order, problem: str, told: int) -> None:
+        if told <= TOLD_EACH:
+            log.warning(
+                "switch.write_refused",
+                switch=self.settings.id,
+                entry=order.key,
+                problem=problem,
+            )
 
     def _say(self, orders: tuple[Order, ...]) -> None:
         if orders == self._said:
@@ -329,8 +345,8 @@ class SwitchLoop:
         self,
         entries: Sequence[Entry],
         wishes: Mapping[str, Wish],
+        wanted: Mapping[str, bool | None],
         kept: frozenset[str],
-        problems: Mapping[str, str],
     ) -> tuple[Line, ...]:
         lines: list[Line] = []
         for number, entry in enumerate(entries, 1):
@@ -344,13 +360,13 @@ class SwitchLoop:
                     uri=entry.uri,
                     group=entry.group,
                     trunks=wish.trunks,
-                    wanted=wish.wanted,
+                    wanted=wanted.get(entry.key),
                     has=entry.up,
                     held=entry.held,
                     kept=entry.key in kept,
                     drifts=drifts,
                     drifted_ms=drifted_ms,
-                    problem=problems.get(entry.key),
+                    problem=self._troubles.problem(entry.key),
                 )
             )
         return tuple(lines)

@@ -1,6 +1,7 @@
 """What has to be written so that a switch is as it should be, and what changed behind our back.
 
-Pure: entries and wishes in, orders out. Once the orders are carried out there are none left.
+Pure: entries and wishes in, orders out. Once the orders are carried out there are none left, but
+for those that had to wait for another of their group (``keep_last``).
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def plan(
     """The difference between what the switch has and what is ``wanted``, by key.
 
     What is not wanted in any way is left alone, and so is what somebody holds by hand. With
-    ``keep_last`` the first of a group's entries that are up stays so if all others would be down.
+    ``keep_last`` the first of a group's entries that are up stays so if all others would be down;
+    one that is about to come up does not count before it has, so there may be orders again then.
     """
     goals = {each.key: None if each.held else wanted.get(each.key) for each in entries}
     kept = _kept(entries, goals) if keep_last else frozenset()
@@ -59,7 +61,7 @@ def _kept(entries: Sequence[Entry], goals: Mapping[str, bool | None]) -> frozens
     kept: set[str] = set()
     for members in groups.values():
         leaving = [each.key for each in members if each.up and goals[each.key] is False]
-        staying = any(each.up if goals[each.key] is None else goals[each.key] for each in members)
+        staying = any(each.up and goals[each.key] is not False for each in members)
         if leaving and not staying:
             kept.add(leaving[0])
     return frozenset(kept)

@@ -33,8 +33,12 @@ class TrunkStanding(NamedTuple):
 
     state: TrunkState
     in_service: bool
-    """False: an administrator or the licence took it out."""
+    """False: an administrator took it out."""
     targets: tuple[TargetStanding, ...]
+    watched: bool = True
+    """False: its keepalives are off, so nobody will find out how it is."""
+    licensed: bool = True
+    """False: the licence does not cover it, so nothing is said of it."""
 
 
 class Trunks(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from trunkpulse.config.switches import SwitchSettings
@@ -13,8 +14,9 @@ from trunkpulse.ports import MachineClock, Switch
 from trunkpulse.switching.loop import SwitchLoop
 from trunkpulse.switching.report import Line, LinkState, SwitchReport
 from trunkpulse.switching.standing import Trunks
+from trunkpulse.switching.taken import Taken
 
-__all__ = ["SwitchOff", "Switches", "UnknownSwitch"]
+__all__ = ["SwitchBusy", "SwitchOff", "Switches", "UnknownSwitch"]
 
 SYNC_SECONDS: Final = 5.0
 """How long somebody who wants a round now waits for it."""
@@ -32,6 +34,10 @@ class UnknownSwitch(LookupError):
 
 class SwitchOff(Exception):
     """The switch is not enabled."""
+
+
+class SwitchBusy(Exception):
+    """A round takes longer than anybody should wait for; it goes on."""
 
 
 class Switches:
@@ -68,26 +74,44 @@ class Switches:
         """From now on these are the switches; one that did not change is not touched."""
         self.settings = tuple(settings)
         self._settings = {each.id: each for each in settings}
+        replaced: dict[str, SwitchLoop] = {}
         for switch_id, loop in list(self._loops.items()):
             if self._settings.get(switch_id) != loop.settings:
-                del self._loops[switch_id]
+                replaced[switch_id] = self._loops.pop(switch_id)
                 self._running[switch_id].cancel()
         if self._switch_for is None:
             return
         for each in settings:
             if each.enabled and each.id not in self._loops:
-                self._begin(each, self._switch_for(each))
+                self._begin(each, self._switch_for, replaced.get(each.id))
         self._running = {
             key: task
             for key, task in self._running.items()
             if key in self._loops or not task.done()
         }
 
-    def _begin(self, settings: SwitchSettings, switch: Switch) -> None:
+    def _begin(
+        self,
+        settings: SwitchSettings,
+        switch_for: Callable[[SwitchSettings], Switch],
+        old: SwitchLoop | None,
+    ) -> None:
         if not self._watching:
             self._watching = True
             self._watch(self)
-        loop = SwitchLoop(settings, switch, self._trunks, clock=self._clock, rng=self._rng)
+        taken = old.taken if old is not None and old.settings.url == settings.url else Taken()
+        wide = settings
+        if settings.groups:  # what was taken out of other groups has to be read to be given back
+            others = taken.groups_besides(frozenset(settings.groups))
+            wide = replace(settings, groups=(*settings.groups, *others))
+        loop = SwitchLoop(
+            settings,
+            switch_for(wide),
+            self._trunks,
+            clock=self._clock,
+            rng=self._rng,
+            taken=taken,
+        )
         self._loops[settings.id] = loop
         before = self._running.get(settings.id)
         self._running[settings.id] = self._tasks.create_task(
@@ -141,7 +165,10 @@ class Switches:
         return ()
 
     async def sync(self, switch_id: str) -> SwitchReport:
-        """Have it put right now; how it stands after that. Raises UnknownSwitch and SwitchOff."""
+        """Have it put right now; how it stands after that.
+
+        Raises UnknownSwitch, SwitchOff and, after ``SYNC_SECONDS``, SwitchBusy.
+        """
         loop = self._loops.get(switch_id)
         if loop is None:
             self._off(switch_id)
@@ -150,7 +177,10 @@ class Switches:
             async with asyncio.timeout(SYNC_SECONDS):
                 await loop.sync()
         except TimeoutError:
-            pass  # the report says how far it is
+            raise SwitchBusy(
+                f"Switch {switch_id!r} is not read and written to the end yet; that goes on, and "
+                f"'trunkpulse switches show {switch_id}' says how it stands."
+            ) from None
         return loop.report()
 
     def remarks(self) -> list[str]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trunkpulse.calls.ledger import LedgerOfCalls, Line, Place, Way
+from trunkpulse.calls.ledger import Host, LedgerOfCalls, Line, Place, Way
 from trunkpulse.calls.signal import Signal, read_signal
 
-FAR: Place = ("192.0.2.1", 5060)
-OTHER_FAR: Place = ("192.0.2.2", 5060)
-US: Place = ("198.51.100.1", 5060)
-OUT = Line(FAR, Way.OUT)
-IN = Line(FAR, Way.IN)
+FAR: Host = ("192.0.2.1", 5060)
+OTHER_FAR: Host = ("192.0.2.2", 5060)
+US: Host = ("198.51.100.1", 5060)
+OUT = Line(Place(*FAR), Way.OUT)
+IN = Line(Place(*FAR), Way.IN)
+OTHER_OUT = Line(Place(*OTHER_FAR), Way.OUT)
 
 
 def message(
@@ -53,13 +54,15 @@ class Talk:
     """A ledger, and both sides of calls over a far side that it knows."""
 
     def __init__(
-        self, *, places: frozenset[Place] = frozenset({FAR, OTHER_FAR}), most_calls: int = 200_000
+        self, *, places: frozenset[Host] = frozenset({FAR, OTHER_FAR}), most_calls: int = 200_000
     ) -> None:
         self.noted = Noted()
         self.now = 1000.0
         self.ledger = LedgerOfCalls(
             self.noted,
-            find=lambda address, _: address if address in places else None,
+            find=lambda address, connected: (
+                Place(*address, connected) if address in places else None
+            ),
             most_calls=most_calls,
         )
 
@@ -68,17 +71,17 @@ class Talk:
         """What was told of answers, without what was merely heard."""
         return [said for _, said in self.noted.told if said != "heard"]
 
-    def says(self, source: Place, destination: Place, start: str, **headers: str) -> None:
+    def says(self, source: Host, destination: Host, start: str, **headers: str) -> None:
         """One message goes by."""
         signal = read_signal(message(start, **headers))
         assert isinstance(signal, Signal), start
         self.ledger.follow(signal, source, destination, self.now, connected=False)
 
-    def we(self, start: str, *, far: Place = FAR, **headers: str) -> None:
+    def we(self, start: str, *, far: Host = FAR, **headers: str) -> None:
         """Something goes to the far side: a method, or a code with its reason."""
         self.says(US, far, self._line(start), **self._headers(start, headers))
 
-    def they(self, start: str, *, far: Place = FAR, **headers: str) -> None:
+    def they(self, start: str, *, far: Host = FAR, **headers: str) -> None:
         """Something comes from there."""
         self.says(far, US, self._line(start), **self._headers(start, headers))
 
@@ -88,7 +91,7 @@ class Talk:
         while self.ledger.expire(self.now):
             pass
 
-    def set_up(self, call_id: str = "c1", *, to_tag: str = "callee", far: Place = FAR) -> None:
+    def set_up(self, call_id: str = "c1", *, to_tag: str = "callee", far: Host = FAR) -> None:
         """A call of ours to the far side is taken."""
         self.we("INVITE", call_id=call_id, far=far)
         self.they("200", call_id=call_id, to_tag=to_tag, far=far)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from trunkpulse.calls.hep import Mirrored, frame
-from trunkpulse.calls.intake import Fate, Intake
+from trunkpulse.calls.intake import LOSS_LASTS_SECONDS, Fate, Intake
 from unit.calls.calling import FAR, OUT, US, Talk, message
 
 INVITE = Mirrored(message("INVITE sip:b@x SIP/2.0"), US, FAR)
@@ -46,3 +46,11 @@ def test_whoever_does_not_show_the_secret_is_not_followed() -> None:
     for key in (b"", b"let me", b"let me in", b"let me in!"):
         intake.take(frame(INVITE._replace(key=key)), talk.now)
     assert intake.fates == Counter({Fate.WRONG_SECRET: 3, Fate.FOLLOWED: 1})
+
+
+def test_for_a_minute_after_frames_were_lost_what_is_shown_is_not_whole() -> None:
+    intake = Intake(Talk().ledger, None)
+    assert intake.is_whole(0.0)
+    intake.lost(100.0)
+    assert not intake.is_whole(100.0 + LOSS_LASTS_SECONDS - 1)
+    assert intake.is_whole(100.0 + LOSS_LASTS_SECONDS)

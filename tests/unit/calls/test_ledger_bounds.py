@@ -8,7 +8,14 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trunkpulse.calls.ledger import EXPIRIES_PER_STEP, SILENCE_SECONDS, Line, Way
+from trunkpulse.calls.ledger import (
+    EXPIRIES_PER_STEP,
+    SILENCE_SECONDS,
+    TIMER_B_SECONDS,
+    Line,
+    Place,
+    Way,
+)
 from unit.calls.calling import FAR, OTHER_FAR, OUT, Talk
 
 MOST = 50
@@ -42,7 +49,7 @@ def test_the_numbers_of_lines_are_those_of_calls_whatever_happens(
             far=far,
         )
         talk.passes(seconds)
-        lines = [Line(place, way) for place in (FAR, OTHER_FAR) for way in Way]
+        lines = [Line(Place(*far), way) for far in (FAR, OTHER_FAR) for way in Way]
         numbers = [talk.ledger.up(line) for line in lines]
         assert min(numbers) >= 0
         assert sum(numbers) == talk.ledger.calls_up <= len(talk.ledger) <= most
@@ -95,8 +102,11 @@ def test_much_that_expires_at_once_is_let_go_in_steps() -> None:
     for number in range(EXPIRIES_PER_STEP + 1):
         talk.we("INVITE", call_id=str(number))
     assert talk.ledger.expire(talk.now + SILENCE_SECONDS)
-    assert len(talk.ledger) == 1
+    assert talk.ledger.counts.silent == EXPIRIES_PER_STEP
     assert not talk.ledger.expire(talk.now + SILENCE_SECONDS)
+    assert talk.ledger.expire(talk.now + TIMER_B_SECONDS)
+    assert len(talk.ledger) == 1
+    assert not talk.ledger.expire(talk.now + TIMER_B_SECONDS)
     assert len(talk.ledger) == 0
 
 

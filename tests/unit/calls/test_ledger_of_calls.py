@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from trunkpulse.calls.ledger import SILENCE_SECONDS, Line, Way
-from unit.calls.calling import FAR, IN, OTHER_FAR, OUT, US, Talk
+from trunkpulse.calls.ledger import LINGER_SECONDS, SILENCE_SECONDS, TIMER_B_SECONDS
+from unit.calls.calling import FAR, IN, OTHER_FAR, OTHER_OUT, OUT, US, Talk
 
 THIRD = ("203.0.113.9", 5060)
 
@@ -79,7 +79,7 @@ def test_one_call_id_at_two_places_is_two_calls() -> None:
     talk.we("INVITE")
     talk.they("503")
     talk.set_up(far=OTHER_FAR)
-    assert (talk.ledger.up(OUT), talk.ledger.up(Line(OTHER_FAR, Way.OUT))) == (0, 1)
+    assert (talk.ledger.up(OUT), talk.ledger.up(OTHER_OUT)) == (0, 1)
     assert talk.codes == [503, 200]
 
 
@@ -102,7 +102,7 @@ def test_an_error_ends_the_call_and_is_told_once(code: str) -> None:
     talk.they(code, to_tag="x")
     talk.they(code, to_tag="x")
     assert (talk.codes, talk.ledger.calls_up) == ([int(code)], 0)
-    talk.passes(SILENCE_SECONDS)
+    talk.passes(LINGER_SECONDS)
     assert (talk.codes, len(talk.ledger)) == ([int(code)], 0)
 
 
@@ -127,7 +127,7 @@ def test_a_cancelled_call_ends_and_a_200_that_crosses_wins() -> None:
     assert (talk.codes, talk.ledger.calls_up) == ([180], 1)
 
 
-def test_silence_is_told_after_timer_b_and_only_of_calls_of_ours() -> None:
+def test_silence_is_told_after_five_invites_and_only_of_calls_of_ours() -> None:
     talk = Talk()
     talk.we("INVITE")
     talk.they("INVITE", call_id="theirs")
@@ -135,8 +135,22 @@ def test_silence_is_told_after_timer_b_and_only_of_calls_of_ours() -> None:
     talk.we("INVITE")
     assert talk.codes == []
     talk.passes(1)
+    assert talk.noted.told == [(OUT, None)]
+    talk.we("INVITE")
+    talk.passes(TIMER_B_SECONDS - SILENCE_SECONDS)
     assert (talk.noted.told, len(talk.ledger)) == ([(OUT, None)], 0)
     assert talk.ledger.counts.silent == 1
+
+
+def test_what_was_unheard_may_still_be_answered() -> None:
+    talk = Talk()
+    for call_id in ("rings", "busy"):
+        talk.we("INVITE", call_id=call_id)
+    talk.passes(TIMER_B_SECONDS - 1)
+    talk.they("180", call_id="rings", to_tag="callee")
+    talk.they("486", call_id="busy", to_tag="callee")
+    talk.they("200", call_id="rings", to_tag="callee")
+    assert (talk.codes, talk.ledger.up(OUT)) == ([None, None, 180, 486], 1)
 
 
 def test_a_hundred_alone_is_no_silence() -> None:
@@ -201,7 +215,11 @@ def test_what_is_said_within_a_call_keeps_it_and_proves_the_far_side_alive() -> 
     talk.they("200", cseq="2 INVITE", to_tag="callee")
     talk.they("UPDATE", from_tag="callee", to_tag="caller")
     talk.they("UPDATE", from_tag="stranger", to_tag="caller")
-    assert talk.noted.told == [(OUT, 200), (OUT, "heard"), (OUT, "heard")]
+    assert talk.noted.told == [(OUT, 200), (OUT, "heard")]
+    talk.passes(hours)
+    talk.they("UPDATE", from_tag="callee", to_tag="caller")
+    assert len(talk.noted.told) == 2  # what it asks does not show that it hears us
+    talk.passes(3.5 * hours)
     assert (talk.ledger.up(OUT), talk.ledger.counts.begun) == (1, 1)
     talk.passes(4 * hours)
     assert (talk.ledger.up(OUT), talk.ledger.counts.forgotten) == (0, 1)
@@ -226,4 +244,4 @@ def test_a_call_from_one_place_to_another_is_one_at_each() -> None:
     talk = Talk()
     talk.says(FAR, OTHER_FAR, "INVITE sip:b@x SIP/2.0")
     talk.says(OTHER_FAR, FAR, "SIP/2.0 200 OK", to_tag="callee")
-    assert (talk.ledger.up(IN), talk.ledger.up(Line(OTHER_FAR, Way.OUT))) == (1, 1)
+    assert (talk.ledger.up(IN), talk.ledger.up(OTHER_OUT)) == (1, 1)

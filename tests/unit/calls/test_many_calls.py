@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from trunkpulse.calls.hep import Mirrored, frame
 from trunkpulse.calls.intake import Fate, Intake
-from trunkpulse.calls.ledger import SILENCE_SECONDS
+from trunkpulse.calls.ledger import TIMER_B_SECONDS
 from unit.calls.calling import FAR, IN, OUT, US, Talk, message
 
 CALLS = 4_000
@@ -93,7 +93,7 @@ def test_thousands_of_calls_are_counted_right() -> None:
     counts = talk.ledger.counts
     assert counts.begun == CALLS
     assert counts.answered == CALLS - started["silent"] - started["busy"]
-    talk.passes(CALLS / A_SECOND + 2 + SILENCE_SECONDS)
+    talk.passes(CALLS / A_SECOND + 2 + TIMER_B_SECONDS)
     told = Counter(talk.codes)
     assert told == {
         180: counts.answered - started["theirs"],

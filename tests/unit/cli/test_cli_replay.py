@@ -24,14 +24,25 @@ async def test_a_replay_stands_beside_what_really_happened() -> None:
         changes = ("--replay", "max_failed_attempts=5", "--replay", "healthy_responses=2xx, 404")
         out = await there.said(*EXPLAIN, *changes)
         raw = json.loads(await there.said(*EXPLAIN, *changes, "--json"))
-    summary, replayed, record, _, heading, first, second = out.splitlines()
+    summary, replayed, record, _, heading, *rows = out.splitlines()
     assert summary == raw["summary"]
     assert replayed == "replayed  maxFailedAttempts 5, healthyResponses 2xx,404"
     assert record.startswith(f"record    from {clock_time(raw['since'])} to ")
-    assert heading.split() == ["RECORDED", "STATE", "IN", "FORCE", "STATE", "REPLAYED", "STATE"]
-    assert first.split()[2::3] == ["AVAILABLE"] * 3
-    assert second.split()[2::3] == ["DOWN"] * 2
+    assert heading.split() == ["WHEN", "RECORDED", "IN", "FORCE", "REPLAYED"]
+    up, down = (clock_time(each["at"]).split() for each in raw["present"])
+    assert [row.split() for row in rows] == [[*up, *["AVAILABLE"] * 3], [*down, "DOWN", "DOWN"]]
     assert [each["state"] for each in raw["replayed"]] == ["AVAILABLE"]
+
+
+async def test_only_what_happened_at_one_moment_stands_in_one_row() -> None:
+    async with service() as there:
+        await outage(there)
+        out = await there.said(*EXPLAIN, "--replay", "max_failed_attempts=2")
+        raw = json.loads(await there.said(*EXPLAIN, "--replay", "max_failed_attempts=2", "--json"))
+    sooner, later = (clock_time(raw[each][1]["at"]).split() for each in ("replayed", "present"))
+    assert sooner < later
+    rows = [row.split() for row in out.splitlines()[-2:]]
+    assert rows == [[*sooner, "DOWN"], [*later, "DOWN", "DOWN"]]
 
 
 async def test_a_trunk_of_several_targets_has_a_table_for_each() -> None:
@@ -54,6 +65,12 @@ async def test_a_trunk_of_several_targets_has_a_table_for_each() -> None:
         ("max_failed_attempts=0", "from 1 to 100"),
         ("colour=red", "colour"),
         ("interval_seconds=1", "at which nobody looked"),
+        ("timeout_seconds=NaN", "a number of seconds"),
+        ("timeout_seconds=-Infinity", "a number of seconds"),
+        ("interval_seconds=1e999", "a number of seconds"),
+        ("interval_seconds=[1e999]", "a number of seconds"),
+        ('jitter="\\ud800"', "jitter"),
+        ("jitter=\udcff", "not UTF-8"),
     ],
 )
 async def test_what_cannot_be_replayed_is_refused_in_a_sentence(setting: str, said: str) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,66 @@ async def test_a_log_goes_in_pieces_and_comes_to_the_same(
     assert "Columns that are not read: id." in out
 
 
+@pytest.mark.parametrize("columns", ["to,cause", "to,from,cause", "cause,to"])
+async def test_calls_without_a_number_are_passed_over_in_whatever_pieces(
+    columns: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "calls.csv"
+    calls: tuple[dict[str, str], ...] = (
+        {"to": "+15551230001", "cause": "16"},
+        {"cause": "21"},
+        {"to": "  ", "cause": "17"},
+        {},
+        {"to": "+15551230002"},
+    )
+    rows = (",".join(each.get(name, "") for name in columns.split(",")) for each in calls)
+    log.write_text("\n".join((columns, *rows)))
+    async with service() as there:
+        await well(there)
+        whole = json.loads(await there.said(*SIMULATE, "--log", str(log), "--json"))
+        monkeypatch.setattr(route_simulation, "CALLS_PER_PIECE", 1)
+        pieces = json.loads(await there.said(*SIMULATE, "--log", str(log), "--json"))
+        out = await there.said(*SIMULATE, "--log", str(log))
+    assert pieces == whole
+    assert whole["present"]["trunks"] == [{"trunkId": "carrier-a", "calls": 2, "peak": None}]
+    assert "2 calls passed over: " in out
+    assert "(row 2: empty, row 3: empty)" in out
+
+
+async def test_a_log_may_call_its_columns_otherwise(tmp_path: Path) -> None:
+    log = tmp_path / "calls.csv"
+    log.write_text(
+        '"src","dst","start","billsec","to"\n"10","+15551230001","1700000000","25","x"\n'
+    )
+    names = ("--column", "to=dst", "--column", "time=start", "--column", "seconds=billsec")
+    async with service() as there:
+        await well(there)
+        out = await there.said(*SIMULATE, "--log", str(log), *names)
+    rows = [line.split() for line in out.splitlines()]
+    assert ["TRUNK", "CALLS", "AT", "ONCE"] in rows
+    assert ["carrier-a", "1", "1"] in rows
+    assert "Columns that are not read: src, to." in out
+
+
+def stdin(content: bytes) -> io.TextIOWrapper:
+    """Standard input as it is where the locale is C."""
+    return io.TextIOWrapper(io.BytesIO(content), encoding="ascii", errors="surrogateescape")
+
+
+async def test_a_log_on_standard_input_is_utf_8_whatever_the_locale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", stdin("\ufeffto,Gebühr\r\n+15551230001,1\r\n".encode()))
+    async with service() as there:
+        await well(there)
+        out = await there.said(*SIMULATE, "--log", "-")
+        monkeypatch.setattr(sys, "stdin", stdin(b"to\n+1555\xff\n"))
+        refused = await there.command(*SIMULATE, "--log", "-")
+    assert "Columns that are not read: Gebühr." in out
+    assert refused.code == 2
+    assert "is not UTF-8" in refused.complaint
+
+
 async def test_what_is_supposed_of_nobody_is_said() -> None:
     async with service() as there:
         await well(there)
@@ -76,9 +138,12 @@ async def test_what_is_supposed_of_nobody_is_said() -> None:
         ((), "Name the numbers that are called, or a file of calls with --log."),
         (("+1", "--log", "calls.csv"), "Name the numbers"),
         (("--log", "nowhere.csv"), "cannot be read"),
+        (("--log", "calls.csv", "--column", "called=dst"), "give one of to, from, time"),
+        (("--log", "calls.csv", "--column", "to"), "must be NAME=VALUE"),
         (("+15551230001", "--suppose", "mars=DOWN"), "no trunk with the id mars"),
         (("+15551230001", "--suppose", "mars"), "is no supposition"),
         (("+15551230001", "--country", "Mars"), "country"),
+        (("+1555\udcff",), "not UTF-8"),
     ],
 )
 async def test_what_cannot_be_simulated_is_refused_in_a_sentence(
@@ -95,6 +160,7 @@ async def test_what_cannot_be_simulated_is_refused_in_a_sentence(
     [
         (b"number\n+1\n", "must be called to"),
         (b"to\n\xff\xfe\n", "is not UTF-8"),
+        ("to\n+1\n".encode("utf-16"), "is not UTF-8"),
         (b'to\n"+1\n', "cannot be read as CSV"),
     ],
 )

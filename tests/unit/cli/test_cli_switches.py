@@ -67,7 +67,9 @@ async def test_a_switch_that_is_away_is_said_to_be_with_the_reason() -> None:
     paper = PaperSwitch(A)
     async with told(paper) as there:
         paper.away = True
-        said = await there.said("switches", "sync", "edge")
+        outcome = await there.command("switches", "sync", "edge")
+        assert (outcome.code, outcome.err) == (1, "")
+        said = outcome.out
         assert "unreachable" in said
         assert "edge: The switch does not answer; check that it runs." in said
 

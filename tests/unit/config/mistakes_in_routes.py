@@ -64,6 +64,12 @@ IN_ROUTES_AND_STREAMS = [
         'not "8 am"',
     ),
     mistake(
+        "next day",
+        TRUNK + ROUTE + MEMBERS + 'times = [{ from = "24:00" }]',
+        'routes[0].times[0].from (route "r") must be before "24:00"',
+        'write "00:00"',
+    ),
+    mistake(
         "seconds",
         TRUNK + ROUTE + MEMBERS + "times = [{ to = 08:00:30 }]",
         "routes[0].times[0].to",

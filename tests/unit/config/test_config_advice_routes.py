@@ -304,6 +304,18 @@ def test_trunks_with_one_proxy_fall_together() -> None:
     assert "2 trunks are probed through 192.0.2.9:5060" in advice.why
 
 
+def test_a_redirect_to_a_trunk_behind_a_proxy_was_not_tried() -> None:
+    routes = (Route(id="r", trunks=(RouteTrunk(id="a"), RouteTrunk(id="b"))),)
+    trunks = through("a", *FAR), trunk("b", FARTHER), through("c", *FAR)
+    redirecting = replace(config(*trunks), routes=routes)
+    [advice] = of("proxy_in_redirect", redirecting)
+    assert (advice.severity, advice.where) == ("info", 'trunk "a"')
+    assert "not tried with a real proxy" in advice.why
+    silent = replace(redirecting, sip=replace(redirecting.sip, listen=()))
+    assert of("proxy_in_redirect", silent) == []
+    assert of("proxy_in_redirect", config(*trunks)) == []
+
+
 def test_a_proxy_of_one_set_of_targets_is_shared_with_nobody() -> None:
     here = ProbeIdentity(outbound_proxy="sip:127.0.0.1:5090;lr")
     elsewhere = ProbeIdentity(outbound_proxy="sip:192.0.2.8;lr")

@@ -74,6 +74,20 @@ def test_what_is_not_said_of_routes_is_at_any_time_everywhere_and_at_once(tmp_pa
     assert config.routes[0].failback_ramp_seconds == 0
 
 
+@pytest.mark.parametrize(
+    ("times", "hours"),
+    [
+        ('{ to = "00:00" }', Hours()),
+        ('{ from = "00:00", to = "00:00" }', Hours()),
+        ('{ from = "18:00", to = "00:00" }', Hours(from_minute=1080)),
+        ("{ from = 18:00:00, to = 00:00:00 }", Hours(from_minute=1080)),
+    ],
+)
+def test_midnight_as_an_end_is_that_of_the_day(tmp_path: Path, times: str, hours: Hours) -> None:
+    text = f'{TRUNK}[[routes]]\nid = "r"\ntrunks = [{{ id = "a" }}]\ntimes = [{times}]\n'
+    assert load(tmp_path, text).routes[0].times == (hours,)
+
+
 _routes = st.builds(
     Route,
     id=st.just("r"),

@@ -321,6 +321,7 @@ class World:
 
     def succeed(self, trunk_id: str, *, place: int = 0, times: int = 2) -> None:
         target = self.target(trunk_id, place)
+        target.started = self.clock.monotonic()
         for _ in range(times):
             self.pipeline.answered(target, 200, 0.0125, b"")
             target.numbers.answered(target.index, 0.0125, 200)  # as the prober does

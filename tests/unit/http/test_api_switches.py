@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx2
+import pytest
 
 from simulation.paper_switch import PaperSwitch, settings
 from trunkpulse.adapters.clock import SystemClock
@@ -105,6 +106,17 @@ async def test_an_order_to_sync_is_carried_out_and_recorded() -> None:
         assert here.paper.reads > reads
         [entry] = [each for each in await here.audited() if "sync_switch" in each.record]
         assert '"edge"' in entry.record
+
+
+async def test_whoever_has_waited_long_enough_is_told_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene() as here:
+        monkeypatch.setattr("trunkpulse.switching.switches.SYNC_SECONDS", 0.01)
+        here.paper.answer_seconds = 0.5
+        answer = await here.http.post(f"{PATH}/edge/sync", json={})
+        assert answer.status_code == 503
+        assert "goes on" in answer.json()["detail"]
 
 
 async def test_one_that_is_off_cannot_be_synced_and_one_that_is_not_there_not_found() -> None:

@@ -27,10 +27,15 @@ class Heard(Intake):
         self.talk = Talk()
         super().__init__(self.talk.ledger, None)
         self._waiting: tuple[int, asyncio.Event] | None = None
+        self.losses = 0
 
     def take(self, data: bytes, now: float) -> None:
         super().take(data, now)
         self._tell()
+
+    def lost(self, now: float) -> None:
+        super().lost(now)
+        self.losses += 1
 
     def refuse(self) -> None:
         super().refuse()
@@ -135,6 +140,24 @@ async def test_while_probes_are_late_it_reads_more_slowly_and_goes_on() -> None:
             sender.sendto(invite(number), listener.place)
     await intake.count(500)
     assert 1 <= asked < 100
+    listener.close()
+
+
+async def test_the_intake_is_told_that_the_kernel_had_no_room() -> None:
+    intake = Heard()
+    listener = listening(intake)
+    large = b"HEP3" + bytes(60_000)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(invite(1), listener.place)
+        await intake.count(1)
+        assert intake.losses == 0
+        sent = 1
+        while not listener.dropped_datagrams:
+            sender.sendto(large, listener.place)
+            sent += 1
+        await intake.count(sent - listener.dropped_datagrams)
+    assert intake.losses == 1
+    assert not intake.is_whole(SystemClock().monotonic())
     listener.close()
 
 

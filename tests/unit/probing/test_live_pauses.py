@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from trunkpulse.model import TargetState
+from trunkpulse.model import FailureKind, TargetState
+from trunkpulse.probing.attempt import Attempt
+from trunkpulse.probing.live import MOST_PAUSED_INTERVALS, MOST_REPORTED_INTERVALS
 from trunkpulse.probing.target import ProbeTarget
 from unit.probing.probed import NEXT_SECONDS, Bench
 from virtual_time import run_virtual
@@ -28,6 +30,11 @@ class Called(Bench):
     def target(self) -> ProbeTarget:
         return self.targets[0]
 
+    def arrive_now(self) -> None:
+        """The last attempt is answered."""
+        self.arrive(self.answer_to(len(self.wire.sent) - 1))
+        self.target.last_success = self.clock.monotonic()  # as the pipeline does
+
     def prove(self) -> None:
         self.target.witness().proved_at = self.clock.monotonic()
 
@@ -35,7 +42,7 @@ class Called(Bench):
         """A first keepalive is answered."""
         self.prober.spread(self.targets)
         await self.clock.advance(0.1)
-        self.arrive(self.answer_to(0))
+        self.arrive_now()
 
     def sent_at(self) -> list[float]:
         """When the last attempt began, and how many there were."""
@@ -64,12 +71,73 @@ def test_while_proofs_keep_coming_there_is_none_and_after_the_last_one_there_is(
     async def story() -> None:
         bench = Called()
         await bench.begin()
-        for _ in range(30):
+        for _ in range(20):
             await bench.clock.advance(10)
             bench.prove()
         assert len(bench.wire.sent) == 1
         await bench.clock.advance(INTERVAL + 0.1)
         assert len(bench.wire.sent) == 2
+
+    run_virtual(story)
+
+
+@pytest.mark.parametrize(
+    ("reported", "most"), [(False, MOST_PAUSED_INTERVALS), (True, MOST_REPORTED_INTERVALS)]
+)
+def test_no_keepalive_is_put_off_for_longer_than_the_ceiling(reported: bool, most: int) -> None:  # noqa: FBT001
+    async def story() -> None:
+        bench = Called()
+        await bench.begin()
+        answered_at = bench.target.started
+        for turn in (1, 2):
+            while len(bench.wire.sent) == turn:
+                assert bench.clock.monotonic() < answered_at + most * INTERVAL + 1
+                live = bench.target.witness()
+                if reported:
+                    live.reported_at = bench.clock.monotonic()
+                else:
+                    live.proved_at = bench.clock.monotonic()
+                await bench.clock.advance(0.5)
+            assert bench.target.started == pytest.approx(answered_at + most * INTERVAL, abs=0.05)
+            bench.arrive_now()  # and from here the next ceiling counts
+            answered_at = bench.target.started
+
+    run_virtual(story)
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_the_ceiling_counts_from_an_answer_and_not_from_a_probe(remembered: bool) -> None:  # noqa: FBT001
+    async def story() -> None:
+        bench = Called()
+        await bench.begin()
+        most = bench.target.started + MOST_PAUSED_INTERVALS * INTERVAL
+        bench.prober.probe_at(bench.target, most - 20)
+        await bench.clock.advance(most - 25 - bench.clock.monotonic())
+        if remembered:
+            bench.prove()
+        bench.prober.probe_at(bench.target, most - 20)
+        await bench.clock.advance(15)
+        assert bench.prober.counts.timeouts == 1
+        failed_at = bench.clock.monotonic()
+        bench.target.remember(Attempt(failed_at, None, FailureKind.TIMEOUT, "silence", None))
+        bench.prove()
+        assert bench.target.witness().rests_until(bench.target, lambda _: 1) <= most
+
+    run_virtual(story)
+
+
+def test_a_probe_that_was_asked_for_leaves_although_its_first_proof_comes_while_it_waits() -> None:
+    async def story() -> None:
+        bench = Called()
+        settings = bench.target.settings
+        policy = replace(settings.policy, minimum_interval_seconds=10.0)
+        bench.target.settings = replace(settings, policy=policy)
+        await bench.begin()
+        bench.prober.probe_at(bench.target, bench.clock.monotonic())
+        await bench.clock.advance(5)
+        bench.prove()
+        await bench.clock.advance(6)
+        assert bench.prober.counts.attempts == 2
 
     run_virtual(story)
 

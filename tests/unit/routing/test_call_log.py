@@ -38,6 +38,11 @@ def test_a_log_of_a_switch_is_read_as_it_is() -> None:
     ]
 
 
+def test_a_row_is_none_only_if_no_cell_of_it_is_filled() -> None:
+    text = "to,cause\n+1,16\n,21\n , \n,\n\n+2,\n"
+    assert read(text) == [Call(1, "+1"), Call(2, ""), Call(3, "+2")]
+
+
 @pytest.mark.parametrize(
     ("row", "reason", "text"),
     [
@@ -74,6 +79,15 @@ def test_a_call_that_cannot_be_read_says_why(row: str, reason: UnreadReason, tex
 def test_a_table_that_is_no_log_is_refused_in_a_sentence(text: str, said: str) -> None:
     with pytest.raises(BadCallLog, match=said):
         read(text)
+
+
+def test_a_column_that_is_called_otherwise_is_read_and_missed() -> None:
+    text = "to,dst,from\n+1,+2,+3\n"
+    log = CallLog(io.StringIO(text), called={"to": "dst"})
+    assert log.passed_over == ["to"]
+    assert list(log.calls()) == [Call(1, "+2", "+3")]
+    with pytest.raises(BadCallLog, match="no column 'dsf', which was to be read as to"):
+        CallLog(io.StringIO(text), called={"to": "dsf"})
 
 
 @given(st.text(max_size=200))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -104,6 +105,61 @@ def test_route_that_names_the_region_beats_one_for_every_region() -> None:
     assert decide(routes, {"a": UP}).route_id == "here"
     elsewhere = CallRequest("+15551230001", region="away")
     assert decide(routes, {"a": UP}, elsewhere).route_id == "any"
+
+
+def test_of_routes_that_name_the_region_the_first_of_the_file_takes_the_call() -> None:
+    def named(route_id: str, *regions: str, prefix: str = "+1") -> Route:
+        return Route(
+            id=route_id,
+            numbers=(NumberRange(prefix),),
+            regions=regions,
+            trunks=(RouteTrunk(id="a"),),
+        )
+
+    routes = [
+        named("all"),
+        named("apart", "n", "s", prefix="+2"),
+        named("north", "n"),
+        named("both", "n", "s"),
+        named("again", "s", "n"),
+    ]
+    for region, first in (("n", "north"), ("s", "both"), ("elsewhere", "all")):
+        call = CallRequest(to="+1555", region=region)
+        assert decide(routes, {"a": UP}, call).route_id == first
+        if region != "elsewhere":
+            assert decide(routes[::-1], {"a": UP}, call).route_id == "again"
+
+
+class _Numbers(tuple[NumberRange, ...]):
+    """Of a route; counts how often they are gone through."""
+
+    __slots__ = ()
+    read: ClassVar[list[str]] = []
+
+    def __iter__(self) -> Iterator[NumberRange]:
+        self.read.append("")
+        return super().__iter__()
+
+
+def test_no_call_waits_for_an_index() -> None:
+    routes = [
+        Route(
+            id=f"r{at}",
+            numbers=_Numbers([NumberRange(f"+1{at}")]),
+            regions=regions,
+            trunks=(RouteTrunk(id="a"),),
+        )
+        for at, regions in enumerate([(), ("n",), ("n", "s")])
+    ]
+    table = RouteTable(routes, {"a": Trunk(id="a", name="a", targets=())}, "n")
+    made = len(_Numbers.read)
+    assert made > 0
+    for region in (None, "n", "s", "elsewhere"):
+        for direction in (Direction.OUTBOUND, Direction.INBOUND):
+            for number in ("+10", "+11", "+12", "+9"):
+                call = CallRequest(to=number, direction=direction, region=region)
+                table.decide(call, lambda _: UP, random.Random(1), NOW_MS)
+    assert len(_Numbers.read) == made
 
 
 def test_longer_match_beats_a_named_region() -> None:

@@ -84,6 +84,27 @@ def test_what_cannot_be_answered_is_found_out_by_neither(damage: object) -> None
         read(data)
 
 
+@pytest.mark.parametrize(
+    "more", ["X-Trunkpulse-Region: " + "r" * 8193 + "\r\n", "Subject: one of many\r\n" * 250]
+)
+def test_what_is_too_much_for_the_parser_is_not_read_without_it(more: str) -> None:
+    data = invite(more=more)
+    assert peek_invite(data, SOURCE) is None
+    with pytest.raises(MalformedMessage):
+        read(data)
+
+
+def test_a_long_branch_makes_no_long_key() -> None:
+    branch = "z9hG4bK" + "b" * 2000
+    key = read(invite(branch=branch)).key
+    assert len(key) <= 256
+    assert peek_key(ack(branch)) == read(ack(branch)).key == key
+    assert peek_key(ack(branch + "b")) != key
+    old = "old" + "b" * 2000
+    assert read(invite(branch=old)).key == read(ack(old)).key
+    assert len(read(ack(old)).key) <= 256
+
+
 def test_ack_and_cancel_have_the_key_of_their_invite_and_others_have_not() -> None:
     key = read(invite()).key
     assert peek_key(ack()) == read(ack()).key == key

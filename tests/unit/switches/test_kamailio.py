@@ -37,6 +37,26 @@ async def web() -> AsyncIterator[KamailioOverHttp]:
     await made.stop()
 
 
+async def test_a_password_goes_as_it_is_only_where_nobody_can_listen(web: KamailioOverHttp) -> None:
+    web.username, web.password = "pulse", "hush"
+    switch = KamailioSwitch(web.settings)
+    await switch.read([])
+    await switch.close()
+    told = replace(web.settings, url=replace(web.url, host="0.0.0.0"))  # is no loopback address
+    switch = KamailioSwitch(told)
+    with pytest.raises(SwitchRefused, match="use https, or let it ask for Digest"):
+        await switch.read([])
+    await switch.close()
+
+
+async def test_half_a_character_is_no_answer(web: KamailioOverHttp) -> None:
+    web.put("sip:\ud800@192.0.2.1")
+    switch = KamailioSwitch(web.settings)
+    with pytest.raises(SwitchUnreachable, match="no JSON-RPC"):
+        await switch.read([])
+    await switch.close()
+
+
 @pytest.mark.parametrize(
     ("flags", "up", "held"),
     [

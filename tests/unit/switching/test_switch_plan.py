@@ -34,10 +34,11 @@ def carried_out(entries: Sequence[Entry], orders: Sequence[Order]) -> list[Entry
 def test_once_the_orders_are_carried_out_there_are_none_left(
     entries: list[Entry], wanted: Mapping[str, bool | None], *, keep_last: bool
 ) -> None:
-    first = plan(entries, wanted, keep_last=keep_last)
-    after = plan(carried_out(entries, first.orders), wanted, keep_last=keep_last)
+    for _ in range(2 if keep_last else 1):  # what had to wait for another is in the second pass
+        first = plan(entries, wanted, keep_last=keep_last)
+        entries = carried_out(entries, first.orders)
+    after = plan(entries, wanted, keep_last=keep_last)
     assert after.orders == ()
-    assert after.kept == first.kept
 
 
 @given(entries=entries_of_a_switch, wanted=wishes, keep_last=st.booleans())
@@ -68,10 +69,10 @@ def test_with_keep_last_no_group_loses_its_last_entry(
 def test_one_that_was_kept_goes_down_once_another_is_up() -> None:
     entries = [Entry("a", None, True, "1"), Entry("b", None, False, "1")]
     assert plan(entries, {"a": False, "b": False}, keep_last=True) == ((), frozenset("a"))
-    assert plan(entries, {"a": False, "b": True}, keep_last=True).orders == (
-        Order("a", up=False),
-        Order("b", up=True),
-    )
+    wanted = {"a": False, "b": True}
+    assert plan(entries, wanted, keep_last=True) == ((Order("b", up=True),), frozenset("a"))
+    entries[1] = entries[1]._replace(up=True)
+    assert plan(entries, wanted, keep_last=True) == ((Order("a", up=False),), frozenset())
 
 
 def test_only_what_was_right_and_should_still_be_so_has_drifted() -> None:

@@ -9,7 +9,7 @@ import pytest
 from trunkpulse.model import TargetState, TransportProtocol, TrunkState
 from trunkpulse.switching.matching import Address, Matches, address_of, addresses_of
 from trunkpulse.switching.standing import Place, TargetStanding, TrunkStanding
-from trunkpulse.switching.wanted import wanted_at, wanted_of
+from trunkpulse.switching.wanted import verdict_at, verdict_of
 
 UP, DOWN, UNKNOWN = TargetState.AVAILABLE, TargetState.DOWN, TargetState.UNKNOWN
 HERE = Address("udp", "192.0.2.1", 5060)
@@ -19,8 +19,10 @@ def target(uri: str, state: TargetState = UP, place: Place | None = None) -> Tar
     return TargetStanding(uri, place, state)
 
 
-def trunk(*targets: TargetStanding, in_service: bool = True) -> TrunkStanding:
-    return TrunkStanding(TrunkState.AVAILABLE, in_service, targets)
+def trunk(
+    *targets: TargetStanding, in_service: bool = True, licensed: bool = True
+) -> TrunkStanding:
+    return TrunkStanding(TrunkState.AVAILABLE, in_service, targets, licensed=licensed)
 
 
 class Roster:
@@ -83,29 +85,39 @@ def test_what_is_no_sip_uri_is_nowhere() -> None:
         ([trunk(target("sip:192.0.2.1", UP)), trunk(target("sip:192.0.2.1", DOWN))], True),
         ([trunk(target("sip:192.0.2.1", UNKNOWN)), trunk(target("sip:192.0.2.1", DOWN))], False),
         ([trunk(target("sip:192.0.2.1", DOWN), target("sip:192.0.2.2", UP))], False),
+        ([trunk(target("sip:192.0.2.1", DOWN), licensed=False)], None),
+        (
+            [
+                trunk(target("sip:192.0.2.1", UNKNOWN), in_service=False),
+                trunk(target("sip:192.0.2.1", UNKNOWN)),
+            ],
+            None,
+        ),
         ([], None),
     ],
 )
 def test_any_trunk_that_says_so_keeps_an_address_up(
     trunks: list[TrunkStanding], *, wanted: bool | None
 ) -> None:
-    assert wanted_at(HERE, trunks) is wanted
+    assert verdict_at(HERE, trunks).wanted is wanted
 
 
 @pytest.mark.parametrize(
-    ("state", "in_service", "wanted"),
+    ("state", "in_service", "licensed", "wanted"),
     [
-        (TrunkState.AVAILABLE, True, True),
-        (TrunkState.DEGRADED, True, True),
-        (TrunkState.DOWN, True, False),
-        (TrunkState.UNKNOWN, True, None),
-        (TrunkState.UNKNOWN, False, False),
+        (TrunkState.AVAILABLE, True, True, True),
+        (TrunkState.DEGRADED, True, True, True),
+        (TrunkState.DOWN, True, True, False),
+        (TrunkState.UNKNOWN, True, True, None),
+        (TrunkState.UNKNOWN, False, True, False),
+        (TrunkState.DOWN, True, False, None),
     ],
 )
 def test_by_name_the_state_of_the_trunk_counts(
-    state: TrunkState, *, in_service: bool, wanted: bool | None
+    state: TrunkState, *, in_service: bool, licensed: bool, wanted: bool | None
 ) -> None:
-    assert wanted_of(TrunkStanding(state, in_service, ())) is wanted
+    standing = TrunkStanding(state, in_service, (), licensed=licensed)
+    assert verdict_of(standing).wanted is wanted
 
 
 async def test_trunks_are_looked_at_once_and_then_only_when_they_change() -> None:

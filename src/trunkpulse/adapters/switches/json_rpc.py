@@ -4,7 +4,7 @@ A transport is used without httpx2's client around it, as for destinations of ev
 no proxies or certificates from the environment, no cookies, no log of addresses.
 
 Who asks for a password is given it the way they ask: Digest (RFC 7616) or Basic (RFC 7617). It is
-never sent unasked.
+never sent unasked, and over plain HTTP to another machine never as it is (Basic).
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from functools import lru_cache
 from http import HTTPStatus
+from ipaddress import ip_address
 from ssl import SSLContext
 from typing import Any, Final
 
@@ -62,6 +63,7 @@ class HttpJsonRpc:
             (settings.username, settings.password or "") if settings.username is not None else None
         )
         self._auth: httpx2.Auth | None = None
+        self._overheard = settings.url.scheme == "http" and not _is_loopback(settings.url.host)
 
     async def call(self, method: str, params: Sequence[object] | Mapping[str, object] = ()) -> Any:
         """What ``method`` gives back; raises SwitchUnreachable or SwitchRefused."""
@@ -95,6 +97,12 @@ class HttpJsonRpc:
         status, headers, content = await self._ask(body)
         if status == HTTPStatus.UNAUTHORIZED and self._credentials is not None:
             self._auth = _auth_for(headers, *self._credentials)
+            if isinstance(self._auth, httpx2.BasicAuth) and self._overheard:
+                self._auth = None
+                raise SwitchRefused(
+                    f"{self._place} asks for the password as it is (Basic), which is not sent over "
+                    "plain http to another machine; use https, or let it ask for Digest."
+                )
             if self._auth is not None:
                 status, _, content = await self._ask(body)
         return status, content
@@ -113,7 +121,7 @@ class HttpJsonRpc:
         )
         flow = (self._auth or httpx2.Auth()).async_auth_flow(request)
         async with aclosing(flow):
-            following = await anext(flow)
+            following = await self._proved(anext(flow))
             while True:
                 response = await self._transport.handle_async_request(following)
                 try:
@@ -121,9 +129,20 @@ class HttpJsonRpc:
                 finally:
                     await response.aclose()
                 try:
-                    following = await flow.asend(response)
+                    following = await self._proved(flow.asend(response))
                 except StopAsyncIteration:
                     return response.status_code, response.headers, content
+
+    async def _proved(self, step: Awaitable[httpx2.Request]) -> httpx2.Request:
+        """The request with the proof of who we are."""
+        try:
+            return await step
+        except (ValueError, LookupError, NotImplementedError):  # httpx2, of odd challenges
+            self._auth = None
+            raise SwitchRefused(
+                f"{self._place} asks for a password in a way that is not understood; let it ask "
+                "for Digest with qop auth, or for Basic."
+            ) from None
 
     async def _content(self, response: httpx2.Response) -> bytes:
         content = bytearray()
@@ -161,6 +180,8 @@ def result_of(content: bytes, number: int, place: str) -> Any:
     """
     try:
         answer = json.loads(content)
+        if b"\\ud" in content.lower():
+            json.dumps(answer, ensure_ascii=False).encode()  # half a character can go nowhere
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or answer.get("id", number) not in [number, str(number), None]:
@@ -171,7 +192,8 @@ def result_of(content: bytes, number: int, place: str) -> Any:
     error = answer.get("error")
     if error is not None:
         said = error.get("message") if isinstance(error, dict) else error
-        sentence = f'{place} refused, saying "{plain(str(said))}"; see its log.'
+        words = plain(said) if isinstance(said, str) else "something that is no text"
+        sentence = f'{place} refused, saying "{words}"; see its log.'
         raise CallRefused(sentence, error.get("code") if isinstance(error, dict) else None)
     if "result" not in answer:
         raise SwitchUnreachable(f"{place} answered without a result; check its version.")
@@ -181,13 +203,22 @@ def result_of(content: bytes, number: int, place: str) -> Any:
 def _auth_for(headers: httpx2.Headers, username: str, password: str) -> httpx2.Auth | None:
     """The way to prove who we are that is asked for, the stronger one first; None: neither."""
     offered = {
-        each.split(None, 1)[0].lower() for each in headers.get_list("www-authenticate") if each
+        scheme.lower()
+        for each in headers.get_list("www-authenticate")
+        for scheme in each.split(None, 1)[:1]
     }
     if "digest" in offered:
         return httpx2.DigestAuth(username, password)
     if "basic" in offered:
         return httpx2.BasicAuth(username, password)
     return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 @lru_cache(maxsize=1)

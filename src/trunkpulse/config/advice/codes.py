@@ -192,6 +192,13 @@ RULES: Final = (
         "route over the other trunk, or give this one a proxy of its own",
     ),
     Rule(
+        "proxy_in_redirect",
+        "info",
+        "a route leads over a trunk with an `outbound_proxy`, and `[sip] listen` redirects calls",
+        "the Contact has a Route for it, which was not tried with a real proxy: some pass it over",
+        "make a call through each proxy that asks, and see that it goes by `outbound_proxy`",
+    ),
+    Rule(
         "source_not_here",
         "warning",
         "`source` is no address of this machine",

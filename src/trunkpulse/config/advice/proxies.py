@@ -4,6 +4,9 @@ A route names trunks, never addresses, so a literal address that bypasses the st
 stand in one place only: in ``outbound_proxy``. Probes go there instead of to the targets. If it is
 a target of another trunk, both have the state of that; if several trunks share it, they fall
 together. (A trunk without keepalives, the other fixed address, is for ``calls``.)
+
+Calls that are redirected to such a trunk carry the proxy as a Route in their Contact, which not
+everybody who follows redirects heeds.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ _Place = tuple[str, int | None]
 
 
 def on_proxies(config: Config) -> Iterator[Advice]:
-    """At most one advice of a kind per proxy."""
+    """At most one advice of a kind per proxy, and one on redirects."""
+    yield from _in_redirects(config)
     through: dict[_Place, list[Trunk]] = {}
     probed = [trunk for trunk in config.trunks if trunk.enabled and trunk.keepalive.enabled]
     for trunk in probed:
@@ -58,6 +62,26 @@ def on_proxies(config: Config) -> Iterator[Advice]:
             f"probes go to {host_and_port(*place)}, which is a target of"
             f" {named('trunk', [owner])}, so the state is of that trunk, and calls pass by it",
             f"route over {named('trunk', [owner])}, or take outbound_proxy out",
+        )
+
+
+def _in_redirects(config: Config) -> Iterator[Advice]:
+    if not config.sip.listen:
+        return
+    routed = {part.id for route in config.routes for part in route.trunks}
+    through = [
+        trunk
+        for trunk in config.trunks
+        if trunk.identity.outbound_proxy is not None and trunk.id in routed
+    ]
+    if through:
+        yield Advice(
+            "proxy_in_redirect",
+            "info",
+            named("trunk", through),
+            "a call that is redirected there is told of outbound_proxy by a Route in the Contact,"
+            " which was not tried with a real proxy",
+            "make a call through each proxy that asks, and see that it goes by outbound_proxy",
         )
 
 

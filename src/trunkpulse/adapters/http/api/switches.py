@@ -19,7 +19,7 @@ from trunkpulse.adapters.http.api.paging import Cursor, Limit, Sort, Sorting, cu
 from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.config.switches import LastOfGroup, SwitchType
 from trunkpulse.switching.report import Line, LinkState, SwitchReport
-from trunkpulse.switching.switches import SwitchOff, UnknownSwitch
+from trunkpulse.switching.switches import SwitchBusy, SwitchOff, UnknownSwitch
 
 __all__ = ["router"]
 
@@ -140,6 +140,8 @@ async def sync_switch(request: Request, context: Context, switch_id: SwitchId) -
         raise _unknown(switch_id) from None
     except SwitchOff as problem:
         raise Problem(HTTPStatus.CONFLICT, str(problem)) from None
+    except SwitchBusy as problem:
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
     note_change(request, "switch", switch_id, before, after)
     return after
 

@@ -233,7 +233,7 @@ def _last_heard_ms(context: ApiContext, target: ProbeTarget) -> int | None:
 
 def _proved_ms(context: ApiContext, target: ProbeTarget) -> int | None:
     """When calls last proved it alive, on the clock of the wall."""
-    proved_at = None if target.live is None else target.live.proved_at
+    proved_at = None if target.live is None else target.live.shown_at
     if proved_at is None or math.isinf(proved_at):
         return None
     return context.now_ms() + round((proved_at - context.clock.monotonic()) * 1000)
