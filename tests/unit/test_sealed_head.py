@@ -26,12 +26,22 @@ class Database(MemoryAudit, MemoryDocuments):
     def __init__(self) -> None:
         super().__init__()
         self.saves = 0
+        self.held: list[Sequence[Document]] | None = None
+        """What is not written when it should be; None: all is."""
+        self.late: Sequence[Document] | None = None
+        """Is written just before the next."""
         self.plugged = True
         self.answers = True
 
     async def save_documents(self, saved: Sequence[Document]) -> None:
         if not self.plugged:
             raise StoreUnavailable("the disk is gone")
+        if self.held is not None:
+            self.held.append(saved)
+            raise StoreUnavailable("nobody knows what becomes of it")
+        if self.late is not None:
+            late, self.late = self.late, None
+            await super().save_documents(late)
         await super().save_documents(saved)
         self.saves += 1
         if not self.answers:
@@ -160,6 +170,22 @@ async def test_a_database_that_was_away_is_no_break(*, arrives: bool) -> None:
     database.plugged = database.answers = True
     await ledger.record(ACT)
     await sealed.catch_up_with(ledger)
+    assert sealed.head == ledger.head
+    assert (await started(database))[1].problem is None
+
+
+async def test_a_seal_that_was_given_up_and_is_written_late_is_no_break() -> None:
+    database = await with_entries(1)
+    ledger, sealed = await started(database)
+    await ledger.record(ACT)
+    database.held = []
+    await sealed.catch_up_with(ledger)
+    [late] = database.held
+    database.held = None
+    await ledger.record(ACT)
+    database.late = late
+    await sealed.catch_up_with(ledger)
+    assert sealed.problem is None
     assert sealed.head == ledger.head
     assert (await started(database))[1].problem is None
 

@@ -93,11 +93,20 @@ class SealedHead:
         head = ledger.head
         if head is None or head == self.head or self.problem is not None:
             return
+        unheard = self._attempted
         try:
-            if self._attempted is not None:
-                await self._look_again(self._attempted)
+            if unheard is not None:
+                await self._look_again(unheard)
             if self.problem is None:
-                await self._save(head)
+                try:
+                    await self._save(head)
+                except DocumentChanged:
+                    if unheard is None:
+                        raise
+                    # Given up while it was being written, and there only now.
+                    await self._look_again(unheard)
+                    if self.problem is None:
+                        await self._save(head)
         except (StoreUnavailable, KeysUnusable):
             ledger.moved.set()  # told already; it is tried again
         except DocumentChanged:
