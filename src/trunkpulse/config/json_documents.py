@@ -23,6 +23,7 @@ __all__ = [
     "Tables",
     "camel_case",
     "check_sizes",
+    "check_taken_away",
     "in_words_of_json",
     "merged",
     "raw_of",
@@ -36,6 +37,10 @@ MOST_MEMBERS = 64
 """Of each list and object of which nothing else is said; the longest are the targets of a trunk."""
 MOST_OF_ELEMENT = 8
 """Of an element of a list: a trunk of a route has three members."""
+
+SHOWN_ONLY = frozenset({"delivery", "managedBy", "trouble", "withheld"})
+"""What answers have, often as null, and no document says: whoever sends back what they read sends
+these too."""
 
 Json = Mapping[str, object]
 
@@ -136,6 +141,19 @@ class DocumentFindings(Report):
         """There is no such member."""
         self._add_unknown(location)
 
+    def check_taken_away(self, patch: Json, path: tuple[str, ...] = ()) -> None:
+        """What ``patch`` takes away at ``path`` must be something that a document can say."""
+        section = self._sections.get(path)
+        if section is None:  # names there are anybody's own, such as those of headers
+            return
+        keys = section.by_key()
+        for name, value in patch.items():
+            key = snake_case(name)
+            if isinstance(value, Mapping):
+                self.check_taken_away(value, (*path, key))
+            elif value is None and ("_" in name or key not in keys) and name not in SHOWN_ONLY:
+                self.add_unknown((*path, AsGiven(name)))
+
     def add_size(self, location: Location, most: int) -> None:
         """There are more than ``most`` in the list or object there."""
         if len(self.found) < MOST_FOUND:
@@ -150,6 +168,17 @@ class DocumentFindings(Report):
     def _allowed(self, location: Location) -> tuple[str, bool]:
         phrase, secret = super()._allowed(location)
         return phrase.replace(_POINTER, "a text"), secret
+
+
+def check_taken_away(patch: Json, schema: type[Section]) -> None:
+    """Raises DocumentRefused if ``patch`` takes away what there is not: a name mistyped.
+
+    By itself a merge patch passes over that, and whoever sent it takes it for done.
+    """
+    findings = DocumentFindings(patch, schema)
+    findings.check_taken_away(patch)
+    if findings.found:
+        raise DocumentRefused(findings.found)
 
 
 def raw_of(

@@ -15,6 +15,7 @@ from trunkpulse.config.json_documents import (
     Json,
     Tables,
     check_sizes,
+    check_taken_away,
     merged,
     raw_of,
 )
@@ -44,6 +45,7 @@ def changed_route(route: Route, patch: Json, *, is_trunk: Callable[[str], bool])
     """
     if patch.get("id", route.id) != route.id:
         raise DocumentRefused([("id", "id cannot be changed; make another route instead.")])
+    check_taken_away(patch, RouteEntry)
     named = {part.id for part in route.trunks}
     return _route_of(
         merged(route_document(route), patch),

@@ -19,6 +19,7 @@ from trunkpulse.config.json_documents import (
     Tables,
     camel_case,
     check_sizes,
+    check_taken_away,
     merged,
     raw_of,
 )
@@ -46,6 +47,7 @@ class SettingsEntry(Section):
 def new_settings(document: Json) -> SettingsEntry:
     """What ``document`` says; raises DocumentRefused."""
     given = {name: value for name, value in document.items() if name not in _SHOWN_ONLY}
+    check_taken_away(given, SettingsEntry)
     findings = DocumentFindings(given, SettingsEntry)
     check_sizes(given, findings, {})
     if findings.found:

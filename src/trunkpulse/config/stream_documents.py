@@ -24,6 +24,7 @@ from trunkpulse.config.json_documents import (
     Tables,
     camel_case,
     check_sizes,
+    check_taken_away,
     in_words_of_json,
     merged,
     raw_of,
@@ -58,6 +59,7 @@ def changed_stream(
     """
     if patch.get("id", stream.id) != stream.id:
         raise DocumentRefused([("id", "id cannot be changed; make another stream instead.")])
+    check_taken_away(patch, StreamEntry)
     destination = patch.get("destination")
     given = destination if isinstance(destination, Mapping) else {}
     document = _document_of(stream)

@@ -30,6 +30,7 @@ from trunkpulse.config.json_documents import (
     Json,
     Tables,
     check_sizes,
+    check_taken_away,
     merged,
     raw_of,
 )
@@ -120,6 +121,7 @@ class TrunkDocuments:
         """
         if patch.get("id", made.trunk.id) != made.trunk.id:
             raise DocumentRefused([("id", "id cannot be changed; make another trunk instead.")])
+        check_taken_away(patch, TrunkEntry)
         before = document_of(made, with_secrets=True)
         patch = _without_what_is_shown(made, patch)
         changed = self._made_of(merged(before, patch))

@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, TextIO
 
+from trunkpulse.csv_lines import BoundedLines, RowTooLong
 from trunkpulse.model import Direction
 
 __all__ = [
@@ -96,30 +97,6 @@ class Call(NamedTuple):
     """How long it lasted."""
 
 
-class _RowTooLong(Exception):
-    """A row does not end where it should long have ended."""
-
-
-class _Lines:
-    """The lines of a text, as many as a row may have until ``taken`` begins anew."""
-
-    def __init__(self, text: TextIO) -> None:
-        self._text = text
-        self.taken = 0
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._text.readline(LONGEST_ROW_CHARACTERS + 1)
-        self.taken += len(line)
-        if self.taken > LONGEST_ROW_CHARACTERS:
-            raise _RowTooLong
-        if not line:
-            raise StopIteration
-        return line
-
-
 class CallLog:
     """A table of calls, read row by row; see the module's opening."""
 
@@ -148,7 +125,7 @@ class CallLog:
             for name, heading in headings.items()
             if heading in self.columns
         }
-        self._lines = _Lines(text)
+        self._lines = BoundedLines(text, LONGEST_ROW_CHARACTERS)
         self._first_row = first_row
 
     @property
@@ -176,7 +153,7 @@ class CallLog:
                 cells = next(reader)
             except StopIteration:
                 return
-            except _RowTooLong:
+            except RowTooLong:
                 raise BadCallLog(
                     f"The row in line {line}, or empty ones before it, take more than"
                     f" {LONGEST_ROW_CHARACTERS >> 10} KiB; look for a quotation mark that nothing"

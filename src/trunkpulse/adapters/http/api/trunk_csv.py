@@ -25,6 +25,7 @@ from trunkpulse.config.json_documents import camel_case
 from trunkpulse.config.schema import AdvancedEntry, KeepaliveEntry, TrunkEntry
 from trunkpulse.config.trunk_documents import FILES, HAS_PASSWORD, HEADER_NAMES
 from trunkpulse.config.wording import did_you_mean, shown
+from trunkpulse.csv_lines import BoundedLines, RowTooLong
 from trunkpulse.provisioning.importing import Row
 
 __all__ = ["COLUMNS", "csv_line", "csv_rows", "heading"]
@@ -93,35 +94,11 @@ def csv_line(document: Mapping[str, object]) -> bytes:
     return _line(_cell(_at(document, path)) for path in _PATHS.values())
 
 
-class _RowTooLong(Exception):
-    """A row does not end where it should long have ended."""
-
-
-class _Lines:
-    """The lines of a text, as many as a row may have until ``taken`` begins anew."""
-
-    def __init__(self, text: str) -> None:
-        self._text = io.StringIO(text, newline="")
-        self.taken = 0
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._text.readline(LONGEST_ROW_CHARACTERS + 1)
-        self.taken += len(line)
-        if self.taken > LONGEST_ROW_CHARACTERS:
-            raise _RowTooLong
-        if not line:
-            raise StopIteration
-        return line
-
-
 def csv_rows(text: str) -> Iterator[Row]:
     """The rows of a table, in the order in which they stand; what cannot be read says so."""
     first, _, _ = text.partition("\n")
     delimiter = ";" if ";" in first and "," not in first else ","
-    lines = _Lines(text)
+    lines = BoundedLines(io.StringIO(text, newline=""), LONGEST_ROW_CHARACTERS)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     columns: list[str] = []
     while True:
@@ -132,7 +109,7 @@ def csv_rows(text: str) -> Iterator[Row]:
             if not columns:
                 yield Row(1, {}, (("", "The table is empty; its first line names the columns."),))
             return
-        except _RowTooLong:
+        except RowTooLong:
             sentence = (
                 f"The row, or empty ones before it, take more than {LONGEST_ROW_CHARACTERS >> 10} "
                 "KiB; take out empty rows, and look for a quotation mark that nothing closes."
