@@ -85,7 +85,13 @@ class Plan:
         self._programs: dict[str, Path] = {}
 
     def steps(self) -> Iterator[Step]:
-        """All of them, in order."""
+        """All of them, in order.
+
+        What waits for the disk comes before what leaves a gigabyte to it.
+        """
+        if self._targets is None:
+            seconds = WEBHOOK_SECONDS[self._quick]
+            yield Step("webhooks", 15 + seconds, partial(self._webhooks, seconds))
         for load in QUICK if self._quick else FULL:
             if self._targets not in (None, load.targets):
                 continue
@@ -104,8 +110,6 @@ class Plan:
         for trunks in SERVED_TRUNKS[self._quick]:
             name, seconds = f"serve, {trunks:,} trunks", 8 + trunks / 2_500
             yield Step(name, seconds, partial(self._serve, trunks))
-        seconds = WEBHOOK_SECONDS[self._quick]
-        yield Step("webhooks", 15 + seconds, partial(self._webhooks, seconds))
         yield Step("routing decisions", 3, self._decisions)
         seconds = REDIRECT_SECONDS[self._quick]
         for name, run in (

@@ -7,6 +7,7 @@ trunk has a state and a history from before. The lists are read while the second
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import json
 import os
@@ -119,10 +120,12 @@ def served(trunks: int, port: int, cores: Cores) -> Served:
         write_configuration(file, trunks, port=port, head=HEAD)
         with serving(file, folder / "empty", cores.probing, patience) as empty:
             pass
-        trunk_ids = TRUNK_ID.findall(file.read_text(encoding="utf-8"))
-        uris = [target_uri(index, port) for index in range(trunks)]
         filled_data = folder / "filled"
-        asyncio.run(write_history(filled_data / "trunkpulse.db", zip(trunk_ids, uris, strict=True)))
+        known = (
+            (found[1], target_uri(index, port))
+            for index, found in enumerate(TRUNK_ID.finditer(file.read_text(encoding="utf-8")))
+        )
+        asyncio.run(write_history(filled_data / "trunkpulse.db", known))
         os.sync()  # a database that has been there for long is on the disk
         with serving(file, filled_data, cores.probing, patience) as filled:
             seconds = list_seconds(filled.url, filled.token)
@@ -136,7 +139,18 @@ def served(trunks: int, port: int, cores: Cores) -> Served:
 
 
 def list_seconds(url: str, token: str) -> list[float]:
-    """How long each page of the trunks took that a console or a script asks for."""
+    """How long each page of the trunks took that a console or a script asks for.
+
+    The garbage collector of this process, which may have a lot to look at, is none of theirs.
+    """
+    gc.disable()
+    try:
+        return _list_seconds(url, token)
+    finally:
+        gc.enable()
+
+
+def _list_seconds(url: str, token: str) -> list[float]:
     place = urlsplit(url)
     searches = [
         "limit=100",

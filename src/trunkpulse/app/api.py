@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import chain
+
+import structlog
 
 from trunkpulse import __version__
 from trunkpulse.adapters.access_metrics import of_audit, of_licence
@@ -14,6 +17,7 @@ from trunkpulse.adapters.hep import HepListener
 from trunkpulse.adapters.http.api.application import create_api
 from trunkpulse.adapters.http.api.context import ApiContext
 from trunkpulse.adapters.http.api.feed import EventFeed
+from trunkpulse.adapters.http.api.trunk_index import TrunkIndex
 from trunkpulse.adapters.http.connections import Peers
 from trunkpulse.adapters.http.server import ListenFailed, serve_http
 from trunkpulse.adapters.http.tls import ServedCertificate
@@ -37,6 +41,8 @@ from trunkpulse.probing.heard import LastHeard
 from trunkpulse.sip.grammar import host_and_port
 
 __all__ = ["certificate_file", "listening_api"]
+
+log = structlog.get_logger(__name__)
 
 HTTP_GRACE_SECONDS = 1
 """For requests that are under way when the service ends."""
@@ -118,9 +124,10 @@ async def listening_api(
         last_heard=last_heard,
         turns=Turns(overdue_seconds=node.roster.prober.overdue_seconds),
     )
+    api = create_api(context)
     try:
         async with serve_http(
-            create_api(context),
+            api,
             host,
             port,
             graceful_seconds=HTTP_GRACE_SECONDS,
@@ -129,9 +136,19 @@ async def listening_api(
             peers=Peers(lambda: node.config.api.trusted_proxies),
         ) as (bound, bound_port):
             scheme = "http" if node.config.api.tls is None else "https"
-            yield f"{scheme}://{host_and_port(bound, bound_port)}"
+            index: TrunkIndex = api.state.trunk_index
+            preparing = asyncio.create_task(_prepare(index, context.turns), name="prepare lists")
+            try:
+                yield f"{scheme}://{host_and_port(bound, bound_port)}"
+            finally:
+                preparing.cancel()
     except ListenFailed as problem:
         raise CannotStart(str(problem)) from problem
+
+
+async def _prepare(index: TrunkIndex, turns: Turns) -> None:
+    await index.prepare(turns)
+    log.debug("lists.ready")
 
 
 def certificate_file(api: ApiSettings) -> str | None:

@@ -75,9 +75,14 @@ class Turns:
         self._timer = asyncio.get_running_loop().call_later(max(0.0, delay), self._on_timer)
 
     def overdue_seconds(self) -> float:
-        """For how long somebody has been waiting for a turn; 0 if all is on time."""
+        """For how long somebody has been waiting for a turn; 0 if all is on time.
+
+        A rest is on purpose and does not count: nobody is overdue who waits for its end.
+        """
         moment = self.wheel.next_moment()
-        return 0.0 if moment is None else max(0.0, self._clock.monotonic() - moment)
+        if moment is None:
+            return 0.0
+        return max(0.0, self._clock.monotonic() - max(moment, self._resting_until))
 
     def close(self) -> None:
         """No more turns; safe to repeat."""

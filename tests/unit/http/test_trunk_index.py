@@ -268,6 +268,21 @@ async def test_what_happens_while_the_index_is_built_is_in_it() -> None:
     assert ([each.trunk.id for each in page], more) == (["a-new-one", "t-0"], False)
 
 
+async def test_what_was_made_ready_ahead_makes_nobody_wait() -> None:
+    shop = Shop()
+    for trunk in many(500):
+        shop.put(trunk, TrunkState.AVAILABLE)
+    at_once = Turns(clock=lambda: 0.0)  # nothing takes any time
+    await shop.index.prepare(at_once)
+    shop.move("t-7", TrunkState.DOWN)
+    search = shop.index.page(
+        Wanted(state=TrunkState.DOWN, part="t-7"), after=None, limit=10, turns=at_once
+    )
+    with pytest.raises(StopIteration) as ended:  # it has run to its end without a single pause
+        search.send(None)
+    assert [each.trunk.id for each in ended.value.value[0]] == ["t-7"]
+
+
 async def test_an_index_whose_building_was_cut_short_is_built_by_whoever_asks_next() -> None:
     shop = Shop()
     for trunk in many(500):

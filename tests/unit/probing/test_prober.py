@@ -280,6 +280,22 @@ def test_a_defect_at_one_target_does_not_stop_the_others() -> None:
     run_virtual(story)
 
 
+def test_nobody_is_overdue_who_waits_for_the_end_of_a_rest() -> None:
+    async def story() -> None:
+        bench = Bench(URI, OTHER)
+        now = bench.clock.monotonic()
+        bench.prober.probe_at(bench.targets[0], now + 1.0)
+        bench.prober.probe_at(bench.targets[1], now + 1.012)
+        await bench.clock.advance(1.022)
+        assert len(bench.wire.sent) == 1, "the second one waits for the end of the rest"
+        assert bench.prober.overdue_seconds() == 0.0
+        bench.prober.close()
+        await bench.clock.advance(1.0)
+        assert bench.prober.overdue_seconds() == pytest.approx(1.0, abs=0.02)
+
+    run_virtual(story)
+
+
 def test_an_overdue_probe_is_noticed() -> None:
     async def story() -> None:
         bench = Bench(URI)
