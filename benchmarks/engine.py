@@ -119,7 +119,7 @@ async def measure(
             answers = prober.counts.answers
             sys.exit(f"Only {answers:,} of {load.targets:,} targets ever answered.")
         counts = prober.counts
-        late_before = tuple(prober.lateness.counts)
+        late_before = tuple(prober.turns.lateness.counts)
         before, lost_before = counts.attempts, counts.timeouts + counts.network_errors
         retransmissions = counts.retransmissions
         cpu = time.process_time()
@@ -129,7 +129,7 @@ async def measure(
         if profile is not None:
             profile.disable()
         cpu = time.process_time() - cpu
-        lateness = grown(late_before, prober.lateness)
+        lateness = grown(late_before, prober.turns.lateness)
         prober.close()
         sent, retransmissions = counts.attempts - before, counts.retransmissions - retransmissions
         await asyncio.sleep(GRACE_SECONDS)

@@ -87,7 +87,7 @@ async def run(options: argparse.Namespace) -> None:
                 "attempts": prober.counts.attempts,
                 "changes": recorded.changes,
                 "tasks": len(asyncio.all_tasks()),
-                "lateness_max_seconds": prober.lateness_seconds_max,
+                "lateness_max_seconds": prober.turns.lateness_seconds_max,
             }
             print(json.dumps(report), flush=True)
             with suppress(TimeoutError):

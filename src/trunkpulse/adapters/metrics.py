@@ -183,12 +183,12 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "trunkpulse_probe_lateness_max_seconds",
             "The worst delay of a probe against its schedule since the start.",
-            prober.lateness_seconds_max,
+            prober.turns.lateness_seconds_max,
         )
         yield histogram_family(
             "trunkpulse_probe_lateness_seconds",
             "Delays between the moments at which probes were due and those at which they had left.",
-            prober.lateness,
+            prober.turns.lateness,
         )
         yield histogram_family(
             "trunkpulse_probe_rtt_seconds",

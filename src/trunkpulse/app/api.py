@@ -122,7 +122,7 @@ async def listening_api(
         ),
         refused=lambda: node.refused,
         last_heard=last_heard,
-        turns=Turns(overdue_seconds=node.roster.prober.overdue_seconds),
+        turns=Turns(overdue_seconds=node.roster.prober.turns.overdue_seconds),
     )
     api = create_api(context)
     try:

@@ -28,7 +28,7 @@ async def listening_for_mirrors(node: Node, clock: Clock) -> AsyncIterator[list[
                     node.live_calls.intake,
                     allow=settings.allow,
                     clock=clock,
-                    overdue_seconds=node.roster.prober.overdue_seconds,
+                    overdue_seconds=node.roster.prober.turns.overdue_seconds,
                 )
             except BindFailed as problem:
                 raise CannotStart(_cannot_listen(problem)) from problem

@@ -107,7 +107,7 @@ class Node:
         self.live_calls = LiveCalls(
             config.hep, roster=self.roster, pipeline=self.pipeline, clock=outside.clock
         )
-        self.pipeline.recorder.overdue_seconds = self.roster.prober.overdue_seconds
+        self.pipeline.recorder.overdue_seconds = self.roster.prober.turns.overdue_seconds
         self.endurance = Endurance(
             outside.store,
             instance_id=config.instance.id,

@@ -25,7 +25,7 @@ def problems_of(recorder: Recorder, isolation: Isolation, prober: Prober) -> lis
             f"This prober is isolated ({evidence.problem}), so the states of trunks are held; "
             "check this machine's network."
         )
-    overdue = prober.overdue_seconds()
+    overdue = prober.turns.overdue_seconds()
     if overdue > OVERDUE_SECONDS:
         problems.append(
             f"Probes are {overdue:.0f} s overdue, so states may be stale; check the load of "

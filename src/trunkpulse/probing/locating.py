@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-from collections.abc import Callable, Collection
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -24,6 +24,8 @@ __all__ = ["Locator", "Trouble", "Watch"]
 
 log = structlog.get_logger(__name__)
 
+ItemT = TypeVar("ItemT")
+
 LOOKUPS_AT_ONCE = 256
 SHORTEST_TTL_SECONDS = 5.0
 """A TTL of 0 shall not make us ask all the time."""
@@ -31,6 +33,9 @@ LONGEST_TTL_SECONDS = 3600.0
 """A TTL of a week shall not make us overlook a week's change."""
 RETRY_SECONDS = 30.0
 """After a look-up that failed."""
+TOLD_PER_TURN = 200
+"""Watches of one name that hear of a look-up, some milliseconds' work, before the event loop does
+anything else: a name may be that of the proxy which all trunks are reached through."""
 
 
 class Watch(NamedTuple):
@@ -77,7 +82,10 @@ class Locator:
         clock: Clock,
         located: Callable[[Collection[Watch], Location], None],
     ) -> None:
-        """``located`` hears where the URI of these watches leads, each time it was looked up."""
+        """``located`` hears where the URI of these watches leads, each time it was looked up.
+
+        Of many watches it hears in parts.
+        """
         self._resolver = resolver
         self._clock = clock
         self._located = located
@@ -164,30 +172,47 @@ class Locator:
     async def _one(self, way: str, name: _Name, gate: asyncio.Semaphore) -> None:
         async with gate:
             name.asked = False
-            try:
-                found = await self._resolver.locate(name.uri)
-            except ResolutionFailed as problem:
-                self._note_trouble(way, name, str(problem))
-                again = RETRY_SECONDS
-            else:
-                if name.trouble is not None:
-                    log.info("dns.restored", uri=way)
-                name.trouble = None
-                name.location = found
-                ttl = LONGEST_TTL_SECONDS if found.ttl_seconds is None else found.ttl_seconds
-                again = min(max(ttl, SHORTEST_TTL_SECONDS), LONGEST_TTL_SECONDS)
-                self._located(frozenset(name.watches), found)
+            found = await self._found(way, name)
+        again = RETRY_SECONDS
+        if found is not None:
+            ttl = LONGEST_TTL_SECONDS if found.ttl_seconds is None else found.ttl_seconds
+            again = min(max(ttl, SHORTEST_TTL_SECONDS), LONGEST_TTL_SECONDS)
+            async for watches in _in_turns(list(name.watches)):
+                # Who was let go meanwhile, or goes another way by now, does not hear of it.
+                self._located([each for each in watches if each in name.watches], found)
         name.under_way = False
         waiting, name.waiting = name.waiting, []
         if self._names.get(way) is name:
             # Who asked again meanwhile is answered by this look-up: it has only just ended.
             name.asked = False
             self._plan(way, name, self._clock.monotonic() + again)
-        for done in waiting:
-            done()
+        async for part in _in_turns(waiting):
+            for done in part:
+                done()
+
+    async def _found(self, way: str, name: _Name) -> Location | None:
+        """What a look-up finds, which is noted; None: it failed."""
+        try:
+            found = await self._resolver.locate(name.uri)
+        except ResolutionFailed as problem:
+            self._note_trouble(way, name, str(problem))
+            return None
+        if name.trouble is not None:
+            log.info("dns.restored", uri=way)
+        name.trouble = None
+        name.location = found
+        return found
 
     def _note_trouble(self, way: str, name: _Name, problem: str) -> None:
         if name.trouble is None or name.trouble.problem != problem:
             since = self._clock.wall() if name.trouble is None else name.trouble.since
             name.trouble = Trouble(problem, since, has_answer=name.location is not None)
             log.warning("dns.failed", uri=way, problem=problem)
+
+
+async def _in_turns(items: Sequence[ItemT]) -> AsyncIterator[Sequence[ItemT]]:
+    """The items, some at a time; before each lot but the first the event loop has its turn."""
+    for start in range(0, len(items), TOLD_PER_TURN):
+        if start:
+            await asyncio.sleep(0)
+        yield items[start : start + TOLD_PER_TURN]

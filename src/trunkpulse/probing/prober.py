@@ -10,10 +10,8 @@ attempt under way is a late or repeated answer: counted, and ignored.
 Nearly every attempt is one datagram each way within T1. Until T1 has passed there is nothing for a
 transaction to do but to take a final answer, so none is made: the attempt is known by the target's
 ``sequence`` alone. One that lasts longer is *unfolded* into a ``NonInviteClientTransaction`` as old
-as the attempt, and so are those over connections and those with credentials from the start.
-
-A challenge (401, 407) that we have credentials for is part of the attempt: the request is sent once
-more, authenticated, in a transaction of its own (RFC 3261 22.2), within the time of the attempt.
+as the attempt, and so are those over connections and those with credentials from the start: all of
+that is in ``exchanges``.
 """
 
 from __future__ import annotations
@@ -21,24 +19,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from trunkpulse.model import FailureKind
-from trunkpulse.ports import Address, Clock, MessageTransport, Obstacle
-from trunkpulse.probing.challenges import CHALLENGES, Challenges
-from trunkpulse.probing.histogram import Histogram
+from trunkpulse.ports import Address, Clock, MessageTransport
+from trunkpulse.probing.exchanges import LARGEST_CSEQ, Exchanges
 from trunkpulse.probing.live import CallsUp, no_calls
 from trunkpulse.probing.numbers import Numbers
 from trunkpulse.probing.outcomes import AttemptSink, ProbeCounts
 from trunkpulse.probing.pacing import Places
-from trunkpulse.probing.requests import LARGEST_SEQUENCE, SEQUENCE_BITS, Requests, mark_of
+from trunkpulse.probing.requests import LARGEST_SEQUENCE, SEQUENCE_BITS, Requests
 from trunkpulse.probing.schedule import NEVER, first_moments
 from trunkpulse.probing.sight import Sight
+from trunkpulse.probing.slots import Slots
 from trunkpulse.probing.target import ProbeSettings, ProbeTarget
 from trunkpulse.probing.turns import Turns
-from trunkpulse.sip.transaction import T1_SECONDS, NonInviteClientTransaction, TransactionEvent
+from trunkpulse.sip.transaction import T1_SECONDS, NonInviteClientTransaction
 
 __all__ = ["Prober"]
-
-LARGEST_CSEQ = 0x7FFFFFFF
-"""RFC 3261 8.1.1.5."""
 
 LookUp = Callable[[ProbeTarget, Callable[[], None]], None]
 """Finds a target's address and calls back, whether it was found or not."""
@@ -70,18 +65,16 @@ class Prober:
         self.numbers = Numbers()
         self._note_answer = self.numbers.answered
         self._sink_answered = sink.answered
-        self._turns = Turns(clock, self._take_turns, self._wait_for_t1)
-        self._wheel = self._turns.wheel
+        self._slots = Slots(self.numbers)
+        self._targets = self._slots.targets
+        self.turns = Turns(clock, self._take_turns, self._wait_for_t1)
+        self._wheel = self.turns.wheel
         self._arm = self._wheel.arm
-        self._targets: list[ProbeTarget | None] = []
-        self._vacant: list[tuple[int, int]] = []
-        """(index, next sequence) of slots whose target has gone."""
         self._turn = 1
         """Numbers what begins in this turn: one object for all, where each counting its own would
         have one each."""
         self._requests = Requests()
         self._match_ordinary = self._requests.match_ordinary
-        self._challenges = Challenges()
         self._begun: list[ProbeTarget] = []
         """Targets whose attempts began in this turn, and that have no transaction yet."""
         self._heard: list[MessageTransport] = []
@@ -89,25 +82,19 @@ class Prober:
         self._shaken = False
         """True if an attempt that began in this turn may have ended in it, too."""
         self.counts = ProbeCounts()
+        self._exchanges = Exchanges(self._requests, self.counts, self._arm)
         self.calls_up: CallsUp = no_calls
         """Set by whoever knows of calls; asked only for targets that calls show something of."""
 
     # --- which targets there are ---------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self._targets) - len(self._vacant)
+        return len(self._slots)
 
     def add(self, targets: Iterable[ProbeTarget]) -> None:
         """Take these on; they rest until ``spread`` or ``probe_at``."""
         for target in targets:
-            if self._vacant:
-                target.index, target.sequence = self._vacant.pop()
-                self._targets[target.index] = target
-            else:
-                target.index = len(self._targets)
-                self._targets.append(target)
-            self.numbers.reset(target.index)
-            target.numbers = self.numbers
+            self._slots.take(target)
 
     def spread(self, targets: Sequence[ProbeTarget], least_seconds: float = 0.0) -> None:
         """Start probing these, their first probes spread over an interval, or over more time."""
@@ -115,19 +102,17 @@ class Prober:
         moments = first_moments(intervals, self._clock.monotonic(), least_seconds=least_seconds)
         for target, moment in zip(targets, moments, strict=True):
             self._wheel.arm(target, moment)
-        self._turns.rearm()
+        self.turns.rearm()
 
     def remove(self, target: ProbeTarget) -> None:
         """Stop probing; an answer still on its way counts as late."""
         self.pause(target)
-        self._targets[target.index] = None
-        self._vacant.append((target.index, target.sequence))
-        target.index = -1
-        self._challenges.forget(target)
+        self._slots.leave(target)
+        self._exchanges.forget(target)
 
     def pause(self, target: ProbeTarget) -> None:
         """No probes until ``probe_at``; an attempt under way is dropped without a verdict."""
-        self._withdraw(target)
+        self._exchanges.withdraw(target)
         target.awaiting = target.locating = False
         target.transaction = None
         self._shaken = True
@@ -149,7 +134,7 @@ class Prober:
             if target.live is not None or (moment > wanted and target.started):
                 target.witness().insisted = True
             self._wheel.arm(target, moment)
-            self._turns.rearm()
+            self.turns.rearm()
 
     def waiting(self) -> Sequence[ProbeTarget]:
         """Those that a cap keeps from leaving."""
@@ -161,25 +146,11 @@ class Prober:
         for target in targets:
             if self._places.leave(target):
                 self._wheel.arm(target, now)
-        self._turns.rearm()
+        self.turns.rearm()
 
     def is_under_way(self, target: ProbeTarget) -> bool:
         """True while an attempt at the target has not ended."""
         return target.awaiting or target.locating
-
-    def overdue_seconds(self) -> float:
-        """For how long a probe has been waiting that should have left; 0 if all is on time."""
-        return self._turns.overdue_seconds()
-
-    @property
-    def lateness(self) -> Histogram:
-        """Seconds between the moments at which probes were due and those at which they had left."""
-        return self._turns.lateness
-
-    @property
-    def lateness_seconds_max(self) -> float:
-        """The worst of them."""
-        return self._turns.lateness_seconds_max
 
     def next_attempt(self, target: ProbeTarget) -> float | None:
         """When the next attempt starts; None while paused or while one is under way."""
@@ -198,11 +169,11 @@ class Prober:
 
     def why_challenged(self, target: ProbeTarget) -> str | None:
         """Why the target's last challenge could not be met, for a person; None if it could."""
-        return self._challenges.problem(target)
+        return self._exchanges.why_challenged(target)
 
     def close(self) -> None:
         """Send nothing more; safe to repeat."""
-        self._turns.close()
+        self.turns.close()
 
     # --- time passes ---------------------------------------------------------------------
 
@@ -301,7 +272,7 @@ class Prober:
             self._begun.append(target)
             settings.transport.send(self._requests.first(target), address)
         else:
-            self._send(target, address, now)
+            self._exchanges.begin(target, address, now)
 
     def unfold(self, target: ProbeTarget) -> NonInviteClientTransaction:
         """The transaction of the attempt under way, such as it is.
@@ -309,10 +280,7 @@ class Prober:
         To be called before settings change with which a request was sent: what is sent again is
         the same.
         """
-        transaction = target.transaction
-        if transaction is None:
-            transaction = target.transaction = self._requests.unfolded(target)
-        return transaction
+        return self._exchanges.unfold(target)
 
     def _give_up_locating(self, target: ProbeTarget, now: float) -> None:
         """The time of the attempt is up, and nobody knows yet where its name leads."""
@@ -333,47 +301,22 @@ class Prober:
             self._end(target, FailureKind.DNS, target.unresolved, now)
         else:
             target.started = now
-            self._send(target, target.address, now)
-        self._turns.rearm()
-
-    def _send(self, target: ProbeTarget, address: Address, now: float) -> None:
-        """Send the first request of an attempt in a transaction of its own."""
-        settings, mark = target.settings, mark_of(target)
-        proof = b""
-        if settings.identity.credentials is not None:
-            proof = self._challenges.begin(target, mark)
-        transaction = self._requests.transaction(
-            target, now, settings.policy.timeout_seconds, first_mark=mark, proof=proof
-        )
-        self._transmit(target, transaction, address)
-
-    def _transmit(
-        self, target: ProbeTarget, transaction: NonInviteClientTransaction, address: Address
-    ) -> None:
-        target.transaction = transaction
-        target.awaiting = True
-        self._wheel.arm(target, transaction.deadline)
-        target.settings.transport.send(transaction.request, address)
+            self._exchanges.begin(target, target.address, now)
+        self.turns.rearm()
 
     def _on_deadline(self, target: ProbeTarget, now: float) -> None:
-        transaction = self.unfold(target)
-        event = transaction.on_deadline(now)
-        if event is TransactionEvent.TIMED_OUT:
-            obstacle = self._withdraw(target)
-            if self._is_void(target, now):
-                return
-            if obstacle is not None:
-                self.counts.network_errors += 1
-                self._end(target, obstacle.kind, obstacle.detail, now)
-                return
-            self.counts.timeouts += 1
-            seconds = target.settings.policy.timeout_seconds
-            self._end(target, FailureKind.TIMEOUT, f"no final answer within {seconds:g} s", now)
+        if self._exchanges.goes_on(target, now):
             return
-        self._wheel.arm(target, transaction.deadline)
-        if event is TransactionEvent.RETRANSMIT and target.address is not None:
-            self.counts.retransmissions += 1
-            target.settings.transport.send(transaction.request, target.address)
+        obstacle = self._exchanges.withdraw(target)
+        if self._is_void(target, now):
+            return
+        if obstacle is not None:
+            self.counts.network_errors += 1
+            self._end(target, obstacle.kind, obstacle.detail, now)
+            return
+        self.counts.timeouts += 1
+        seconds = target.settings.policy.timeout_seconds
+        self._end(target, FailureKind.TIMEOUT, f"no final answer within {seconds:g} s", now)
 
     def _is_void(self, target: ProbeTarget, now: float) -> bool:
         """True if the attempt's time-out says nothing; then another one is on its way."""
@@ -396,30 +339,6 @@ class Prober:
             self._heard.append(transport)
             self._shaken = self._shaken or bool(self._begun)
             transport.drain()
-
-    def _withdraw(self, target: ProbeTarget) -> Obstacle | None:
-        """Tell the transport that nobody waits any more; why the request never left, if so."""
-        transaction, settings = target.transaction, target.settings
-        if transaction is None or target.address is None or not settings.reliable:
-            return None
-        return settings.transport.withdraw(transaction.request, target.address)
-
-    def _meets_challenge(self, target: ProbeTarget, data: bytes, now: float) -> bool:
-        """Send the request once more, authenticated; False if the challenge is the last word."""
-        seconds = target.started + target.settings.policy.timeout_seconds - now
-        if target.address is None or seconds <= 0:
-            return False
-        proof = self._challenges.met(target, data, mark_of(target))
-        if proof is None:
-            return False
-        self.counts.challenges += 1
-        target.sequence = target.sequence + 1 & LARGEST_CSEQ
-        first_mark = self._challenges.mark_of(target)
-        transaction = self._requests.transaction(
-            target, now, seconds, first_mark=first_mark, proof=proof
-        )
-        self._transmit(target, transaction, target.address)
-        return True
 
     def _end(self, target: ProbeTarget, kind: FailureKind, detail: str, now: float) -> None:
         target.awaiting = False
@@ -460,7 +379,7 @@ class Prober:
             self.counts.late_answers += 1
             return
         if target.transaction is not None or code < 200:
-            sent = self._went_on(target, code, data, now)
+            sent = self._exchanges.answered(target, code, data, now)
             if sent is None:
                 return
         else:
@@ -477,36 +396,11 @@ class Prober:
                     moment = now
                 self._arm(target, moment)
 
-    def _went_on(self, target: ProbeTarget, code: int, data: bytes, now: float) -> float | None:
-        """An answer within a transaction: when its request left, if the attempt ends with it.
-
-        None: it was provisional, or a challenge that can be met.
-        """
-        transaction = self.unfold(target)
-        event = transaction.on_response(code, now)
-        if event is TransactionEvent.PROVISIONAL:
-            self.counts.provisional_answers += 1
-            self._wheel.arm(target, transaction.deadline)
-        if event is not TransactionEvent.FINAL:
-            return None
-        settings = target.settings
-        if settings.reliable and target.address is not None:
-            settings.transport.settled(transaction.request, target.address)
-        if code >= 400 and settings.identity.credentials is not None:
-            if code not in CHALLENGES:
-                # It may be what was proved, unasked, with an old nonce: it is asked for anew.
-                self._challenges.forget(target)
-            elif self._meets_challenge(target, data, now):
-                self.counts.answers += 1
-                return None
-        target.transaction = None
-        return transaction.started
-
     def message_left(self, data: bytes, now: float) -> None:
         """A request that had to wait for its connection is on its way: its round trip begins."""
         target = self._sender_of(data)
         if target is not None:
-            self.unfold(target).started = now
+            self._exchanges.left(target, now)
 
     def send_failed(
         self, data: bytes, destination: Address, kind: FailureKind, detail: str, now: float
@@ -514,21 +408,15 @@ class Prober:
         """End the attempt that ``data`` belongs to: the network said no."""
         target = self._sender_of(data)
         if target is not None:
-            if target.transaction is not None:
-                target.transaction.on_transport_error()
+            self._exchanges.refused(target)
             self.counts.network_errors += 1
             self._end(target, kind, detail, now)
 
     def batch_finished(self) -> None:
         """All waiting datagrams have been handed over."""
-        self._turns.rearm()
+        self.turns.rearm()
 
     def _sender_of(self, data: bytes) -> ProbeTarget | None:
         """The target whose attempt under way ``data`` is the request of."""
         read = self._requests.read_request(data)
-        if read is None or read[0] >= len(self._targets):
-            return None
-        target = self._targets[read[0]]
-        if target is None or not target.awaiting or target.sequence != read[1]:
-            return None
-        return target
+        return None if read is None else self._slots.awaiting(*read)

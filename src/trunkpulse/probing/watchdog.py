@@ -53,7 +53,7 @@ DELAY_SECONDS = 1.0
 
 
 class Due(Protocol):
-    """What the watchdog asks of the prober."""
+    """What the watchdog asks of the turns in which probes leave."""
 
     def overdue_seconds(self) -> float:
         """For how long a probe has been waiting that should have left; 0 if all is on time."""
@@ -79,13 +79,13 @@ class Watchdog:
         *,
         clock: MachineClock,
         sight: Sight,
-        prober: Due,
+        turns: Due,
         paces: Paces,
         transports: Callable[[], Collection[MessageTransport]],
     ) -> None:
         """``transports`` are the sockets that probes leave from at this moment."""
         self._clock = clock
-        self._prober = prober
+        self._turns = turns
         self._paces = paces
         self._transports = transports
         self.sight = sight
@@ -125,7 +125,7 @@ class Watchdog:
 
     def overdue_seconds(self) -> float:
         """For how long a probe has been waiting that should have left, caps aside."""
-        return self._prober.overdue_seconds()
+        return self._turns.overdue_seconds()
 
     def backlogs(self) -> Iterator[tuple[str | None, int, float]]:
         """Of each cap: the carrier, how many probes it made wait, and seconds of waiting now."""

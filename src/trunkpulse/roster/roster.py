@@ -89,7 +89,7 @@ class Roster:
         self.watchdog = Watchdog(
             clock=clock,
             sight=self.sight,
-            prober=self.prober,
+            turns=self.prober.turns,
             paces=self.sockets.paces,
             transports=self.sockets.transports,
         )
@@ -155,7 +155,10 @@ class Roster:
             self.prober.probe_at(target, self._clock.monotonic())
         elif target.awaiting:
             self.prober.unfold(target)
+        paced_anew = settings.pace is not target.settings.pace
         target.adopt(self.public.known(target, settings))
+        if paced_anew:
+            self.prober.ask_again((target,))  # the place that it waits for is of the other cap
 
     def _take_over(self, record: TrunkRecord, found: Retargeted) -> None:
         record.targets = found.targets

@@ -288,10 +288,10 @@ def test_nobody_is_overdue_who_waits_for_the_end_of_a_rest() -> None:
         bench.prober.probe_at(bench.targets[1], now + 1.012)
         await bench.clock.advance(1.022)
         assert len(bench.wire.sent) == 1, "the second one waits for the end of the rest"
-        assert bench.prober.overdue_seconds() == 0.0
+        assert bench.prober.turns.overdue_seconds() == 0.0
         bench.prober.close()
         await bench.clock.advance(1.0)
-        assert bench.prober.overdue_seconds() == pytest.approx(1.0, abs=0.02)
+        assert bench.prober.turns.overdue_seconds() == pytest.approx(1.0, abs=0.02)
 
     run_virtual(story)
 
@@ -299,12 +299,12 @@ def test_nobody_is_overdue_who_waits_for_the_end_of_a_rest() -> None:
 def test_an_overdue_probe_is_noticed() -> None:
     async def story() -> None:
         bench = Bench(URI)
-        assert bench.prober.overdue_seconds() == 0.0
+        assert bench.prober.turns.overdue_seconds() == 0.0
         bench.prober.probe_at(bench.targets[0], bench.clock.monotonic() + 10.0)
-        assert bench.prober.overdue_seconds() == 0.0
+        assert bench.prober.turns.overdue_seconds() == 0.0
         bench.prober.close()  # the timer is gone: nothing leaves any more
         await bench.clock.advance(17.0)
-        assert bench.prober.overdue_seconds() == pytest.approx(7.0, abs=0.02)
+        assert bench.prober.turns.overdue_seconds() == pytest.approx(7.0, abs=0.02)
 
     run_virtual(story)
 

@@ -19,7 +19,7 @@ BEAT_SECONDS = LOOK_SECONDS / BEATS
 
 @dataclass
 class Waiting:
-    """The prober, as far as the watchdog asks it."""
+    """The turns of the prober, as far as the watchdog asks about them."""
 
     seconds: float = 0.0
 
@@ -33,7 +33,7 @@ class Kennel:
 
     clock: VirtualClock
     wires: list[Wire] = field(default_factory=lambda: [Wire()])
-    prober: Waiting = field(default_factory=Waiting)
+    turns: Waiting = field(default_factory=Waiting)
     paces: Paces = field(default_factory=Paces)
 
     def __post_init__(self) -> None:
@@ -41,7 +41,7 @@ class Kennel:
         self.dog = Watchdog(
             clock=self.clock,
             sight=self.sight,
-            prober=self.prober,
+            turns=self.turns,
             paces=self.paces,
             transports=lambda: self.wires,
         )
@@ -189,7 +189,7 @@ def test_drops_of_a_socket_that_is_gone_stay_counted() -> None:
 
 def test_overdue_probes_are_told_at_the_moment_of_the_question() -> None:
     async def scene(kennel: Kennel) -> None:
-        kennel.prober.seconds = 7.5
+        kennel.turns.seconds = 7.5
         assert kennel.dog.overdue_seconds() == 7.5
 
     watching(scene)
