@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -354,6 +355,21 @@ async def test_a_notification_that_succeeds_after_the_deadline_is_not_sent_again
     assert len(receiver.requests) == 1
     assert (await sink.tell(an_alert(AlertKind.RESOLVE))).outcome is ACCEPTED
     assert len(receiver.requests) == 2
+    await sink.close()
+
+
+async def test_a_machine_without_threads_to_spare_is_a_passing_trouble(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    sink = apprise_sink(f"json://127.0.0.1:{receiver.port}/", timeout_seconds=5)
+    with monkeypatch.context() as starved:
+        starved.setattr(threading.Thread, "start", no_more)
+        answer = await sink.tell(an_alert())
+    assert (answer.outcome, answer.detail) == (TRY_LATER, "service 1: can't start new thread")
+    assert (await sink.tell(an_alert())).outcome is ACCEPTED
     await sink.close()
 
 

@@ -19,7 +19,7 @@ from http_receiver import Answer, Receiver, gibberish, hang_up, saying, silence
 from interop.peers.ports import free_port
 from trunkpulse import __version__
 from trunkpulse.adapters.outbound import Outside
-from trunkpulse.adapters.sinks import make_sink
+from trunkpulse.adapters.sinks import exchange, make_sink
 from trunkpulse.adapters.sinks.exchange import BODY_LIMIT_BYTES, EXCERPT_CHARACTERS
 from trunkpulse.adapters.sinks.webhook import WebhookSink
 from trunkpulse.model import Destination, EventStream
@@ -312,6 +312,21 @@ async def test_a_body_that_breaks_off_does_not_unmake_the_acceptance(
 
     receiver.answer = broken
     assert (await sink.deliver(a_delivery())).outcome is DeliveryOutcome.ACCEPTED
+
+
+async def test_a_body_that_outlasts_the_deadline_does_not_unmake_the_acceptance(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")
+        await silence(reader, writer)
+
+    receiver.answer = endless
+    monkeypatch.setattr(exchange, "BODY_SECONDS", 1.2)
+    sink = WebhookSink(a_stream(receiver.url), Outside(), timeout_seconds=1.0)
+    assert (await sink.deliver(a_delivery())).outcome is DeliveryOutcome.ACCEPTED
+    await receiver.left.wait()
+    await sink.close()
 
 
 async def test_a_cancelled_delivery_lets_go_of_its_connection(

@@ -150,6 +150,26 @@ async def test_work_is_due_at_once_even_if_the_wall_clock_was_set_back(store: St
     assert ids(await claim(store, at_ms=NOW_MS - 3_600_000)) == ["a-1"]
 
 
+async def test_what_waits_for_a_moment_is_brought_forward_when_the_clock_was_set_back(
+    store: Store,
+) -> None:
+    hour_ms = 3_600_000
+    await store.commit([commit_of(each, 1, tell=["noc", "other"]) for each in ("a", "b", "c")])
+    retried, parked, _ = await claim(store)
+    await store.settle([report(retried, DeliveryResult.RETRY, due_ms=NOW_MS + 10_000)])
+    await park(store, [parked], due_ms=NOW_MS + 20_000)
+    (other, *_) = await claim(store, "other")
+    await store.settle([report(other, DeliveryResult.RETRY, due_ms=NOW_MS + 10_000)])
+    await store.release()
+    await store.bring_forward("noc", hour_ms)
+    assert await store.next_due_ms("noc") == 0  # the third waits for nothing, as before
+    found = {each.event_id: each for each in await claim(store, at_ms=NOW_MS - hour_ms + 20_000)}
+    assert found.keys() == {"a-1", "b-1", "c-1"}
+    first = {event_id: each.first_attempt_ms for event_id, each in found.items()}
+    assert first == {"a-1": NOW_MS - hour_ms, "b-1": NOW_MS - hour_ms, "c-1": None}
+    assert len(await claim(store, "other", at_ms=NOW_MS)) == 2
+
+
 async def test_a_delivery_knows_its_attempts_and_when_the_first_was(store: Store) -> None:
     await store.commit([commit_of("a", 1, tell=["noc"])])
     seen: list[tuple[int, int | None, int]] = []

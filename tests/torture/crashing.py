@@ -92,6 +92,9 @@ class CrashingOutbox:
     async def release(self) -> None:
         raise AssertionError("the harness does that")
 
+    async def bring_forward(self, stream_id: str, by_ms: int) -> None:
+        raise AssertionError("nobody sets the clock back")
+
     async def claim(
         self, stream_id: str, *, now_ms: int, limit: int, lease_ms: int
     ) -> list[Delivery]:

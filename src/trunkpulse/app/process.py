@@ -6,10 +6,11 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
+from structlog.typing import Processor
 
 from trunkpulse.adapters import collector
 from trunkpulse.adapters.storage.errors import StorageError
@@ -132,18 +133,30 @@ async def _reload_on(again: asyncio.Event, instance: Running, config_path: Path)
 def set_up_logging(*, quiet: bool = False) -> None:
     """One line per event on standard error: coloured for a person, logfmt for a machine.
 
-    ``quiet``: only what somebody has to know, for commands that end in a moment.
+    A defect comes with its traceback, and without the values of variables, among which are
+    secrets. ``quiet``: only what somebody has to know, for commands that end in a moment.
     """
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer()
-            if sys.stderr.isatty()
-            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+            *(_for_a_person() if sys.stderr.isatty() else _for_a_machine()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(30 if quiet else 20),
         # Looked up for each line: a progress bar stands in for it and lets lines pass above itself.
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
+
+
+def _for_a_person() -> Sequence[Processor]:
+    # Where Rich is installed the default one shows the variables of each frame.
+    return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+
+
+def _for_a_machine() -> Sequence[Processor]:
+    order = ["timestamp", "level", "event"]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.LogfmtRenderer(key_order=order),
+    ]

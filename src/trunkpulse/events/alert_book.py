@@ -17,6 +17,7 @@ from trunkpulse.events.alert_group import BY_HAND, TROUBLES
 from trunkpulse.events.alerting import Alerting, News, Silence
 from trunkpulse.events.backoff import RetrySchedule
 from trunkpulse.events.maintenance import Maintenance
+from trunkpulse.events.set_back import SetBack
 from trunkpulse.model import AlertSettings, EventStream, Reason, Trunk, TrunkState, TrunkStatus
 from trunkpulse.ports import (
     Alert,
@@ -65,6 +66,7 @@ class AlertBook:
         settings = stream.alerts or AlertSettings()
         self._group_by = settings.group_by
         self.alerting = Alerting(stream.id, settings, new_id=self._new_id)
+        self._set_back = SetBack(clock)
         self._saving = asyncio.Lock()
         self._learnt: dict[int, DeliveryReport] = {}
         """By delivery id, events whose alerts the store does not have yet."""
@@ -188,6 +190,16 @@ class AlertBook:
             pause_seconds = max(pause_seconds, asked)
         self.alerting.failed(alert, now_ms + round(pause_seconds * 1000))
         return DeliveryResult.RETRY
+
+    async def make_up_for_set_back(self) -> None:
+        """Nobody is to be woken later because the wall clock was set back."""
+        by_ms = self._set_back.ms()
+        if by_ms:
+            self._set_back.made_up(by_ms)
+            for number, key in enumerate(self.alerting.keys()):
+                if number % RESTORED_PER_TURN == 0:
+                    await asyncio.sleep(0)
+                self.alerting.bring_forward(key, by_ms)
 
     # --- what it goes by ----------------------------------------------------------------------
 

@@ -84,6 +84,12 @@ class AlertGroup:
         self.members: dict[str, Member] = {}
         self._by_standing: dict[Standing, dict[str, None]] = {each: {} for each in Standing}
 
+    def bring_forward(self, by_ms: int) -> None:
+        """By the clock as it is now, all this was, or is to be, so much sooner."""
+        self.asked_ms = _sooner(self.asked_ms, by_ms)
+        self.told_ms = _sooner(self.told_ms, by_ms)
+        self.due_ms = _sooner(self.due_ms, by_ms)
+
     def put(self, member: Member) -> bool:
         """Add it, or notice how it stands now; False if that is as before."""
         trunk_id = member.seen.trunk_id
@@ -141,3 +147,7 @@ class AlertGroup:
         return MemberRecord(
             key=self.key, member=member.seen, silent_until_ms=member.silent_until_ms
         )
+
+
+def _sooner(moment_ms: int | None, by_ms: int) -> int | None:
+    return None if moment_ms is None else moment_ms - by_ms

@@ -36,6 +36,7 @@ from trunkpulse.events.lane import (
     DeliveryProgress,
 )
 from trunkpulse.events.prober_envelope import event_type_of
+from trunkpulse.events.set_back import SetBack
 from trunkpulse.model import EventStream
 from trunkpulse.ports import (
     Alert,
@@ -91,6 +92,7 @@ class AlertDelivery:
         self._schedule = schedule or RetrySchedule()
         self._limits = limits or DeliveryLimits()
         self._judge = judge
+        self._set_back = SetBack(clock)
         self._book = AlertBook(stream, grounds, clock=clock, rng=rng)
         self._attempts = AttemptLog(grounds.store, stream.id)
         self._events_stirred = asyncio.Event()
@@ -186,6 +188,7 @@ class AlertDelivery:
 
     async def _take_in(self, tasks: asyncio.TaskGroup) -> bool:
         """Learn what is due and keep it; False if there was nothing."""
+        await self._set_back.make_up(self._outbox, self._stream_id)
         claimed = await self._outbox.claim(
             self._stream_id,
             now_ms=self._book.now_ms(),
@@ -251,6 +254,7 @@ class AlertDelivery:
         while self._drain_deadline is None:
             self._alerts_stirred.clear()
             try:
+                await self._book.make_up_for_set_back()
                 await self._book.save()
                 await self._have_judged()
                 await self._tell_due(tasks)

@@ -12,7 +12,9 @@ trouble, how it goes on, and once that it is over. So trunks that have something
   fail together are one alert. What has passed by then wakes nobody.
 * From the first attempt to tell the trigger on, the destination may know of it. So the trigger is
   told until it is taken, whatever happens meanwhile, and the end after it: no alert stays open.
-* An open alert is updated no more often than ``update_seconds``. Its end is told at once.
+* An open alert is updated no more often than ``update_seconds``. Its end is told at once. If that
+  was not taken, and trouble is back, it goes on as the alert that it was: should the end have
+  arrived after all, the destination opens it again.
 * A trunk that changes ``flapping_changes`` times in ``flapping_seconds`` *flaps*: that it is back
   is believed when it has been quiet for as long. This concerns alerts only, never calls.
 * A trunk that gets into trouble under *maintenance* is silent. If it still is in trouble when the
@@ -104,6 +106,18 @@ class Alerting:
     def put_back(self, commit: AlertCommit) -> None:
         """What ``take`` gave could not be kept: it is given again."""
         self._unsaved.put_back(commit)
+
+    def keys(self) -> list[str]:
+        """Of all groups."""
+        return list(self._groups)
+
+    def bring_forward(self, key: str, by_ms: int) -> None:
+        """The clock was set back: what is planned for a group is so much sooner, if it is there."""
+        group = self._groups.get(key)
+        if group is not None:
+            group.bring_forward(by_ms)
+            self._unsaved.group(key)
+            self._plan(group)
 
     # --- what happens to trunks ---------------------------------------------------------------
 

@@ -16,14 +16,21 @@ log = structlog.get_logger(__name__)
 
 
 async def answer_to(
-    ask: Callable[[], Coroutine[Any, Any, SinkAnswer]], *, within_seconds: float, **about: str
+    ask: Callable[[], Coroutine[Any, Any, SinkAnswer]],
+    *,
+    within_seconds: float | None,
+    **about: str,
 ) -> SinkAnswer:
-    """What the destination said, or why it did not; ``about`` is for the log of a defect."""
+    """What the destination said, or why it did not; ``about`` is for the log of a defect.
+
+    ``within_seconds`` is None if it is the caller who has a deadline.
+    """
     try:
         async with asyncio.timeout(within_seconds):
             return await ask()
     except TimeoutError:
-        detail = f"no answer within {within_seconds:g} seconds"
+        limit = "" if within_seconds is None else f" within {within_seconds:g} seconds"
+        detail = f"no answer{limit}"
     except (Exception, asyncio.CancelledError) as defect:
         # At this boundary everything is caught: a defect in one sink would otherwise end the
         # node and with it all probing. A cancellation nobody asked for is a defect too.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
@@ -56,6 +56,8 @@ class _Lane:
 
     stream: EventStream
     delivery: StreamDelivery | AlertDelivery
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Nothing is sent any more; what it was sent through may still have to be closed."""
 
 
 class Deliveries:
@@ -228,19 +230,26 @@ class Deliveries:
         running = dict(self._running)
         for lane in running:
             lane.delivery.drain(deadline_seconds, settle=False)
+        for lane in running:
+            await lane.ended.wait()
+        # Not after sinks are closed: a broker that says nothing would take the time for this.
+        await self._settle_last(list(running), deadline + LAST_SETTLE_SECONDS)
         if running:
             await asyncio.wait(running.values())
-        ended = [report for lane in running for report in lane.delivery.unsettled]
+
+    async def _settle_last(self, lanes: Sequence[_Lane], deadline: float) -> None:
+        """Record how the last deliveries of all these ended; ``deadline`` is by the loop's time."""
+        ended = [report for lane in lanes for report in lane.delivery.unsettled]
         if not ended:
             return
         try:
-            async with asyncio.timeout_at(deadline + LAST_SETTLE_SECONDS):
+            async with asyncio.timeout_at(deadline):
                 await self._outbox.settle(ended)
         except (TimeoutError, StoreUnavailable) as problem:
             # Not lost: these claims are given back at the next start.
             log.warning(
                 "delivery.unsettled",
-                streams=len(running),
+                streams=len(lanes),
                 deliveries=len(ended),
                 problem=str(problem) or "no answer in time",
             )
@@ -248,11 +257,15 @@ class Deliveries:
     def _start(self, stream: EventStream, sink: EventSink) -> None:
         lane = _Lane(stream, self._delivery(stream, sink))
         # Two lanes of one stream at once would break the order: the new one waits its turn.
-        earlier = [task for other, task in self._running.items() if other.stream.id == stream.id]
+        earlier = [other for other in self._running if other.stream.id == stream.id]
         task = self._tasks.create_task(_serve(lane, sink, earlier), name=f"deliver to {stream.id}")
         self._lanes[stream.id] = lane
         self._running[lane] = task
-        task.add_done_callback(lambda _: self._running.pop(lane, None))
+        task.add_done_callback(lambda _: self._forget(lane))
+
+    def _forget(self, lane: _Lane) -> None:
+        self._running.pop(lane, None)
+        lane.ended.set()  # one that is cancelled before its first step has not said so
 
     def _delivery(self, stream: EventStream, sink: EventSink) -> StreamDelivery | AlertDelivery:
         if self._grounds is not None and stream.alerts is not None and isinstance(sink, AlertSink):
@@ -303,12 +316,13 @@ class Deliveries:
                 self._lanes.pop(stream.id).delivery.drain(self._limits.send_seconds)
 
 
-async def _serve(lane: _Lane, sink: EventSink, earlier: Collection[asyncio.Task[None]]) -> None:
+async def _serve(lane: _Lane, sink: EventSink, earlier: Collection[_Lane]) -> None:
     try:
-        if earlier:
-            await asyncio.wait(earlier)
+        for other in earlier:
+            await other.ended.wait()
         await lane.delivery.run()
     finally:
+        lane.ended.set()
         try:
             await sink.close()
         except Exception:

@@ -23,6 +23,7 @@ import structlog
 
 from trunkpulse.events.asking import answer_to
 from trunkpulse.events.backoff import RetrySchedule
+from trunkpulse.events.set_back import SetBack
 from trunkpulse.ports import (
     Clock,
     Delivery,
@@ -120,6 +121,7 @@ class StreamDelivery:
         self._schedule = schedule or RetrySchedule()
         self._limits = limits or DeliveryLimits()
         self._judge = judge
+        self._set_back = SetBack(clock)
         self._stirred = asyncio.Event()
         """Set by everything that the loop should look at."""
         self._in_flight: dict[int, _Sending] = {}
@@ -183,6 +185,7 @@ class StreamDelivery:
                     self._stirred.clear()
                     try:
                         await self._settle_and_judge()
+                        await self._set_back.make_up(self._outbox, self._stream_id)
                         await self._claim(sends)
                         await self._rest()
                     except StoreUnavailable as problem:

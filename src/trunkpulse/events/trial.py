@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from uuid import UUID
 
+from trunkpulse.events.asking import answer_to
 from trunkpulse.events.envelope import encode
 from trunkpulse.model import EventStream, Reason, StateChange, TrunkState
 from trunkpulse.ports import (
@@ -67,12 +68,12 @@ async def try_destination(
     opened = False
     try:
         async with asyncio.timeout(TRIAL_SECONDS):
-            answer = await sink.deliver(down)
+            answer = await _answer(sink, down)
             if answer.outcome is DeliveryOutcome.ACCEPTED and isinstance(sink, AlertSink):
                 opened = True
                 other_id = str(UUID(int=rng.getrandbits(128), version=4))
                 back = TrunkState.AVAILABLE
-                end = await sink.deliver(_delivery(stream, other_id, now_ms, back, **place))
+                end = await _answer(sink, _delivery(stream, other_id, now_ms, back, **place))
                 if end.outcome is not DeliveryOutcome.ACCEPTED:
                     answer = replace(end, detail=_left_open(end.detail))
     except TimeoutError:
@@ -91,6 +92,15 @@ def marked_as_test(change: StateChange) -> str:
     event = json.loads(encode(change))
     event["metadata"]["test"] = True
     return _encoder.encode(event)
+
+
+async def _answer(sink: EventSink, delivery: Delivery) -> SinkAnswer:
+    return await answer_to(
+        lambda: sink.deliver(delivery),
+        within_seconds=None,
+        stream=delivery.stream_id,
+        event_id=delivery.event_id,
+    )
 
 
 def _left_open(detail: str) -> str:

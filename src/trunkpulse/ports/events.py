@@ -193,6 +193,9 @@ class Outbox(Protocol):
     async def next_due_ms(self, stream_id: str) -> int | None:
         """When the next delivery falls due (a past moment: now); None if none ever will."""
 
+    async def bring_forward(self, stream_id: str, by_ms: int) -> None:
+        """The clock was set back: what is due at a moment is due, and was tried, so much sooner."""
+
     async def release(self) -> None:
         """At start: give back every claim that an earlier life of this process held."""
 

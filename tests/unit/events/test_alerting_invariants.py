@@ -34,10 +34,16 @@ class AlertsAndTheirDestination(RuleBasedStateMachine):
         self.open: dict[str, Alert] = {}
         """By alert id, what the destination was told last."""
         self.ended: set[str] = set()
+        self.unheard: set[str] = set()
+        """Those whose end arrived, and nobody knows: what is told after that opens them again."""
 
     def arrives(self, alert: Alert) -> None:
         """The destination gets ``alert``, whether or not its answer gets back."""
-        assert alert.alert_id not in self.ended or alert.kind is AlertKind.RESOLVE
+        assert (
+            alert.alert_id not in self.ended
+            or alert.kind is AlertKind.RESOLVE
+            or alert.alert_id in self.unheard
+        )
         assert alert.kind is AlertKind.TRIGGER or alert.alert_id in self.open | dict.fromkeys(
             self.ended
         )
@@ -47,6 +53,13 @@ class AlertsAndTheirDestination(RuleBasedStateMachine):
         else:
             assert alert.total >= 1
             self.open[alert.alert_id] = alert
+            self.ended.discard(alert.alert_id)
+
+    def goes_unheard(self, alert: Alert) -> None:
+        """The destination gets ``alert``, and what it says to that is lost."""
+        self.arrives(alert)
+        if alert.kind is AlertKind.RESOLVE:
+            self.unheard.add(alert.alert_id)
 
     @rule(trunk=TRUNKS, state=STATES)
     def changes(self, trunk: str, state: TrunkState) -> None:
@@ -62,11 +75,12 @@ class AlertsAndTheirDestination(RuleBasedStateMachine):
     @rule(came=st.booleans(), answered=st.booleans(), again=st.sampled_from([0, 5000, 30_000]))
     def tells(self, *, came: bool, answered: bool, again: int) -> None:
         for alert in self.desk.due():
-            if came:
-                self.arrives(alert)
             if came and answered:
+                self.arrives(alert)
                 self.desk.take(alert)
             else:
+                if came:
+                    self.goes_unheard(alert)
                 self.desk.alerting.failed(alert, self.desk.now_ms + again)
                 self.desk.keep()
 
@@ -74,7 +88,7 @@ class AlertsAndTheirDestination(RuleBasedStateMachine):
     def dies(self, *, came: bool) -> None:
         for alert in self.desk.due():
             if came:
-                self.arrives(alert)
+                self.goes_unheard(alert)
         self.desk.restart()
 
     @rule(trunk=TRUNKS, minutes=st.integers(1, 30))

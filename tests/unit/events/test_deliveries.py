@@ -284,6 +284,37 @@ def test_a_stop_takes_a_second_at_most_beyond_its_deadline_if_the_store_hangs() 
     run_deliveries(scenario, dict.fromkeys(MANY, never), store=store)
 
 
+def test_a_stop_settles_the_others_while_a_silent_destination_is_being_closed() -> None:
+    class BusyStore(HangingStore):
+        async def settle(self, reports: Sequence[DeliveryReport]) -> None:
+            await asyncio.sleep(0.1)  # it writes something else first
+            await super().settle(reports)
+
+    async def soon(_delivery: Delivery) -> SinkAnswer:
+        await asyncio.sleep(0.2)
+        return OK
+
+    async def scenario(bench: Bench, deliveries: Deliveries, to: Destinations) -> None:
+        await deliveries.apply([a_stream("silent"), a_stream("b")])
+        silent = to.made["silent"][0]
+
+        async def close_slowly() -> None:
+            await asyncio.sleep(1)
+            silent.closed = True
+
+        silent.close = close_slowly  # type: ignore[method-assign] # what it leads to is silent
+        await bench.record("t", tell=("b",))
+        deliveries.wake(["b"])
+        await to.made["b"][0].came.wait()
+        with capture_logs() as logs:
+            await deliveries.drain(0.3)
+        assert not logs
+        assert silent.closed
+        assert await bench.store.next_due_ms("b") is None
+
+    run_deliveries(scenario, {"b": soon}, store=BusyStore())
+
+
 def test_a_stop_overtakes_a_stream_that_was_changed_and_is_still_ending() -> None:
     store = HangingStore()
 

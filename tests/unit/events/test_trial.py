@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 import pytest
+from structlog.testing import capture_logs
 
 from delivery_bench import BUSY, GONE, OK, Receiver, always, never
 from trunkpulse.events.trial import TRIAL_SECONDS, Trial, try_destination
@@ -120,6 +121,20 @@ def test_an_answer_comes_in_time_whatever_the_destination_does() -> None:
         trial = await tried(Receiver(never))
         assert trial.answer.detail == "no answer within 25 seconds"
         assert trial.duration_ms == TRIAL_SECONDS * 1000
+
+    run_virtual(main)
+
+
+def test_a_defect_in_what_speaks_to_the_destination_is_an_answer_too() -> None:
+    async def fails(_delivery: Delivery) -> SinkAnswer:
+        raise ValueError("a line that is longer than any line")
+
+    async def main() -> None:
+        with capture_logs() as logs:
+            trial = await tried(Receiver(fails))
+        assert trial.answer.outcome is DeliveryOutcome.TRY_LATER
+        assert trial.answer.detail == "the destination's adapter failed"
+        assert [(log["event"], log["stream"]) for log in logs] == [("delivery.sink_failed", "noc")]
 
     run_virtual(main)
 

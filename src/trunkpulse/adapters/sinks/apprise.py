@@ -149,7 +149,11 @@ class _Service:
                     self._is_free.release()
                     return None
                 ended: asyncio.Future[str | None] = loop.create_future()
-                _start_thread(loop, lambda: self._send(alert), ended, settle)
+                try:
+                    _start_thread(loop, lambda: self._send(alert), ended, settle)
+                except RuntimeError as problem:  # the machine gives out no more threads
+                    settle(str(problem))
+                    return f"service {self.number}: {problem}"
                 return await ended
         except TimeoutError:
             return f"service {self.number} did not take it within {timeout_seconds:g} seconds"

@@ -20,8 +20,8 @@ from trunkpulse.ports import Delivery, DeliveryOutcome, SinkAnswer
 
 __all__ = ["BrokerSink", "Line", "Refused", "TryLater", "bounded"]
 
-CLOSE_SECONDS: Final = 2.0
-"""What a broker has to say good-bye."""
+CLOSE_SECONDS: Final = 1.0
+"""What a broker has to say good-bye; the end of the process waits for it."""
 TEXT_CHARACTERS: Final = 200
 """What is kept of a broker's words."""
 

@@ -119,8 +119,10 @@ class HttpExchange:
         wall: Callable[[], float] = time.time,
         secrets: Collection[str | None] = (),
     ) -> None:
-        """``timeout_seconds`` bounds a whole request: connecting, sending and the answer.
+        """``timeout_seconds`` bounds a request: connecting, sending and the answer up to its body.
 
+        The body has ``BODY_SECONDS`` of its own: an event that was taken at the last moment is not
+        sent again because of it.
         ``wall`` gives the seconds since the epoch that a date in Retry-After is measured from.
         ``secrets`` are struck out wherever the far side repeats them.
         """
@@ -161,7 +163,8 @@ class HttpExchange:
         asked = self._shown_request(method, url, sent, hidden or {}, shown)
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self._exchange(request, asked)
+                response = await self._transport.handle_async_request(request)
+            return await self._read(response, asked)
         except TimeoutError:
             raise NoReply(f"no answer within {self._timeout_seconds:g} seconds", asked) from None
         except httpx2.ConnectTimeout:
@@ -179,8 +182,7 @@ class HttpExchange:
         """Close idle connections; safe to repeat."""
         await self._transport.aclose()
 
-    async def _exchange(self, request: httpx2.Request, asked: str) -> Reply:
-        response = await self._transport.handle_async_request(request)
+    async def _read(self, response: httpx2.Response, asked: str) -> Reply:
         try:
             body = await _beginning(response)
         finally:

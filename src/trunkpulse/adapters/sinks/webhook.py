@@ -41,7 +41,7 @@ class WebhookSink:
     ) -> None:
         """Raises DestinationInvalid for a URL or a secret that can never work.
 
-        ``timeout_seconds`` bounds a whole attempt: connecting, sending and the answer.
+        ``timeout_seconds`` bounds an attempt: connecting, sending and the answer up to its body.
         ``wall`` gives the seconds since the epoch that go into ``webhook-timestamp``.
         """
         destination = stream.destination

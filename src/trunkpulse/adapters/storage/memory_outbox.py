@@ -109,6 +109,15 @@ class MemoryOutbox:
         """When the next delivery falls due; None if none ever will."""
         return min((kept.due_ms for kept in self._claimable(stream_id)), default=None)
 
+    async def bring_forward(self, stream_id: str, by_ms: int) -> None:
+        """What is due at a moment is due, and was tried, so much sooner."""
+        for kept in self._claimable(stream_id):
+            if kept.due_ms != AT_ONCE:
+                kept.due_ms -= by_ms
+            if kept.delivery.first_attempt_ms is not None:
+                first_ms = kept.delivery.first_attempt_ms - by_ms
+                kept.delivery = replace(kept.delivery, first_attempt_ms=first_ms)
+
     async def release(self) -> None:
         """Give back every claim."""
         for kept in self._waiting.values():
