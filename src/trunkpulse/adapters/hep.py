@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import structlog
+
 from trunkpulse.adapters.network.binding import bound_socket
 from trunkpulse.adapters.network.drops import receive_drops
 from trunkpulse.adapters.network.receiving import Arrived, receiving_from
@@ -24,6 +26,8 @@ from trunkpulse.config.settings import IpNetwork
 from trunkpulse.ports import Clock
 
 __all__ = ["HepListener"]
+
+log = structlog.get_logger(__name__)
 
 TURN_SECONDS: Final = 0.004
 """A reading may take so long; a single frame takes a hundredth of it."""
@@ -35,6 +39,8 @@ GRACE_SECONDS: Final = 0.05
 BUFFER_BYTES: Final = 8 * 1024 * 1024
 MOST_SENDERS: Final = 1024
 """Of whom it is remembered whether they are let in."""
+MOST_NAMED: Final = 16
+"""Senders that are turned away and named in the log; anybody can make up more of them."""
 
 
 class HepListener:
@@ -63,6 +69,8 @@ class HepListener:
         self._drops = 0
         """Of which the intake knows."""
         self._senders: dict[str, bool] = {}
+        self._named: set[str] = set()
+        """Senders that were turned away, and of whom the log tells."""
         self._unread: list[Arrived] = []
         """The last to arrive first."""
         self._loop = asyncio.get_running_loop()
@@ -133,4 +141,16 @@ class HepListener:
             address = ipaddress.ip_address(host.partition("%")[0])
             known = any(address in network for network in self._allow)
             self._senders[host] = known
+            if not known:
+                self._name(host)
         return known
+
+    def _name(self, host: str) -> None:
+        if host not in self._named and len(self._named) < MOST_NAMED:
+            self._named.add(host)
+            log.warning(
+                "hep.not_allowed",
+                sender=host,
+                problem="frames come from an address that [hep] allow does not list; they are "
+                "counted and not read",
+            )

@@ -49,7 +49,7 @@ def list_windows(api: Api) -> None:
                 _only(window),
                 _when(window),
                 _moment(window.number_or_none("next")),
-                window.text_or_none("managedBy") or "-",
+                window.text_or_none("managedBy") or "the API",
             )
             for window in found
         ),

@@ -52,13 +52,23 @@ class Asked:
         return self.config is not None or self.data is not None
 
     def or_by_environment(self) -> Asked:
-        """With TRUNKPULSE_CONFIG, if nothing else is said, on the command line or around it."""
+        """With TRUNKPULSE_CONFIG, if nothing else is said, on the command line or around it.
+
+        Raises WrongUsage if that names a file which there is not.
+        """
         said = (self.url, self.token, self.config, self.data)
         around = (os.environ.get(name) for name in (_URL_VARIABLE, TOKEN_VARIABLE))
         config = os.environ.get(_CONFIG_VARIABLE)
         if any(said) or any(around) or not config:
             return self
-        return replace(self, config=Path(config))
+        file = Path(config)
+        if not file.exists():
+            # Most often a relative path that was set in another folder.
+            raise WrongUsage(
+                f"{_CONFIG_VARIABLE} names {printable(config)}, which is not there; set it to the"
+                " whole path of the configuration file."
+            )
+        return replace(self, config=file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ async def test_maintenance_comes_again_on_days_of_the_week() -> None:
         assert out.startswith("Maintenance patches ")
         listed = await there.said("maintenance", "list")
         assert "sunday, monday at 02:00 for 90 min (Europe/Berlin)" in listed
+        assert listed.rstrip().endswith("the API")
         documents = json.loads(await there.said("maintenance", "list", "--json"))
         assert documents["entities"][0]["durationSeconds"] == 5400
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from trunkpulse.adapters.machine_token import MachineToken
+from trunkpulse.cli.errors import WrongUsage
 from trunkpulse.cli.whereabouts import Asked, Whereabouts
 
 HERE = MachineToken("http://127.0.0.1:18080", "tpm_here")
@@ -31,6 +32,15 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_around_the_command_finds_the_service_and_gets_in(config: Path) -> None:
     with HERE.in_file(config.with_name("machine.token")):
         assert asked() == Whereabouts(HERE.url, HERE.token)
+
+
+def test_a_file_around_the_command_that_is_not_there_is_named_with_its_variable(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config.parent)
+    monkeypatch.setenv("TRUNKPULSE_CONFIG", "elsewhere/trunks.toml")
+    with pytest.raises(WrongUsage, match="TRUNKPULSE_CONFIG names elsewhere/trunks"):
+        asked()
 
 
 @pytest.mark.parametrize("said", ["--url", "--token", "TRUNKPULSE_URL", "TRUNKPULSE_TOKEN"])

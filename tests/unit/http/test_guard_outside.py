@@ -316,6 +316,9 @@ async def test_metrics_are_for_this_machine_and_those_with_a_token(
         answer = await http.get("/metrics", headers=raw)
         assert answer.status_code == status
         assert SCRAPE not in answer.text
+        if status == 401 and "authorization" not in headers:
+            assert "the token of [metrics] token" in answer.json()["detail"]
+            assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
 async def test_the_scrape_token_opens_nothing_else() -> None:

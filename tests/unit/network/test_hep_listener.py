@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from trunkpulse.adapters.clock import SystemClock
-from trunkpulse.adapters.hep import HepListener
+from trunkpulse.adapters.hep import MOST_NAMED, HepListener
 from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.calls.hep import Mirrored, frame
 from trunkpulse.calls.intake import Fate, Intake
@@ -96,12 +97,27 @@ async def test_frames_are_followed(host: str) -> None:
 async def test_whoever_is_not_allowed_is_counted_and_not_heard() -> None:
     intake = Heard()
     listener = listening(intake, allow=(ipaddress.ip_network("127.0.0.2/32"),))
-    for host in ("127.0.0.1", "127.0.0.2"):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.bind((host, 0))
-            sender.sendto(invite(1), listener.place)
-    await intake.count(2)
-    assert intake.fates == Counter({Fate.NOT_ALLOWED: 1, Fate.FOLLOWED: 1})
+    with capture_logs() as lines:
+        for host in ("127.0.0.1", "127.0.0.2", "127.0.0.1"):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.bind((host, 0))
+                sender.sendto(invite(1), listener.place)
+        await intake.count(3)
+    assert intake.fates == Counter({Fate.NOT_ALLOWED: 2, Fate.FOLLOWED: 1})
+    assert [(line["event"], line["sender"]) for line in lines] == [("hep.not_allowed", "127.0.0.1")]
+    listener.close()
+
+
+async def test_of_senders_that_anybody_can_make_up_the_log_names_a_few() -> None:
+    intake = Heard()
+    listener = listening(intake, allow=(ipaddress.ip_network("127.0.0.1/32"),))
+    with capture_logs() as lines:
+        for number in range(2, 2 + 2 * MOST_NAMED):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.bind((f"127.0.0.{number}", 0))
+                sender.sendto(invite(1), listener.place)
+        await intake.count(2 * MOST_NAMED)
+    assert len(lines) == MOST_NAMED
     listener.close()
 
 

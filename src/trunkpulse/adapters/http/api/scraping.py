@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from http import HTTPStatus
 
 from fastapi import Request
 
@@ -16,9 +17,15 @@ from trunkpulse.access import Permission
 from trunkpulse.adapters.http.api.admission import admit
 from trunkpulse.adapters.http.api.context import Context
 from trunkpulse.adapters.http.api.gate import bearer_token
+from trunkpulse.adapters.http.api.problems import Problem
 from trunkpulse.adapters.http.api.proxies import from_this_machine
 
 __all__ = ["may_scrape"]
+
+UNPROVED = (
+    "From elsewhere than this machine, metrics take the token of [metrics] token, or an access "
+    "token with the scope telephony.trunks.read."
+)
 
 
 async def may_scrape(request: Request, context: Context) -> None:
@@ -28,7 +35,12 @@ async def may_scrape(request: Request, context: Context) -> None:
     expected, given = context.configuration().metrics.token, bearer_token(request)
     if expected is not None and given is not None and _alike(given, expected):
         return
-    await admit(request, Permission.TRUNK_VIEW)
+    try:
+        await admit(request, Permission.TRUNK_VIEW)
+    except Problem as problem:
+        if given is not None or problem.status is not HTTPStatus.UNAUTHORIZED:
+            raise
+        raise Problem(problem.status, UNPROVED, headers=problem.headers) from problem
 
 
 def _alike(given: str, expected: str) -> bool:
