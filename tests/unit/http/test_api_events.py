@@ -59,6 +59,22 @@ async def test_newest_first_pages_lead_back_to_the_beginning() -> None:
         assert empty == {"entities": [], "nextCursor": None}
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_with_cursor_the_log_is_a_list_like_any_other_and_ends_with_null(order: str) -> None:
+    async with running() as world, world.client() as http:
+        world.succeed("carrier-b")
+        await world.flap("carrier-b", 4)
+        seen: list[int] = []
+        query = {"order": order, "limit": "2", "trunkId": "carrier-b"}
+        while True:
+            page = (await http.get(EVENTS, params=query)).json()
+            seen += [event["metadata"]["sequence"] for event in page["entities"]]
+            if page["nextCursor"] is None:
+                break
+            query["cursor"] = page["nextCursor"]
+        assert seen == sorted([1, 2, 3, 4, 5], reverse=order == "desc")
+
+
 async def test_a_cursor_is_a_place_that_may_be_left_in_either_direction() -> None:
     async with running() as world, world.client() as http:
         world.succeed("carrier-b")
@@ -116,6 +132,8 @@ async def test_events_outlive_their_trunk() -> None:
         ("after=%D9%A3", "query.after"),
         ("after=", "query.after"),
         ("order=desc&after=x", "query.after"),
+        ("cursor=x", "query.cursor"),
+        ("after=1&cursor=1", "query.cursor"),
         ("order=newest", "query.order"),
         ("limit=0", "query.limit"),
         ("eventType=nothing.of.ours", "query.eventType"),

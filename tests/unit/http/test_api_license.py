@@ -45,6 +45,7 @@ async def test_what_is_set_is_shown_and_outlives_the_process() -> None:
         (licence(talk={"status": "on"}), "body.talk.status"),
         (licence(talk={"status": "active", "until": -1}), "body.talk.until"),
         (licence(talks=ACTIVE), "body.talks"),
+        (licence(talk={"status": "expired"}), "body.talk"),
     ],
 )
 async def test_what_is_no_licence_is_refused_by_its_member(
@@ -55,6 +56,18 @@ async def test_what_is_no_licence_is_refused_by_its_member(
         assert answer.status_code == 422
         assert field in [each["field"] for each in answer.json()["errors"]]
         assert world.licensing.revision == 0
+
+
+async def test_what_is_shown_may_be_set_again_also_when_a_part_has_expired() -> None:
+    async with running() as world, world.client() as http:
+        await http.put(PATH, json=licence(talk={"status": "active", "until": NOW_MS + 5000}))
+        world.clock.seconds = 5
+        shown = (await http.get(PATH)).json()
+        answer = await http.put(PATH, json={**shown, "eventStreams": SUSPENDED})
+        assert answer.status_code == 200
+        assert answer.json()["talk"] == {"status": "expired", "until": NOW_MS + 5000}
+        assert answer.json()["eventStreams"] == SUSPENDED
+        assert world.licensing.lacking() == {Entitlement.TALK, Entitlement.STREAMS}
 
 
 async def test_of_two_administrators_who_set_it_one_is_told_to_look_again() -> None:

@@ -191,6 +191,20 @@ async def test_enabled_also_takes_back_what_an_administrator_did() -> None:
         ]
 
 
+async def test_what_was_said_to_be_disabled_is_enabled_by_the_act_as_well_and_stays_so() -> None:
+    async with running() as world, world.client() as http:
+        await make(http, enabled=False)
+        on = await http.post(f"{TRUNKS}/made/enable")
+        assert (on.status_code, on.json()["enabled"]) == (200, True)
+        assert (on.json()["state"], on.json()["reasonCode"]) == ("UNKNOWN", "ADMIN_ENABLED")
+        again = (await patch(http, "made", {"name": "x"})).json()
+        assert (again["enabled"], again["configuration"]["enabled"]) == (True, True)
+        await world.access.ledger.close()
+        enabled = (await world.store.read_audit(limit=100))[-2]
+        said, *_ = json.loads(enabled.record)["changes"]
+        assert (said["before"]["enabled"], said["after"]["enabled"]) == (False, True)
+
+
 async def test_enabled_answers_only_once_it_is_recorded() -> None:
     async with running(world=World(record_seconds=0.0)) as world, world.client() as http:
         await make(http, enabled=True)

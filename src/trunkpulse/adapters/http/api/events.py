@@ -41,6 +41,10 @@ class Order(StrEnum):
 After = Annotated[
     str | None, Query(max_length=32, description="A nextCursor, or the id of a live event.")
 ]
+EventCursor = Annotated[
+    str | None,
+    Query(max_length=32, description="The same, but nextCursor is null after the last page."),
+]
 
 
 @router.get(
@@ -60,24 +64,30 @@ async def list_events(
     ] = None,
     order: Annotated[Order, Query(description="Oldest first, or newest first.")] = Order.ASCENDING,
     after: After = None,
+    cursor: EventCursor = None,
     limit: Limit = 100,
 ) -> Response:
     """The events as they were delivered, oldest first, or newest first with order=desc.
 
-    Oldest first, the member nextCursor is never null: ask with it again later for what has
+    Oldest first, the member nextCursor is never null: ask with it as after later for what has
     happened since; one that did not move says that this is all for now. Newest first, null says
-    that this was the last page. A cursor is a place in the log and may be used in either direction
-    and with other filters. 10,000 events are looked through at most, so with filters a page may be
-    shorter than its limit, or empty, and still not be the last.
+    that this was the last page, and so it does either way to whoever gives it back as cursor, as
+    for any list. A cursor is a place in the log and may be used in either direction and with other
+    filters. 10,000 events are looked through at most, so with filters a page may be shorter than
+    its limit, or empty, and still not be the last.
     """
+    if after is not None and cursor is not None:
+        raise invalid("query.cursor", "query.cursor and query.after say the same; give one.")
     place = None if after is None else position_of(after, field="query.after")
+    if cursor is not None:
+        place = position_of(cursor, field="query.cursor")
     if from_ms is not None and to_ms is not None and from_ms >= to_ms:
         raise invalid("query.from", "query.from must be earlier than query.to.")
     of_time = search.of_time(from_ms, to_ms)
     if order is Order.DESCENDING:
         return _page_back(await of_time.page(place, limit, newest_first=True))
     found = await of_time.page(place, limit)
-    return _page(found, str(found.place))
+    return _page(found, str(found.place) if cursor is None or found.more else None)
 
 
 @router.get(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Body, Request
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
@@ -57,8 +57,16 @@ class GrantIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    status: Literal["active", "suspended"]
+    status: Literal["active", "suspended", "expired"] = Field(
+        description="expired, with the until that GET shows, leaves it as it is."
+    )
     until: Until = None
+
+    @model_validator(mode="after")
+    def _ended(self) -> Self:
+        if self.status == "expired" and self.until is None:
+            raise ValueError("what is expired has an until; give it, or say suspended")
+        return self
 
 
 class LicenceIn(BaseModel):
@@ -71,6 +79,9 @@ class LicenceIn(BaseModel):
     talk: GrantIn = Field(description="Trunks are probed and take calls.")
     advanced_telephony: GrantIn = Field(description="Advanced settings, and routes of one's own.")
     event_streams: GrantIn = Field(description="Events are delivered.")
+    changed: int | None = Field(
+        default=None, description="As GET shows it; it may be given back, and is not read."
+    )
 
 
 class GrantOut(Out):

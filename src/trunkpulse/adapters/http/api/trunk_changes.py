@@ -20,14 +20,15 @@ from trunkpulse.access.licence import Entitlement
 from trunkpulse.adapters.http.api.admission import AdmittedRoute, Caller, requires
 from trunkpulse.adapters.http.api.auditing import note_change
 from trunkpulse.adapters.http.api.conditional import IfMatch, check_match, etag_of
-from trunkpulse.adapters.http.api.context import ApiContext, Context
+from trunkpulse.adapters.http.api.context import ApiContext, Context, Routes
 from trunkpulse.adapters.http.api.idempotency import once
 from trunkpulse.adapters.http.api.licence import refuse_unlicensed
 from trunkpulse.adapters.http.api.models import TrunkOut
 from trunkpulse.adapters.http.api.problems import Problem, invalid
+from trunkpulse.adapters.http.api.reach import InReach
 from trunkpulse.adapters.http.api.stream_schema import document_schema
 from trunkpulse.adapters.http.api.trunk_views import TrunkSavedOut, saved
-from trunkpulse.adapters.http.api.trunks import TrunkId, until_recorded
+from trunkpulse.adapters.http.api.trunks import TrunkId, administer, until_recorded
 from trunkpulse.adapters.http.api.views import trunk_out
 from trunkpulse.adapters.http.api.wording import shortened
 from trunkpulse.adapters.keyring import KeysUnusable
@@ -36,7 +37,7 @@ from trunkpulse.config.trunk_documents import DocumentRefused, document_of
 from trunkpulse.model import Trunk
 from trunkpulse.ports import SecretUnreadable
 from trunkpulse.provisioning.keeping import KeptTrunk
-from trunkpulse.provisioning.refusals import BeyondLimits, OutOfReach, Refused
+from trunkpulse.provisioning.refusals import BeyondLimits, InUse, OutOfReach, Refused
 from trunkpulse.roster import UnknownTrunk
 
 __all__ = ["Within", "applied", "refusal", "router"]
@@ -146,6 +147,27 @@ async def change_trunk(
     return answer
 
 
+@router.post(
+    "/{trunk_id}/enable",
+    dependencies=[requires(Permission.TRUNK_EDIT, within_limits=True), once()],
+)
+async def enable_trunk(
+    context: Context, caller: Caller, request: Request, reach: InReach, trunk_id: TrunkId
+) -> TrunkOut:
+    """Put a trunk back in service; safe to repeat. Answers once it is recorded."""
+    record = reach.record(trunk_id)
+    if not record.trunk.enabled:
+        if record.trunk.managed_by is not None:
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                f"Trunk {trunk_id} is disabled by {record.trunk.managed_by}; set enabled = true "
+                "there instead.",
+            )
+        await _say_enabled(context, caller, request, trunk_id)
+        record = reach.record(trunk_id)
+    return await administer(request, context, record, enabled=True)
+
+
 @router.delete(
     "/{trunk_id}",
     dependencies=[requires(Permission.TRUNK_EDIT, within_limits=True)],
@@ -154,15 +176,42 @@ async def change_trunk(
 async def delete_trunk(
     context: Context,
     caller: Caller,
+    reach: InReach,
+    routes: Routes,
+    *,
     request: Request,
     trunk_id: TrunkId,
     if_match: IfMatch = None,
 ) -> Response:
     """Delete a trunk: it is probed no more. Its past stays in the log of events."""
     within = Within(caller.limits, context.region, if_match)
-    before = await applied(trunk_id, context.trunks.delete(trunk_id, within))
+
+    async def deleted() -> KeptTrunk:
+        try:
+            return await context.trunks.delete(trunk_id, within)
+        except InUse:
+            using = map(routes.get, context.routing.routes_of(trunk_id))
+            if all(route is not None and reach.takes_in_route(route) for route in using):
+                raise
+            raise InUse(
+                f"Trunk {trunk_id} is part of a route with trunks of regions or carriers that are "
+                "not among yours; ask somebody who is not limited to take it out of there first."
+            ) from None
+
+    before = await applied(trunk_id, deleted())
     note_change(request, "trunk", trunk_id, before=document_of(before.made), after=None)
     return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _say_enabled(
+    context: ApiContext, caller: Caller, request: Request, trunk_id: str
+) -> None:
+    """Have it stand in what was said of the trunk, which would disable it again otherwise."""
+    within = Within(caller.limits, context.region)
+    change = context.trunks.change(trunk_id, {"enabled": True}, within)
+    before, after = await applied(trunk_id, change)
+    shown_before, shown_after = document_of(before.made), document_of(after.made)
+    note_change(request, "trunk", trunk_id, before=shown_before, after=shown_after)
 
 
 async def applied(trunk_id: str, change: Awaitable[ResultT]) -> ResultT:

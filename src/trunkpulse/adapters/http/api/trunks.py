@@ -41,7 +41,7 @@ from trunkpulse.adapters.http.api.wording import shortened
 from trunkpulse.model import Direction, TrunkState
 from trunkpulse.recorder import TrunkRecord
 
-__all__ = ["TrunkId", "router", "until_recorded"]
+__all__ = ["TrunkId", "administer", "router", "until_recorded"]
 
 router = APIRouter(route_class=AdmittedRoute, prefix="/api/v2/telephony/trunks", tags=["trunks"])
 
@@ -114,25 +114,7 @@ async def disable_trunk(
     request: Request, context: Context, reach: InReach, trunk_id: TrunkId
 ) -> TrunkOut:
     """Take a trunk out of service, at once; safe to repeat. Answers once it is recorded."""
-    return await _administer(request, context, reach.record(trunk_id), enabled=False)
-
-
-@router.post(
-    "/{trunk_id}/enable",
-    dependencies=[requires(Permission.TRUNK_EDIT, within_limits=True), once()],
-)
-async def enable_trunk(
-    request: Request, context: Context, reach: InReach, trunk_id: TrunkId
-) -> TrunkOut:
-    """Put a trunk back in service; safe to repeat. Answers once it is recorded."""
-    record = reach.record(trunk_id)
-    if not record.trunk.enabled:
-        where = record.trunk.managed_by or "its configuration"
-        raise Problem(
-            HTTPStatus.CONFLICT,
-            f"Trunk {trunk_id} is disabled by {where}; set enabled = true there instead.",
-        )
-    return await _administer(request, context, record, enabled=True)
+    return await administer(request, context, reach.record(trunk_id), enabled=False)
 
 
 @router.post(
@@ -193,9 +175,10 @@ async def explain_trunk(context: Context, reach: InReach, trunk_id: TrunkId) -> 
     return explain_out(context, reach.record(trunk_id))
 
 
-async def _administer(
+async def administer(
     request: Request, context: ApiContext, record: TrunkRecord, *, enabled: bool
 ) -> TrunkOut:
+    """The trunk, once it is recorded that it is in service or out of it; raises a Problem."""
     trunk_id = record.trunk.id
     before = trunk_out(context, record)
     record = context.roster.set_admin_enabled(trunk_id, enabled=enabled)
