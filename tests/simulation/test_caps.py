@@ -121,3 +121,22 @@ def test_a_cap_that_is_raised_or_gone_frees_those_who_waited_for_it() -> None:
             assert len(world.network.departures) - before >= 2 * 300
 
     run_virtual(story)
+
+
+def test_who_waits_for_a_cap_waits_no_more_when_its_trunk_moves_to_another_carrier() -> None:
+    async def story() -> None:
+        world = World(59)
+        before = [replace(each, carrier="acme") for each in many(world, count=60)]
+        after = [replace(each, carrier="swift") for each in before]
+        async with world.node(capped(before, None, acme=0.1, swift=20.0)) as node:
+            await world.clock.advance(30)
+            assert node.board.counts()[TrunkState.AVAILABLE] < 10
+            await node.apply(capped(after, None, acme=0.1, swift=20.0))
+            moved_at = world.clock.monotonic()
+            await world.clock.advance(30)
+            assert node.board.counts()[TrunkState.AVAILABLE] == 60
+            assert not node.roster.prober.waiting()
+        moments = [moment for moment in world.network.departures if moment >= moved_at]
+        assert most_within(moments, 1.0) <= 20 + 2
+
+    run_virtual(story)

@@ -87,6 +87,50 @@ def test_a_name_whose_addresses_rotate_is_still_found_dead() -> None:
     run_virtual(story)
 
 
+def test_a_name_that_leads_elsewhere_before_any_place_is_decided_is_decided_itself() -> None:
+    """Each look-up, five seconds after the last, gives a place that nothing is known of."""
+
+    async def story() -> None:
+        world = World(9)
+        up(world, "192.0.2.1", *(f"192.0.2.{number}" for number in range(150, 170)))
+        world.names.ttl_seconds = 0.0
+        async with world.node(config(TRUNK)) as node:
+            await world.clock.advance(100.0)
+            for number in range(100, 120):  # all dead
+                world.names.moved[NAME] = (f"192.0.2.{number}",)
+                await world.clock.advance(5.6)
+            assert node.board.status("trunk-1").state is TrunkState.DOWN
+            for number in range(150, 170):  # all well
+                world.names.moved[NAME] = (f"192.0.2.{number}",)
+                await world.clock.advance(5.6)
+            assert node.board.status("trunk-1").state is TrunkState.AVAILABLE
+        changes = (await recorded_changes(world))["trunk-1"]
+        assert [change.state for change in changes] == [
+            TrunkState.AVAILABLE,
+            TrunkState.DOWN,
+            TrunkState.AVAILABLE,
+        ]
+
+    run_virtual(story)
+
+
+def test_when_a_name_was_last_well_is_known_after_it_has_moved_to_a_dead_place() -> None:
+    async def story() -> None:
+        world = World(10)
+        up(world, "192.0.2.1")
+        async with world.node(config(TRUNK)):
+            await world.clock.advance(100.0)
+            moved_ms = world.clock.wall() * 1000
+            world.names.moved[NAME] = ("192.0.2.99",)
+            await world.clock.advance(100.0)
+        _, down = (await recorded_changes(world))["trunk-1"]
+        assert down.state is TrunkState.DOWN
+        assert down.last_success_ms is not None
+        assert abs(down.last_success_ms - moved_ms) < 61_000
+
+    run_virtual(story)
+
+
 def test_dns_that_goes_away_takes_nothing_down_not_even_over_a_restart() -> None:
     async def story() -> None:
         world = World(5)

@@ -123,10 +123,12 @@ class Seen(NamedTuple):
     def evidence(self) -> AttemptEvidence:
         """The same in full, as it is told."""
         last = self.last
-        success_ms = None if self.last_success is None else int(self.last_success * 1000)
+        success = self.last_success
+        success_ms = None if success is None else int(success * 1000)
         quiet: float | None = None
-        if last is None or (self.last_success is not None and self.last_success > last.at):
-            # Plain sailing leaves nothing behind but the moment and the round trip.
+        if last is None or (not self.failures and success is not None and success > last.at):
+            # Plain sailing leaves nothing behind but the moment and the round trip. After a failure
+            # that counts there was none, whatever a clock that was set back makes it look like.
             code, failure, detail = self.code, None, None
             rtt, at_ms = self.rtt_seconds, success_ms
         else:

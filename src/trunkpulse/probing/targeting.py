@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import structlog
 
+from trunkpulse.health.hysteresis import Run
 from trunkpulse.model import TargetState, Trunk
 from trunkpulse.ports import Server, StoredTarget
 from trunkpulse.probing.attempt import Place
@@ -196,6 +197,8 @@ class Targeting:
                 )
             return Retargeted(tuple(present))
         merged = self._merge(trunk, uri, wanted, known, {})
+        if len(merged.fresh) == len(merged.targets):
+            _succeed(merged.fresh, merged.gone)
         undecided = any(target.state is TargetState.UNKNOWN for target in merged.targets)
         leaving = {
             target for target in merged.gone if undecided and target.state is TargetState.AVAILABLE
@@ -308,6 +311,26 @@ def _remind(target: ProbeTarget, stored: StoredTarget | None) -> None:
         target.state = stored.state
         if stored.last_success_ms is not None:
             target.last_success = stored.last_success_ms / 1000
+
+
+def _succeed(fresh: Sequence[ProbeTarget], gone: Sequence[ProbeTarget]) -> None:
+    """Have the ``fresh`` places of a name, all that it leads to now, follow those ``gone``.
+
+    The name was well when they were. And a run of attempts that was under way goes on: a name that
+    leads elsewhere each time would otherwise never be decided. One attempt is left to do at least.
+    """
+    success = max((target.last_success or 0.0 for target in gone), default=0.0) or None
+    runs = [target.run for target in gone if target.state is not TargetState.AVAILABLE]
+    failures = min((run.failures for run in runs), default=0)
+    successes = min((run.successes for run in runs), default=0)
+    for target in fresh:
+        policy = target.settings.policy
+        target.last_success = success
+        target.run = Run(
+            target.state,
+            min(failures, policy.max_failed_attempts - 1),
+            min(successes, policy.min_successful_attempts - 1),
+        )
 
 
 def _places(memory: Mapping[str | None, StoredTarget]) -> list[Place]:

@@ -12,6 +12,7 @@ from trunkpulse.ports import Location, ResolutionFailed, Server
 from trunkpulse.sip.uri import SipUri
 from unit.network.locating import (
     DOMAIN,
+    NAPTR_TCP,
     NAPTR_UDP,
     OVER_TCP,
     OVER_UDP,
@@ -84,6 +85,81 @@ async def test_one_target_that_cannot_be_found_is_left_out_for_a_minute(tmp_path
     found = await locate(tmp_path, server)
     assert places(found) == [("udp", "192.0.2.1", 5060)]
     assert found.ttl_seconds == 60
+
+
+TWO_SERVERS = {
+    "_sip._udp.example.com.": ["SRV 0 0 5070 udp.example.com.", "SRV 1 0 5071 tcp.example.com."],
+    **SERVERS,
+}
+BOTH = [OVER_UDP, ("udp", "192.0.2.2", 5071)]
+
+
+@pytest.mark.parametrize("fault", [dns.rcode.SERVFAIL, dns.rcode.REFUSED])
+async def test_server_that_nobody_can_find_is_where_it_last_was(
+    fault: dns.rcode.Rcode, tmp_path: Path
+) -> None:
+    server = NameServer(dict(TWO_SERVERS))
+    uri = SipUri.parse(f"sip:{DOMAIN};transport=udp")
+    async with serving(server) as port:
+        asked = resolver(tmp_path, port)
+        assert places(await asked.locate(uri)) == BOTH
+        server.faults = dict.fromkeys(("A udp.example.com.", "AAAA udp.example.com."), fault)
+        for _ in range(3):
+            found = await asked.locate(uri)
+            assert places(found) == BOTH
+            assert found.ttl_seconds is not None
+            assert found.ttl_seconds <= 60
+        server.faults = {}
+        server.records["udp.example.com."] = ["A 192.0.2.9"]
+        assert places(await asked.locate(uri))[0] == ("udp", "192.0.2.9", 5070)
+
+
+async def test_server_that_is_said_to_be_gone_is_gone(tmp_path: Path) -> None:
+    server = NameServer(dict(TWO_SERVERS))
+    uri = SipUri.parse(f"sip:{DOMAIN};transport=udp")
+    async with serving(server) as port:
+        asked = resolver(tmp_path, port)
+        await asked.locate(uri)
+        del server.records["udp.example.com."]
+        assert places(await asked.locate(uri)) == BOTH[1:]
+        server.faults = {"A udp.example.com.": dns.rcode.SERVFAIL}
+        assert places(await asked.locate(uri)) == BOTH[1:]
+
+
+async def test_family_that_is_not_answered_is_where_it_last_was_and_the_other_may_move(
+    tmp_path: Path,
+) -> None:
+    server = NameServer({"example.com.": ["A 192.0.2.7", "AAAA 2001:db8::7"]})
+    uri = SipUri.parse("sip:example.com:5060")
+    async with serving(server) as port:
+        asked = resolver(tmp_path, port)
+        assert len((await asked.locate(uri)).servers) == 2
+        server.records = {"example.com.": ["A 192.0.2.8"]}
+        server.faults = {"AAAA": dns.rcode.SERVFAIL}
+        hosts = [each.address[0] for each in (await asked.locate(uri)).servers]
+        assert hosts == ["192.0.2.8", "2001:db8::7"]
+        server.faults = {"A": dns.rcode.SERVFAIL, "AAAA": dns.rcode.SERVFAIL}
+        with pytest.raises(ResolutionFailed):
+            await asked.locate(uri)
+
+
+async def test_naptr_that_fails_after_it_was_answered_does_not_lead_to_another_transport(
+    tmp_path: Path,
+) -> None:
+    server = NameServer({**SRV, **SERVERS, "example.com.": [NAPTR_TCP]})
+    uri = SipUri.parse(f"sip:{DOMAIN}")
+    async with serving(server) as port:
+        asked = resolver(tmp_path, port)
+        assert places(await asked.locate(uri)) == [OVER_TCP]
+        server.faults = {"NAPTR": dns.rcode.SERVFAIL}
+        for _ in range(2):
+            with pytest.raises(ResolutionFailed, match="its NAPTR records cannot be had"):
+                await asked.locate(uri)
+        server.faults = {}
+        server.records["example.com."] = ["A 192.0.2.7"]  # it offers nothing any more
+        assert places(await asked.locate(uri)) == [OVER_UDP]
+        server.faults = {"NAPTR": dns.rcode.SERVFAIL}
+        assert places(await asked.locate(uri)) == [OVER_UDP]
 
 
 async def test_targets_of_which_none_can_be_found_are_a_failure(tmp_path: Path) -> None:

@@ -191,3 +191,70 @@ def test_a_target_that_goes_another_way_is_no_longer_told_of_the_old_one() -> No
         assert len(names.asked) == 4  # once the old way, then thrice the new one
 
     run_virtual(story_of(names, tell))
+
+
+class Turn:
+    """Counts what happens in one turn of the event loop."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._count = 0
+
+    def note(self, number: int = 1) -> None:
+        if not self._count:
+            asyncio.get_running_loop().call_soon(self._over)
+        self._count += number
+        self.most = max(self.most, self._count)
+
+    def _over(self) -> None:
+        self._count = 0
+
+
+MANY = [Watch(f"trunk-{number}", WAY) for number in range(1000)]
+
+
+def test_a_name_of_very_many_is_told_a_few_at_a_time() -> None:
+    names = Names(at("192.0.2.1"))
+
+    async def tell(locator: Locator, found: Found) -> None:
+        told, asked = Turn(), Turn()
+
+        def located(watches: Collection[Watch], location: Location) -> None:
+            told.note(len(watches))
+            found(watches, location)
+
+        mass = Locator(names, names.clock, located)
+        running = asyncio.create_task(mass.run())
+        for watch in MANY:
+            mass.watch(watch, WAY)
+            mass.look_up(watch, asked.note)
+        await asyncio.sleep(1.0)
+        running.cancel()
+        await asyncio.wait([running])
+        assert sorted(each for part in found.watches for each in part) == sorted(MANY)
+        assert max(told.most, asked.most) <= 200
+        assert len(names.asked) == 1
+
+    run_virtual(story_of(names, tell))
+
+
+def test_who_is_let_go_while_the_others_are_told_does_not_hear_of_it() -> None:
+    names = Names(at("192.0.2.1"))
+
+    async def tell(locator: Locator, found: Found) -> None:
+        def located(watches: Collection[Watch], location: Location) -> None:
+            found(watches, location)
+            for watch in MANY:
+                if watch not in watches:
+                    mass.unwatch(watch)
+
+        mass = Locator(names, names.clock, located)
+        running = asyncio.create_task(mass.run())
+        for watch in MANY:
+            mass.watch(watch, WAY)
+        await asyncio.sleep(1.0)
+        running.cancel()
+        await asyncio.wait([running])
+        assert sum(map(len, found.watches)) == len(found.watches[0]) < len(MANY)
+
+    run_virtual(story_of(names, tell))

@@ -2,7 +2,11 @@
 
 What counts, in this order: a literal address is itself; ``localhost`` is the loopback interface
 (RFC 6761 6.3); the hosts file; the name servers, search list and ``ndots`` of resolv.conf. A and
-AAAA are asked for at the same time. Nothing is remembered here: whoever asks says how often.
+AAAA are asked for at the same time, each time: whoever asks says how often.
+
+An address is not gone because a name server was silent about it once. So what each host's records
+last were is remembered, and stands in for a part of an answer that nobody could give: for AAAA
+where A was answered, and for one server of several. It never stands in for all of an answer.
 """
 
 from __future__ import annotations
@@ -11,8 +15,10 @@ import asyncio
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final, cast
 
@@ -28,6 +34,9 @@ FILE_TTL_SECONDS: Final = 60.0
 """For how long a file of this machine is believed: it carries no TTL and may be edited."""
 INCOMPLETE_TTL_SECONDS: Final = 60.0
 """The longest that an answer is believed of which a part could not be had."""
+
+_MOST_REMEMBERED: Final = 20_000
+"""Hosts; of more, those that were looked up longest ago are forgotten."""
 
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 _LOOPBACK: Final = "127.0.0.1"
@@ -50,6 +59,8 @@ class HostAddresses:
     def __init__(self, name_servers: NameServers, hosts: Path = HOSTS) -> None:
         self._name_servers = name_servers
         self._hosts = Hosts(hosts)
+        self._last: OrderedDict[str, tuple[tuple[str, ...], ...]] = OrderedDict()
+        """Host -> what A and what AAAA last said, on a name server's word."""
 
     def at_hand(self, host: str, port: int) -> Known | None:
         """What is known without a question; None for a name that only name servers know.
@@ -73,7 +84,8 @@ class HostAddresses:
     async def find(self, host: str, port: int, deadline: Deadline) -> Known:
         """The addresses of ``host``; raises ResolutionFailed.
 
-        If only one of A and AAAA is answered by the deadline, that has to do for a while.
+        If only one of A and AAAA is answered by the deadline, that has to do for a while, with
+        what the other one last said.
         """
         if known := self.at_hand(host, port):
             return known
@@ -83,14 +95,36 @@ class HostAddresses:
                 for kind in _ADDRESSES
             ]
         ipv4, ipv6 = (task.result() for task in asking)
-        literals = (record.to_text() for said in (ipv4, ipv6) for record in said.records)
-        addresses = _addresses(filter(_is_place, literals), port)
-        if not addresses:
+        last = self._remember(host, (ipv4, ipv6))
+        if not _addresses([*_literals(ipv4), *_literals(ipv6)], port):
             # That one kind of address does not exist says less than why the other is unknown.
             worst = ipv6 if ipv4.failure == NO_RECORDS else ipv4
             why = "the name has no address" if worst.failure == NO_RECORDS else worst.failure
             raise ResolutionFailed(f"{host.removesuffix('.') or host}: {why}") from worst.cause
-        return Known(addresses, _shorter(ipv4, ipv6))
+        return Known(_addresses(chain(*last), port), _shorter(ipv4, ipv6))
+
+    def remembered(self, host: str) -> Known | None:
+        """Where ``host``, which was not found just now, last was; None if it is said to be gone."""
+        addresses = _addresses(chain(*self._last.get(host.lower(), ())), 0)
+        return Known(addresses, INCOMPLETE_TTL_SECONDS) if addresses else None
+
+    def _remember(self, host: str, said: Sequence[Said]) -> Sequence[Sequence[str]]:
+        """What ``said``, or else the last answer before it, says of A and of AAAA."""
+        host = host.lower()
+        before = self._last.pop(host, ((),) * len(said))
+        now = tuple(
+            _literals(each) if each.certain else last
+            for each, last in zip(said, before, strict=True)
+        )
+        if any(now):
+            self._last[host] = now
+            if len(self._last) > _MOST_REMEMBERED:
+                self._last.popitem(last=False)
+        return now
+
+
+def _literals(said: Said) -> tuple[str, ...]:
+    return tuple(filter(_is_place, [record.to_text() for record in said.records]))
 
 
 def with_port(address: Address, port: int) -> Address:

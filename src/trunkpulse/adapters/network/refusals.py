@@ -1,4 +1,9 @@
-"""What a UDP socket hears of ICMP: Linux's error queue (``IP_RECVERR``, ip(7), ipv6(7))."""
+"""What a UDP socket hears of ICMP: Linux's error queue (``IP_RECVERR``, ip(7), ipv6(7)).
+
+Each error names who sent it. "Port unreachable" from the far side itself means that it is there and
+nobody listens: *refused*. From anybody else, such as a firewall on the way that rejects what we
+send, it says nothing of the far side, and is no sign of life: *unreachable*.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from typing import Final, NamedTuple
 from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address
 
-__all__ = ["ErrorQueue", "Refusal"]
+__all__ = ["ErrorQueue", "Refusal", "teller_of"]
 
 _AT_ONCE: Final = 1_024
 """Errors that are read before the loop may do something else."""
@@ -31,6 +36,10 @@ _ICMP_ORIGINS: Final = frozenset({_ORIGIN_ICMP, _ORIGIN_ICMP6})
 _QUOTED_BYTES: Final = 2_048
 """An ICMP error quotes at most 576 (RFC 1812) or 1,280 bytes (RFC 4443) of what caused it."""
 _ANCILLARY_BYTES: Final = 256
+
+_LEAST_ADDRESS_BYTES: Final = 16
+_IPV6_ADDRESS_BYTES: Final = 28
+"""``struct sockaddr_in`` and ``sockaddr_in6``, which follow it."""
 
 _ICMP_WORDS: Final = {
     (_ORIGIN_ICMP, 3, 0): "network unreachable",
@@ -98,9 +107,24 @@ class ErrorQueue:
                 words = _ICMP_WORDS.get(
                     (origin, icmp_type, icmp_code), f"type {icmp_type} code {icmp_code}"
                 )
-                detail = f"{os.strerror(number)} (ICMP {words})"
-                yield Refusal(data, destination, _kind(number), detail)
+                kind = FailureKind.UNREACHABLE
+                if number == errno.ECONNREFUSED:
+                    teller = teller_of(value)
+                    if teller is None or teller == str(destination[0]).partition("%")[0]:
+                        kind = FailureKind.REFUSED
+                    else:
+                        words += f" from {teller}"
+                yield Refusal(data, destination, kind, f"{os.strerror(number)} (ICMP {words})")
 
 
-def _kind(number: int) -> FailureKind:
-    return FailureKind.REFUSED if number == errno.ECONNREFUSED else FailureKind.UNREACHABLE
+def teller_of(error: bytes) -> str | None:
+    """The address of whoever sent this ICMP error (``SO_EE_OFFENDER``); None if it is not told."""
+    rest = error[_EXTENDED_ERROR.size :]
+    if len(rest) < _LEAST_ADDRESS_BYTES:
+        return None
+    family = int.from_bytes(rest[:2], sys.byteorder)
+    if family == socket.AF_INET:
+        return socket.inet_ntop(family, rest[4:8])
+    if family == socket.AF_INET6 and len(rest) >= _IPV6_ADDRESS_BYTES:
+        return socket.inet_ntop(family, rest[8:24])
+    return None

@@ -17,8 +17,9 @@ sips is TLS throughout. maddr plays no part: it is for requests that somebody el
 *Not there* and *nobody could say* are told apart. The first leads on to the next line of the
 table; the second ends the look-up, because what comes next may be another server on another
 transport, whose health says nothing about the trunk. Only NAPTR is passed over either way: many
-name servers in front of carriers know nothing of it and answer with an error or not at all. Where
-it offers several ways, the next is taken if the best leads nowhere: the domain offers that too.
+name servers in front of carriers know nothing of it and answer with an error or not at all. If it
+offered something within the last day, though, its silence is a failure like any. Where it offers
+several ways, the next is taken if the best leads nowhere: the domain offers that too.
 
 A name in the hosts file, and ``localhost``, is an address on this machine's word: no NAPTR or SRV
 is asked for. Nor is it for a name without a dot, which the search list has yet to complete.
@@ -30,6 +31,7 @@ choice by weight is made per call, by routing, and not per look-up (RFC 2782).
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -58,6 +60,8 @@ __all__ = ["SystemResolver"]
 log = structlog.get_logger(__name__)
 
 _MOST_SERVERS: Final = 64
+_MOST_OFFERED: Final = 20_000
+_NAPTR_BELIEVED_SECONDS: Final = 24 * 3600.0
 _MOST_WANTED: Final = (TransportProtocol.UDP, TransportProtocol.TCP, TransportProtocol.TLS)
 
 
@@ -76,13 +80,16 @@ class SystemResolver:
         self._name_servers = NameServers(resolv_conf, port)
         self._addresses = HostAddresses(self._name_servers, hosts)
         self._deadline_seconds = deadline_seconds
+        self._offered: OrderedDict[str, float] = OrderedDict()
+        """Domain -> when its NAPTR records last offered something that is spoken here."""
 
     async def locate(self, uri: SipUri) -> Location:
         """All servers of ``uri``, best first, at most 64; raises ResolutionFailed.
 
-        A server of an SRV record that cannot be found is left out as long as another is. The TTL
-        is the least of all answers that were used; 60 seconds for what files say, and at most
-        that if a part could not be had.
+        A server of an SRV record that cannot be found is left out as long as another is, unless
+        nobody could say where it is: then it is where it last was. The TTL is the least of all
+        answers that were used; 60 seconds for what files say, and at most that if a part could not
+        be had.
         """
         deadline = Deadline.within(self._deadline_seconds)
         named = _named_protocol(uri)
@@ -115,8 +122,10 @@ class SystemResolver:
         """The first service that NAPTR offers and that leads anywhere (RFC 3263 4.1)."""
         # A name server that is silent about NAPTR has to leave time to ask for SRV.
         said = await self._name_servers.ask(f"{domain}.", dns.rdatatype.NAPTR, deadline.halved())
+        candidates = offered(said, wanted)
+        self._believe(domain, said, offers=bool(candidates))
         failure: ResolutionFailed | None = None
-        for candidate in offered(said, wanted):
+        for candidate in candidates:
             try:
                 if found := await self._by_srv(domain, [candidate], deadline):
                     return found
@@ -125,6 +134,23 @@ class SystemResolver:
         if failure is not None:
             raise failure
         return None
+
+    def _believe(self, domain: str, said: Said, *, offers: bool) -> None:
+        """Note whether NAPTR ``offers`` anything; raises ResolutionFailed if it did and is mute."""
+        now = asyncio.get_running_loop().time()
+        since = self._offered.pop(domain, None)
+        if offers:
+            since = now
+        elif said.certain or since is None or now - since >= _NAPTR_BELIEVED_SECONDS:
+            return
+        self._offered[domain] = since
+        if len(self._offered) > _MOST_OFFERED:
+            self._offered.popitem(last=False)
+        if not offers:
+            raise ResolutionFailed(
+                f"{domain}: its NAPTR records cannot be had, {said.failure}"
+                " (a URI with a port does without them)"
+            ) from said.cause
 
     async def _by_srv(
         self, domain: str, services: Sequence[Service], deadline: Deadline
@@ -195,8 +221,11 @@ class SystemResolver:
                 f"{domain}: none of the servers that {asked.owner[:-1]} names can be found"
                 f" ({problems[0]})"
             ) from problems[0]
+        for host in asking.keys() - known.keys():
+            if (last := self._addresses.remembered(host)) is not None:
+                known[host] = last
         for problem in problems:
-            log.warning("dns.server_left_out", domain=domain, problem=str(problem))
+            log.warning("dns.server_not_found", domain=domain, problem=str(problem))
         believed = [ttl_seconds, *(found.ttl_seconds for found in known.values())]
         if problems:
             believed.append(INCOMPLETE_TTL_SECONDS)
