@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from simulation.cuts import Cut, states
 from simulation.invariants import recorded_prober_events
 from simulation.setups import config
 from simulation.world import World
-from trunkpulse.model import TargetState, Trunk
+from trunkpulse.model import TargetState, Trunk, TrunkState
 from virtual_time import run_virtual
 
 
@@ -54,5 +57,22 @@ def test_names_that_were_found_late_are_asked_before_we_suspect_ourselves(seed: 
             found = [node.roster.record(each.id).targets[0].state for each in trunks]
             assert found == [TargetState.DOWN] * 4 + [TargetState.AVAILABLE]
             assert await recorded_prober_events(world) == []
+
+    run_virtual(story)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_start_without_name_servers_is_no_isolation_where_carriers_answer(seed: int) -> None:
+    async def story() -> None:
+        cut = Cut(seed, 4, carriers=4)
+        cut.trunks = [replace(cut.trunks[0], targets=("sip:t1.example",)), *cut.trunks[1:]]
+        cut.bring_up()
+        cut.world.names.away = True
+        cut.link.silent_name_servers = True
+        async with cut.world.node(cut.config) as node:
+            await cut.world.clock.advance(300)
+            assert await states(cut) == []
+            found = [node.board.status(each.id).state for each in cut.trunks]
+            assert found == [TrunkState.DOWN] + [TrunkState.AVAILABLE] * 3
 
     run_virtual(story)

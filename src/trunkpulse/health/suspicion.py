@@ -267,7 +267,7 @@ class Suspicion:
         if waits and not hopeless and now < check.deadline:
             return None
         if not hopeless and now >= self._spent_until:
-            nobody = not heard and not answers
+            nobody = not heard and self._last_answer < check.began - GRACE_SECONDS
             if check.resolver and self._resolver is not None and nobody:
                 return self._isolate(now, IsolationRule.RESOLVER, self._resolver)
             enough = silences >= self.policy.failed_share * (silences + answers)

@@ -112,6 +112,13 @@ class Exchanges:
             return None
         return settings.transport.withdraw(transaction.request, target.address)
 
+    def drop(self, target: ProbeTarget) -> None:
+        """Nobody wants to know what comes of the attempt: no fault of its connection."""
+        transaction, settings = target.transaction, target.settings
+        if transaction is not None and target.address is not None and settings.reliable:
+            settings.transport.settled(transaction.request, target.address)
+        self.withdraw(target)  # if it has not left yet, it need not
+
     def forget(self, target: ProbeTarget) -> None:
         """The target is gone."""
         self._challenges.forget(target)

@@ -63,6 +63,7 @@ _SILENT: Final = frozenset(
         FailureKind.DNS,
     }
 )
+_WELL: Final = frozenset({TargetState.AVAILABLE})
 _ANSWERS: Final = frozenset({FailureKind.REFUSED, FailureKind.TLS, FailureKind.MALFORMED})
 """Somebody out there did something. A broken connection (RESET) says neither."""
 
@@ -249,6 +250,7 @@ class Isolation:
                 self._asked[party] = Asked.now(target)
             elif (
                 target.awaiting
+                and target.state is TargetState.AVAILABLE
                 and now - target.started >= LONGEST_WAIT_SECONDS
                 and self._suspicion.waits_for(party)
             ):
@@ -297,7 +299,10 @@ class Isolation:
         self._asked.clear()
         seconds = 0.0
         but_not = {*self._suspicion.silent_parties, self._party_of(failed)}
-        for party, target in self._census.picked(but_not, {TargetState.AVAILABLE}):
+        # Where a name is not found, as may be at a start, any answer tells the resolver's fault
+        # from ours; the silence of who never answered tells nothing.
+        states = _WELL | {TargetState.UNKNOWN} if resolver else _WELL
+        for party, target in self._census.picked(but_not, states):
             under_way = self._prober.is_under_way(target)
             if not under_way and not self._may_be_probed(target, now):
                 if target.failures and target.failure in _SILENT:

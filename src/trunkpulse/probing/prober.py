@@ -112,7 +112,7 @@ class Prober:
 
     def pause(self, target: ProbeTarget) -> None:
         """No probes until ``probe_at``; an attempt under way is dropped without a verdict."""
-        self._exchanges.withdraw(target)
+        self._exchanges.drop(target)
         target.awaiting = target.locating = False
         target.transaction = None
         self._shaken = True

@@ -50,3 +50,15 @@ def test_a_challenge_settles_the_request_that_it_answers_and_not_the_next() -> N
         assert probed.wire.answered == [(data, PLACE) for data, _ in probed.wire.sent]
 
     run_virtual(story)
+
+
+def test_an_attempt_that_nobody_waits_for_any_more_is_no_fault_of_its_connection() -> None:
+    async def story() -> None:
+        probed = bench(TransportProtocol.TCP)
+        await asked(probed)
+        request = probed.wire.sent[0][0]
+        probed.prober.pause(probed.targets[0])
+        assert probed.wire.answered == [(request, PLACE)]
+        assert probed.wire.withdrawn == [request]
+
+    run_virtual(story)
