@@ -8,7 +8,8 @@ A new key is in ``/oauth/jwks`` for ``LEAD_SECONDS`` before it signs, longer tha
 a copy of that list, and an old one is known until the last token that it signed has expired. So
 keys are exchanged without an outage. A key is exchanged after 90 days by itself, or when somebody
 asks for it. If one has got into the wrong hands, the new key signs at once and all others are
-forgotten: every token is void then.
+forgotten: every token is void then. The new one says at rest which ones those are, so none of them
+comes back with a restart, whether or not the database could be rid of them at that moment.
 
 Ed25519 (RFC 8032) under its own name in JOSE (RFC 9864), which says the curve too; the older name
 EdDSA stands for two curves.
@@ -23,6 +24,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -62,6 +64,8 @@ LONGEST_TOKEN_SECONDS: Final = 3600
 """No token lives longer, whatever is configured."""
 _GRACE_SECONDS: Final = 60
 _MOST_KEYS: Final = 100
+_INSTEAD_OF: Final = "instead_of"
+"""The ids of keys that are void since this one is there."""
 _SECRET: Final = "jwk"  # noqa: S105 - the name under which it is kept
 
 
@@ -91,6 +95,8 @@ class SigningKeys:
         self._changing = asyncio.Lock()
         self._keys: list[SigningKey] = []
         """In the order in which they sign."""
+        self._void: set[str] = set()
+        """Ids of keys that are void, and may be in the store still."""
 
     async def load(self) -> None:
         """Read what was kept, and make a first key if there is none; call once.
@@ -99,6 +105,8 @@ class SigningKeys:
         """
         async with self._changing:
             kept = await load_all(self._store, DocumentKind.SIGNING_KEY, most=_MOST_KEYS)
+            self._void = {void for each in kept for void in _void_since(each)}
+            kept = [each for each in kept if each.id not in self._void]
             opened = [await self._opened(each) for each in kept]
             self._keys = sorted(
                 (each for each in opened if each is not None), key=lambda each: each.signs_from_ms
@@ -106,7 +114,8 @@ class SigningKeys:
             lost = [each.id for each, key in zip(kept, opened, strict=True) if key is None]
             if self._signer() is None:
                 await self._add(self._now_ms())
-            await self._store.drop_documents(DocumentKind.SIGNING_KEY, lost)
+            self._void.update(lost)
+            await self._drop_void()
 
     @property
     def published(self) -> tuple[SigningKey, ...]:
@@ -133,13 +142,16 @@ class SigningKeys:
             return await self._renewed()
 
     async def replace_all(self) -> SigningKey:
-        """Sign with a new key at once and forget all others: all tokens are void."""
+        """Sign with a new key at once and forget all others: all tokens are void.
+
+        Raises StoreUnavailable; repeat it then, or one of the others may come back with a restart.
+        """
         async with self._changing:
-            others = [each.id for each in self._keys]
-            key = await self._add(self._now_ms())
-            self._keys = [key]
-            await self._store.drop_documents(DocumentKind.SIGNING_KEY, others)
+            void = self._void.union(each.id for each in self._keys)
+            key = await self._add(self._now_ms(), instead_of=void)
+            self._keys, self._void = [key], void
             log.info("oauth.keys_replaced", kid=key.id)
+            await self._drop_void()
             return key
 
     async def tend(self) -> None:
@@ -149,9 +161,14 @@ class SigningKeys:
             if now_ms - self._keys[-1].signs_from_ms >= ROTATION_SECONDS * 1000:
                 await self._renewed()
             over = [each.id for each in self._keys if self._is_over(each, now_ms)]
-            if over:
-                await self._store.drop_documents(DocumentKind.SIGNING_KEY, over)
-                self._keys = [each for each in self._keys if each.id not in over]
+            self._keys = [each for each in self._keys if each.id not in over]
+            self._void.update(over)
+            await self._drop_void()
+
+    async def _drop_void(self) -> None:
+        if self._void:
+            await self._store.drop_documents(DocumentKind.SIGNING_KEY, sorted(self._void))
+            self._void.clear()
 
     async def _renewed(self) -> SigningKey:
         now_ms = self._now_ms()
@@ -162,7 +179,7 @@ class SigningKeys:
         log.info("oauth.key_added", kid=key.id, signs_from_ms=key.signs_from_ms)
         return key
 
-    async def _add(self, signs_from_ms: int) -> SigningKey:
+    async def _add(self, signs_from_ms: int, instead_of: Collection[str] = ()) -> SigningKey:
         key_id = secrets.token_hex(8)
         jwk = OKPKey.generate_key("Ed25519", {"kid": key_id, "use": "sig", "alg": ALGORITHM})
         key = SigningKey(id=key_id, jwk=jwk, created_ms=self._now_ms(), signs_from_ms=signs_from_ms)
@@ -181,7 +198,10 @@ class SigningKeys:
                     Document(
                         kind=DocumentKind.SIGNING_KEY,
                         id=key_id,
-                        definition={"signs_from_ms": signs_from_ms},
+                        definition={
+                            "signs_from_ms": signs_from_ms,
+                            _INSTEAD_OF: sorted(instead_of),
+                        },
                         secrets={_SECRET: sealed},
                         created_ms=key.created_ms,
                         changed_ms=key.created_ms,
@@ -226,6 +246,12 @@ class SigningKeys:
 
     def _now_ms(self) -> int:
         return int(self._clock.wall() * 1000)
+
+
+def _void_since(document: Document) -> Sequence[str]:
+    """The ids of keys that this one took the place of."""
+    named = document.definition.get(_INSTEAD_OF)
+    return [each for each in named if isinstance(each, str)] if isinstance(named, list) else ()
 
 
 def _about(key_id: str) -> str:

@@ -32,8 +32,8 @@ from pydantic import TypeAdapter, ValidationError
 from trunkpulse.access import UNLIMITED, Limits, Permission, Principal, PrincipalKind
 from trunkpulse.access.granting import what_is_beyond
 from trunkpulse.admission.errors import AdmissionRefused, GrantRefused, NotThere, TooManyKept
-from trunkpulse.admission.keeping import load_all
-from trunkpulse.ports import Clock, Document, DocumentKind, DocumentStore
+from trunkpulse.admission.keeping import as_kept, load_all
+from trunkpulse.ports import Clock, Document, DocumentChanged, DocumentKind, DocumentStore
 
 __all__ = [
     "MOST_CLIENTS",
@@ -259,8 +259,7 @@ class Clients:
             _check_theirs(before, maker)
             check(before)
             await self._store.drop_documents(DocumentKind.CLIENT, [client_id])
-            del self._by_id[client_id]
-            self.all = tuple(self._by_id.values())
+            self._put(client_id, None)
             return before
 
     def _known(self, client_id: str) -> Client:
@@ -281,10 +280,22 @@ class Clients:
         return replace(client, revision=client.revision + 1, changed_ms=self._now_ms())
 
     async def _write(self, client: Client) -> Client:
-        await self._store.save_documents([_kept(client)])
-        self._by_id[client.id] = client
-        self.all = tuple(self._by_id.values())
+        try:
+            await self._store.save_documents([_kept(client)])
+        except DocumentChanged:
+            # Whoever reads it now, and tries again, shall not be refused for ever.
+            kept = await as_kept(self._store, DocumentKind.CLIENT, client.id)
+            self._put(client.id, None if kept is None else _restored(kept))
+            raise
+        self._put(client.id, client)
         return client
+
+    def _put(self, client_id: str, client: Client | None) -> None:
+        if client is None:
+            self._by_id.pop(client_id, None)
+        else:
+            self._by_id[client_id] = client
+        self.all = tuple(self._by_id.values())
 
     def _now_ms(self) -> int:
         return int(self._clock.wall() * 1000)

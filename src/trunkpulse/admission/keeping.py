@@ -5,7 +5,7 @@ from __future__ import annotations
 from trunkpulse.admission.errors import TooManyKept
 from trunkpulse.ports import Document, DocumentKind, DocumentStore
 
-__all__ = ["load_all"]
+__all__ = ["as_kept", "load_all"]
 
 _PAGE = 5000
 
@@ -29,3 +29,13 @@ async def load_all(store: DocumentStore, kind: DocumentKind, *, most: int) -> li
             )
         if len(page) < min(_PAGE, most + 1):
             return found
+
+
+async def as_kept(store: DocumentStore, kind: DocumentKind, document_id: str) -> Document | None:
+    """A document as the store has it by now; None if it has none. Raises StoreUnavailable.
+
+    For a registry whose memory is behind: a write of its own may have been made, and only the
+    answer been lost on the way back.
+    """
+    found = await store.find_documents(kind, [document_id])
+    return found[0] if found else None

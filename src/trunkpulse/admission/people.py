@@ -328,7 +328,7 @@ class People:
 
     async def _newcomer(self, identity: Identity, changed: UserChanged) -> User:
         known = None if identity.email is None else self.users.with_email(identity.email)
-        if known is not None and known.subject is None:
+        if known is not None and known.subject is None and _is_address(identity.email, known.email):
             return await self._edited(
                 known, lambda user: replace(user, subject=identity.subject), changed
             )
@@ -376,6 +376,18 @@ class People:
             device=mark_for(present),
             instead_of=before,
         )
+
+
+def _is_address(given: str | None, known: str | None) -> bool:
+    """True if both are surely one mailbox: the same, but for the case of ASCII letters.
+
+    No two users have addresses that merely look alike. But a mail server may well give such a one
+    to somebody else: with a long s (U+017F) ``boss@`` is another one, though not in capitals.
+    """
+    if given is None or known is None:
+        return False
+    in_ascii = given.isascii() and known.isascii()
+    return given == known or (in_ascii and given.lower() == known.lower())
 
 
 def _is_still(proved: User, present: User | None) -> bool:

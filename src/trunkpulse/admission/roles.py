@@ -11,8 +11,8 @@ from trunkpulse.access.granting import what_is_beyond
 from trunkpulse.access.principal import UNLIMITED
 from trunkpulse.access.roles import BUILT_IN_ROLES, Role, permissions_of
 from trunkpulse.admission.errors import AdmissionRefused, GrantRefused, NotThere, TooManyKept
-from trunkpulse.admission.keeping import load_all
-from trunkpulse.ports import Clock, Document, DocumentKind, DocumentStore
+from trunkpulse.admission.keeping import as_kept, load_all
+from trunkpulse.ports import Clock, Document, DocumentChanged, DocumentKind, DocumentStore
 
 __all__ = ["Roles"]
 
@@ -90,7 +90,14 @@ class Roles:
         return role
 
     async def _save(self, role: Role) -> Role:
-        await self._store.save_documents([_document_of(role)])
+        try:
+            await self._store.save_documents([_document_of(role)])
+        except DocumentChanged:
+            # Whoever reads it now, and tries again, shall not be refused for ever.
+            kept = await as_kept(self._store, DocumentKind.ROLE, role.id)
+            self._roles.pop(role.id, None)
+            self._put([] if kept is None else [_role_from(kept)])
+            raise
         self._put([role])
         return role
 

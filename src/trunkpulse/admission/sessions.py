@@ -13,7 +13,7 @@ to come with a second secret as a header, which only a page of ours can read. It
 first one by a keyed hash, so nothing more has to be kept, and it is worth nothing by itself.
 
 When a session was last used is written every few minutes at most; after a restart a session may
-end that much too early.
+end that much too early. One that ended while the store was away is dropped there once it is back.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from trunkpulse.access.user import User
 from trunkpulse.admission.keeping import load_all
-from trunkpulse.ports import Clock, Document, DocumentKind, DocumentStore
+from trunkpulse.ports import Clock, Document, DocumentChanged, DocumentKind, DocumentStore
 
 __all__ = ["Session", "SessionRules", "Sessions", "csrf_token_of", "key_of"]
 
@@ -91,6 +91,8 @@ class Sessions:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._of_user: dict[str, set[str]] = {}
+        self._ended: set[str] = set()
+        """Keys of sessions that are over, and may be in the store still."""
 
     async def load(self) -> None:
         """Have those go on that were there before; raises TooManyKept and StoreUnavailable."""
@@ -153,7 +155,10 @@ class Sessions:
         return sorted(going_on, key=lambda session: (-session.seen_ms, session.key))
 
     async def end(self, session: Session) -> None:
-        """It is over at once; raises StoreUnavailable if it may come back with a restart."""
+        """It is over at once; raises StoreUnavailable if it may come back with a restart.
+
+        Until the store is there again, and has been told (``write_use``).
+        """
         await self._end([session])
 
     async def sign_out(self, user_id: str) -> None:
@@ -161,10 +166,11 @@ class Sessions:
         await self._end([self._sessions[key] for key in self._of_user.get(user_id, ())])
 
     async def write_use(self) -> None:
-        """Note in the store when sessions were last used; raises StoreUnavailable.
+        """Note in the store when sessions were last used, and which are over.
 
-        Also drops from memory what is over.
+        Also drops from memory what is over. Raises StoreUnavailable.
         """
+        await self._end(())
         for session in [each for each in self._sessions.values() if self._is_over(each)]:
             self._drop(session)
         due = [
@@ -179,12 +185,29 @@ class Sessions:
             documents = [_document_of(session) for session in some]
             try:
                 await self._store.save_documents(documents)
-            except BaseException:
+            except BaseException as problem:
                 for session in some:
                     session.revision -= 1
-                raise
+                if not isinstance(problem, DocumentChanged):
+                    raise
+                await self._count_as_kept(some)
+                continue
             for session, document in zip(some, documents, strict=True):
                 session.written_ms = document.changed_ms
+
+    async def _count_as_kept(self, sessions: Sequence[Session]) -> None:
+        """Take over the store's revisions: a write may have arrived and its answer been lost.
+
+        A session that is not there any more is over.
+        """
+        keys = [session.key for session in sessions]
+        kept = await self._store.find_documents(DocumentKind.SESSION, keys)
+        revisions = {each.id: each.revision for each in kept}
+        for session in sessions:
+            if session.key in revisions:
+                session.revision = revisions[session.key]
+            else:
+                self._drop(session)
 
     def _too_many(self, user_id: str) -> list[Session]:
         """Those that have to make room for one more."""
@@ -195,12 +218,12 @@ class Sessions:
         return over
 
     async def _end(self, ended: Iterable[Session]) -> None:
-        keys = []
         for session in list(ended):
             self._drop(session)
-            keys.append(session.key)
-        if keys:
+            self._ended.add(session.key)
+        if keys := sorted(self._ended):
             await self._store.drop_documents(DocumentKind.SESSION, keys)
+            self._ended.difference_update(keys)
 
     def _put(self, session: Session) -> None:
         self._sessions[session.key] = session

@@ -29,10 +29,10 @@ from trunkpulse.admission.errors import (
     TooManyKept,
 )
 from trunkpulse.admission.hashing import Hashing
-from trunkpulse.admission.keeping import load_all
+from trunkpulse.admission.keeping import as_kept, load_all
 from trunkpulse.admission.roles import Roles
 from trunkpulse.admission.user_documents import document_of, user_from
-from trunkpulse.ports import Clock, DocumentKind, DocumentStore
+from trunkpulse.ports import Clock, DocumentChanged, DocumentKind, DocumentStore
 
 __all__ = ["Users"]
 
@@ -179,9 +179,7 @@ class Users:
             self._refuse_grant(by, user)
             self._refuse_to_be_without_administrator(user, None)
             await self._store.drop_documents(DocumentKind.USER, [user_id])
-            del self._users[user_id]
-            del self._by_name[folded(user.name)]
-            self._all = None
+            self._forget(user_id)
             await self._sign_out(user_id)
             self._forget_guesses(folded(user.name))
 
@@ -326,8 +324,21 @@ class Users:
         return user
 
     async def _save(self, user: User) -> None:
-        await self._store.save_documents([document_of(user)])
+        try:
+            await self._store.save_documents([document_of(user)])
+        except DocumentChanged:
+            # Whoever reads them now, and tries again, shall not be refused for ever.
+            kept = await as_kept(self._store, DocumentKind.USER, user.id)
+            if kept is not None:
+                self._put(user_from(kept))
+            elif user.id in self._users:
+                self._forget(user.id)
+            raise
         self._put(user)
+
+    def _forget(self, user_id: str) -> None:
+        del self._by_name[folded(self._users.pop(user_id).name)]
+        self._all = None
 
     def _put(self, user: User) -> None:
         before = self._users.get(user.id)

@@ -26,6 +26,7 @@ class DocumentKind(StrEnum):
     IDEMPOTENT_ANSWER = "idempotent_answer"
     AUDIT_HEAD = "audit_head"
     ACCEPTED_ADVICE = "accepted_advice"
+    TAKEN_OUT = "taken_out"
 
 
 class DocumentChanged(Exception):

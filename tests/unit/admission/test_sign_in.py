@@ -253,6 +253,15 @@ def identity(**other: object) -> Identity:
     return Identity(**{**known, **other})  # type: ignore[arg-type]  # as the fields say
 
 
+@pytest.mark.parametrize("email", ["bo\u017fs@example.com", "\uff42oss@example.com"])
+async def test_an_address_that_only_looks_like_that_of_a_user_lets_nobody_in(email: str) -> None:
+    world = await with_alice()
+    boss = await world.add("boss", ADMINISTRATOR, password=None, email="boss@example.com")
+    with pytest.raises((NotLetIn, AdmissionRefused)):
+        await world.people.sign_in_by(identity(email=email, roles=["operations"]), **BROWSER)
+    assert world.people.users.get(boss.id) == boss
+
+
 async def test_a_provider_lets_in_whose_address_is_that_of_a_user_and_knows_them_from_then_on() -> (
     None
 ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from cryptography import x509
 
 from certificates import Authority, Issued
+from trunkpulse.adapters.http import connections
 from trunkpulse.adapters.http.server import serve_http
 from trunkpulse.adapters.http.tls import ServedCertificate
 from trunkpulse.adapters.network.tls import LISTENER_CIPHERS, TlsUnusable
@@ -154,6 +157,29 @@ async def test_plain_http_at_the_port_of_tls_is_nothing(authority: Authority) ->
     ):
         with pytest.raises(httpx2.TransportError):
             await http.get("/healthz")
+
+
+async def test_connections_that_never_shake_hands_are_bounded_too(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "IN_ALL", 2)
+    async with (
+        asyncio.timeout(10),
+        running() as world,
+        serve_http(world.app, "127.0.0.1", 0, tls=served(authority.issue("127.0.0.1"))) as place,
+    ):
+        silent = [await asyncio.open_connection(*place) for _ in range(2)]
+        too_many, one_more = await asyncio.open_connection(*place)
+        assert await too_many.read() == b""
+        for _, writer in (*silent, ("", one_more)):
+            writer.close()
+        base = f"https://{place[0]}:{place[1]}"
+        async with httpx2.AsyncClient(base_url=base, verify=trusting(authority)) as http:
+            answer = None
+            while answer is None:  # until it is seen that those have gone
+                with contextlib.suppress(httpx2.TransportError):
+                    answer = await http.get("/healthz")
+        assert answer.status_code == 200
 
 
 def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:

@@ -81,6 +81,10 @@ class Peers:
         self._count[known_as] += 1
         return True
 
+    def others(self) -> Peers:
+        """A count of its own with the same bounds."""
+        return Peers(self._uncapped, self._most)
+
     def leave(self, address: str) -> None:
         """A connection that ``enter`` let in has ended."""
         known_as = _known_as(address, _ip(address))

@@ -14,6 +14,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -21,6 +22,7 @@ from uvicorn.server import ServerState
 
 from trunkpulse.adapters.http.api.bounds import HEADERS_LIMIT_BYTES
 from trunkpulse.adapters.http.connections import Connection, Patience, Peers
+from trunkpulse.adapters.http.handshakes import Handshakes
 from trunkpulse.adapters.http.tls import ServedCertificate
 
 __all__ = ["ListenFailed", "bind", "serve_http"]
@@ -28,7 +30,6 @@ __all__ = ["ListenFailed", "bind", "serve_http"]
 BACKLOG = 512
 CONNECTIONS = 512
 """Beyond these uvicorn answers 503."""
-HANDSHAKE_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 10
 UNACKNOWLEDGED_MILLISECONDS = 60_000
 """A peer that neither reads nor acknowledges for so long is gone (TCP_USER_TIMEOUT)."""
@@ -45,25 +46,24 @@ class _Uvicorn(uvicorn.Server):
         self,
         config: uvicorn.Config,
         connection: Callable[[ServerState], asyncio.Protocol],
-        tls: ServedCertificate | None,
+        shaking_hands: Callable[[socket.socket, Callable[[], asyncio.Protocol]], Handshakes] | None,
     ) -> None:
+        """``shaking_hands`` accepts for TLS; None: all is in the clear."""
         super().__init__(config)
         self._connection = connection
-        self._tls = tls
+        self._shaking_hands = shaking_hands
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Take connections."""
         loop = asyncio.get_running_loop()
-        self.servers = [
-            await loop.create_server(
-                lambda: self._connection(self.server_state),
-                sock=listener,
-                backlog=BACKLOG,
-                ssl=None if self._tls is None else self._tls.context,
-                ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_SECONDS,
-            )
-            for listener in sockets or ()
-        ]
+        self.servers = []
+        connection = partial(self._connection, self.server_state)
+        for listener in sockets or ():
+            if self._shaking_hands is None:
+                server = await loop.create_server(connection, sock=listener, backlog=BACKLOG)
+            else:
+                server = cast("asyncio.Server", self._shaking_hands(listener, connection))
+            self.servers.append(server)
         self.started = True
 
     @contextlib.contextmanager
@@ -117,9 +117,10 @@ async def serve_http(
     taken any more, and requests under way have ``graceful_seconds``. Without ``tls`` all is in the
     clear. Raises ListenFailed.
     """
+    peers = peers or Peers()
     connection = partial(
         Connection,
-        peers=peers or Peers(),
+        peers=peers,
         patience=patience or Patience(),
         logger=_defects_only(),
     )
@@ -139,9 +140,14 @@ async def serve_http(
             h11_max_incomplete_event_size=HEADERS_LIMIT_BYTES,
             backlog=BACKLOG,
         )
-        server = _Uvicorn(config, partial(connection, config), tls)
         address = listener.getsockname()
         async with asyncio.TaskGroup() as tasks:
+            shaking_hands = (
+                None
+                if tls is None
+                else partial(Handshakes, context=tls.context, peers=peers.others(), tasks=tasks)
+            )
+            server = _Uvicorn(config, partial(connection, config), shaking_hands)
             # The kernel queues connections from here on; uvicorn takes them in a moment.
             serving = tasks.create_task(server.serve([listener]), name="serve HTTP")
             following = None if tls is None else tasks.create_task(tls.follow(), name="follow TLS")
