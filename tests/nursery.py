@@ -144,6 +144,7 @@ def common_nursery() -> Nursery:
 
 def _serve(path: str) -> None:
     import trunkpulse.app  # noqa: F401, PLC0415 - imported here and once, that is the point
+    import trunkpulse.cli.program  # noqa: F401, PLC0415 - likewise
     from trunkpulse.cli import main  # noqa: PLC0415 - likewise
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that wait are waited for by nobody

@@ -20,10 +20,12 @@ class Circle:
         self.itself = self
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def as_it_was() -> Iterator[None]:
     yield
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()  # as ``conftest`` has left it
 
 
 def test_what_is_loaded_is_never_looked_at_and_still_freed_with_its_last_reference() -> None:

@@ -41,7 +41,7 @@ from trunkpulse.cli.switches import switches
 from trunkpulse.cli.trunks import trunks
 from trunkpulse.cli.users import users
 
-__all__ = ["main", "program", "run"]
+__all__ = ["program", "run"]
 
 INTERRUPTED = 130
 READER_GONE = 141
@@ -92,11 +92,6 @@ for name, group in (
     ("audit", audit),
 ):
     program.add_typer(group, name=name)
-
-
-def main() -> None:
-    """The ``trunkpulse`` command."""
-    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
