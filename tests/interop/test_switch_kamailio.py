@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,14 @@ async def test_calls_leave_a_dead_carrier_and_a_restarted_kamailio_learns_it_aga
                 await first.start()
                 await wrote(service, first.uri, up=True)
                 assert await place_calls(proxy, tmp_path, 10) == [first.uri] * 10
+
+                await proxy.command("dispatcher.set_state", "i", "1", stranger)
+                await first.kill()
+                await wrote(service, first.uri, up=False, times=3)
+                config_file(tmp_path, {"carrier-a": first.uri, "carrier-b": second.uri})
+                service.process.signal(signal.SIGHUP)  # there is no switch in the file now
+                await service.process.line("event=switch.gave_back switch=edge entries=1")
+                assert await proxy.flags() == {first.uri: "AX", second.uri: "AX", stranger: "IX"}
 
 
 async def test_a_hand_that_meddles_is_seen_and_put_right_but_a_disabled_one_stays(

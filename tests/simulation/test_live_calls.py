@@ -49,9 +49,12 @@ def test_keepalives_pause_while_calls_prove_the_trunk_alive_and_go_on_afterwards
             assert far.requests <= before
             for number in range(20):
                 mirror.we("BYE", call_id=f"call-{number}", to_tag="t")
-            assert node.live_calls.activity(record).calls == 0
+            activity = node.live_calls.activity(record)
+            assert (activity.calls, activity.counts) == (0, True)
             await world.clock.advance(INTERVAL + 1)
             assert far.requests > before
+            old = node.live_calls.activity(record)
+            assert (old.proved_at, old.counts) == (activity.proved_at, False)
             resumed = far.requests
             await world.clock.advance(10 * INTERVAL)
             assert far.requests - resumed >= 10 / JITTER - 1

@@ -26,7 +26,7 @@ def test_a_trunk_that_is_made_is_probed_told_of_and_there_after_a_crash() -> Non
         far = world.network.far_end("192.0.2.3")
         async with world.node(SETUP, crash=True) as node:
             await world.clock.advance(60)
-            await node.trunks.create(dict(MADE), WITHIN)
+            await node.made.trunks.create(dict(MADE), WITHIN)
             await world.clock.advance(60)
             assert node.board.status("made").state is TrunkState.AVAILABLE
             far.mode = "refused"
@@ -48,9 +48,9 @@ def test_a_trunk_that_is_deleted_is_asked_no_more_and_the_others_go_on() -> None
         world = World(2)
         far, other = (world.network.far_end(f"192.0.2.{n}") for n in (3, 1))
         async with world.node(SETUP) as node:
-            await node.trunks.create(dict(MADE), WITHIN)
+            await node.made.trunks.create(dict(MADE), WITHIN)
             await world.clock.advance(60)
-            await node.trunks.delete("made", WITHIN)
+            await node.made.trunks.delete("made", WITHIN)
             asked, others = far.requests, other.requests
             await world.clock.advance(300)
             assert far.requests == asked
@@ -64,7 +64,7 @@ def test_a_reload_leaves_them_alone_and_is_refused_if_it_takes_an_id() -> None:
     async def story() -> None:
         world = World(3)
         async with world.node(SETUP) as node:
-            await node.trunks.create(dict(MADE), WITHIN)
+            await node.made.trunks.create(dict(MADE), WITHIN)
             await world.clock.advance(60)
             target = node.roster.record("made").targets[0]
             await node.apply(replace(SETUP, trunks=(trunk(1), trunk(4))))
@@ -90,7 +90,7 @@ def test_many_that_come_at_once_are_not_asked_at_once() -> None:
         async with world.node(SETUP) as node:
             await world.clock.advance(60)
             before = len(world.network.departures)
-            documents = node.trunks.documents
+            documents = node.made.trunks.documents
             found = [
                 documents.new({"id": f"t{n}", "targets": [f"sip:t{n}@192.0.2.1"]})
                 for n in range(600)
@@ -99,7 +99,7 @@ def test_many_that_come_at_once_are_not_asked_at_once() -> None:
             async def plan() -> list[Planned]:
                 return [Planned(each, None, changes=True) for each in found]
 
-            await node.trunks.bring_in(plan)
+            await node.made.trunks.bring_in(plan)
             await world.clock.advance(29)
             sent = world.network.departures[before:]
             busiest = max(sum(at <= each < at + 1 for each in sent) for at in sent)
@@ -114,9 +114,9 @@ def test_settings_are_put_to_work_on_a_running_node() -> None:
         world = World(5)
         far = world.network.far_end("192.0.2.3")
         async with world.node(SETUP) as node:
-            await node.trunks.create(dict(MADE), WITHIN)
+            await node.made.trunks.create(dict(MADE), WITHIN)
             await world.clock.advance(60)
-            await node.settings.put(
+            await node.made.settings.put(
                 {"keepalive": {"intervalSeconds": 5}, "userAgent": "pulse/9"}, lambda _: None
             )
             await world.clock.advance(30)

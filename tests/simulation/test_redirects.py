@@ -15,10 +15,12 @@ from trunkpulse.config.settings import Config, RoutingSettings, SipSettings
 from trunkpulse.model import (
     Direction,
     KeepalivePolicy,
+    NumberPattern,
     NumberRange,
     ProbeIdentity,
     Route,
     RouteTrunk,
+    ShortNumber,
     TransportProtocol,
     Trunk,
     WhenNoneAvailable,
@@ -120,7 +122,12 @@ def test_nobody_is_told_when_an_administrator_will_come_back() -> None:
         (NUMBER, "X-Trunkpulse-Direction: up\r\n", 400, "neither inbound nor outbound"),
         ("sip:alice@pbx", "", 404, "is not a telephone number"),
         ("sip:pbx.example.com", "", 404, "is not a telephone number"),
-        ("sip:+1555@pbx", "", 484, "is not a telephone number"),
+        ("sip:+1555@pbx", "", 484, "more digits are wanted"),
+        ("sip:555@pbx", "", 484, "more digits are wanted"),
+        ("sip:+4930@pbx", "", 404, "is not a telephone number"),
+        ("sip:+1555@pbx", "X-Trunkpulse-Direction: inbound\r\n", 404, "is not a telephone number"),
+        ("sip:911@pbx", "", 404, "has no E.164 form"),
+        ("sip:555123000111@pbx", "", 404, "has no E.164 form"),
         ('sip:+15551230001;x=">,<sip:evil@pbx', "", 400, "to be escaped"),
         ("http://example.com", "", 416, "SIP, SIPS or tel"),
     ],
@@ -132,6 +139,21 @@ def test_who_cannot_be_helped_is_told_why(uri: str, more: str, code: int, words:
         assert words in lines
 
     play(routed(trunk(1, direction=Direction.OUTBOUND), regions=("default",)), scenario)
+
+
+@pytest.mark.parametrize(
+    ("called", "code"),
+    [("+4930123", 484), ("+49301234567", 302), ("+493012345678", 404), ("11", 484), ("911", 404)],
+)
+def test_484_asks_for_the_digits_that_a_number_of_a_route_still_lacks(
+    called: str, code: int
+) -> None:
+    async def scenario(world: World, node: Node) -> None:
+        assert told(node, f"sip:{called}@pbx")[0] == code
+
+    rules = (NumberPattern("+4930XXXXXXX"), ShortNumber("112"))
+    settings = routed(trunk(1), numbers=rules)
+    play(replace(settings, routing=RoutingSettings()), scenario)
 
 
 def test_a_request_within_a_call_has_no_call_here() -> None:

@@ -61,7 +61,7 @@ def test_settings_of_the_api_leave_the_notice_of_a_refused_file() -> None:
         world = World(9)
         async with world.node(config(trunk(1))) as node:
             node.refuse(["trunks[0].id must be unique."])
-            await node.settings.put({"keepalive": {"jitter": 0.1}}, lambda _: None)
+            await node.made.settings.put({"keepalive": {"jitter": 0.1}}, lambda _: None)
             assert node.config.keepalive.jitter == 0.1
             assert node.refused == ("trunks[0].id must be unique.",)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from simulation.live import (
     HOST,
     INTERVAL,
@@ -16,6 +18,7 @@ from trunkpulse.config.settings import HepSettings
 from trunkpulse.model import (
     TrunkState,
 )
+from trunkpulse.node import live_calls
 from virtual_time import run_virtual
 
 
@@ -43,6 +46,24 @@ def test_what_a_pbx_reports_pauses_keepalives_for_as_long_as_it_is_said_and_the_
             node.live_calls.report(record, 3)
             assert node.live_calls.report(record, 0).calls == 0
             assert not node.live_calls.activity(record).paused
+
+    run_virtual(story)
+
+
+def test_of_more_trunks_than_can_be_remembered_the_proofs_of_the_latest_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_calls, "MOST_PROOFS", 2)
+
+    async def story() -> None:
+        world = World(13)
+        trunks = [trunk(number) for number in (1, 2, 3)]
+        async with world.node(heard(*trunks, hep=HepSettings())) as node:
+            records = [node.roster.record(each.id) for each in trunks]
+            for place in (0, 1, 0, 2):
+                node.live_calls.report(records[place], 1)
+            activities = map(node.live_calls.activity, records)
+            assert [each.proved_at is not None for each in activities] == [True, False, True]
 
     run_virtual(story)
 

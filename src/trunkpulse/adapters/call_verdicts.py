@@ -1,9 +1,10 @@
 """What a call that asks for a way is told: the places to try in order, or why there is none.
 
-A number that no route takes is 404, one that cannot be read 484 if it may be the beginning of one
-and 404 if it is none (RFC 3261 21.4.5, 21.4.22); a route whose trunks are all out is 503, with the
-moment at which the first of them may be back (20.33). What is no call for a redirect server to
-judge is not judged: option tags that are required, and headers that nobody knows (8.3).
+A number that no route takes is 404, and so is what is no number (RFC 3261 21.4.5); if more digits
+can make it one that a route has, it is 484, which asks for them (21.4.22). A route whose trunks are
+all out is 503, with the moment at which the first of them may be back (20.33). What is no call for
+a redirect server to judge is not judged: option tags that are required, and headers that nobody
+knows (8.3).
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from trunkpulse.sip.redirect import (
     Called,
     Destination,
     contact_header,
-    is_incomplete,
     refusal,
 )
 
@@ -63,12 +63,18 @@ class CallVerdicts:
         *,
         decide: Callable[[CallRequest], Decision],
         read_number: Callable[[str], str],
+        may_grow: Callable[[str, Direction], bool],
         places: Places,
         code: int,
     ) -> None:
-        """``read_number`` reads a Request-URI, or raises BadNumber; ``code`` is 300 or 302."""
+        """``read_number`` reads a Request-URI, or raises BadNumber; ``code`` is 300 or 302.
+
+        ``may_grow`` says of one that calls no number of a route in this direction whether it would
+        with more digits.
+        """
         self._decide = decide
         self._read_number = read_number
+        self._may_grow = may_grow
         self._places = places
         self._code = code
 
@@ -86,12 +92,22 @@ class CallVerdicts:
             number = self._read_number(uri)
             called = Called.read(uri, number)
         except BadNumber as problem:
-            return 484 if is_incomplete(uri) else 404, refusal(str(problem))
+            return self._not_served(uri, direction, str(problem))
         except MalformedUri:
             return 400, refusal("The user part of the Request-URI holds a character to be escaped")
         region = None if asked.region is None else asked.region.decode("utf-8", "replace")
         decision = self._decide(CallRequest(number, direction=direction, region=region))
-        return self._redirect(decision, called, uri)
+        return (
+            self._not_served(uri, direction, _WORDS[decision.reason])
+            if decision.reason is NoCandidates.NO_ROUTE
+            else self._redirect(decision, called, uri)
+        )
+
+    def _not_served(self, uri: str, direction: Direction, why: str) -> tuple[int, bytes]:
+        log.debug("redirect.no_way", reason=str(NoCandidates.NO_ROUTE), route=None)
+        if self._may_grow(uri, direction):
+            return 484, refusal("A route has longer numbers that begin so; more digits are wanted")
+        return 404, refusal(why)
 
     def _redirect(self, decision: Decision, called: Called, uri: str) -> tuple[int, bytes]:
         if decision.reason is None:

@@ -100,14 +100,14 @@ async def listening_api(
         version=__version__,
         started_ms=int(clock.wall() * 1000),
         listen_host=host,
-        routing=node.routes,
+        routing=node.made.routes,
         subscriptions=node.subscriptions,
         maintenance=node.maintenance,
         deliveries=node.deliveries.progress,
         delivery_log=store,
-        trunks=node.trunks,
-        settings=node.settings,
-        accepted=node.accepted,
+        trunks=node.made.trunks,
+        settings=node.made.settings,
+        accepted=node.made.accepted,
         configuration=lambda: node.config,
         answers=node.answers,
         licensing=node.licensing,
@@ -118,7 +118,7 @@ async def listening_api(
         switches=node.switches,
         readiness_problems=node.problems,
         advice=StandingAdvice(
-            lambda: node.config, node.trunks, clock, routes=lambda: node.routes.all
+            lambda: node.config, node.made.trunks, clock, routes=lambda: node.made.routes.all
         ),
         refused=lambda: node.refused,
         last_heard=last_heard,

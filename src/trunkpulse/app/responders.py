@@ -16,10 +16,11 @@ from trunkpulse.adapters.network.responder import Fate, OptionsResponder, Respon
 from trunkpulse.adapters.network.tls import TlsUnusable
 from trunkpulse.adapters.sip_redirect import RedirectCounts, RedirectServer, RedirectSettings
 from trunkpulse.app.errors import CannotStart
+from trunkpulse.model import Direction
 from trunkpulse.node import Node
 from trunkpulse.ports import Address
 from trunkpulse.probing.heard import LastHeard
-from trunkpulse.routing.numbers import dialled_number
+from trunkpulse.routing.numbers import beginnings, dialled_number
 from trunkpulse.sip.server import AnswerSettings
 
 __all__ = ["listening_responders", "verdicts_of"]
@@ -89,11 +90,17 @@ async def listening_responders(
 
 def verdicts_of(node: Node, rng: random.Random) -> CallVerdicts:
     """What ``node`` tells calls that ask where to go; ``rng`` draws among equal targets."""
+
+    def may_grow(uri: str, direction: Direction) -> bool:
+        table, country = node.made.routes.table, node.config.routing.country
+        return any(table.may_grow(each, direction) for each in beginnings(uri, country))
+
     return CallVerdicts(
         decide=node.decide,
         read_number=lambda uri: dialled_number(
-            uri, node.config.routing.country, node.routes.table.is_short
+            uri, node.config.routing.country, node.made.routes.table.is_short
         ),
+        may_grow=may_grow,
         places=CallPlaces(node.roster.records, rng),
         code=node.config.sip.redirect_code,
     )

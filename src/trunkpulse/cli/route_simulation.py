@@ -12,6 +12,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple, TextIO
 
@@ -25,8 +26,9 @@ from trunkpulse.cli.output import print_json
 from trunkpulse.cli.simulation_totals import Totals
 from trunkpulse.cli.simulation_view import print_totals
 from trunkpulse.cli.stream_options import pair
+from trunkpulse.config.maintenance import zone_name
 from trunkpulse.config.wording import printable, shown
-from trunkpulse.model import Direction
+from trunkpulse.model import Direction, zone_of
 from trunkpulse.routing.call_log import (
     COLUMNS,
     LONGEST_CELL_CHARACTERS,
@@ -83,6 +85,14 @@ def simulate(
             help="What the log calls one of these columns, such as to=dst; may be given again.",
         ),
     ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ZONE",
+            help="Whose clocks the times of the log go by that have no offset, such as"
+            " Europe/Berlin; otherwise UTC.",
+        ),
+    ] = None,
     suppose: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,9 +118,15 @@ def simulate(
     """
     if bool(numbers) == (log is not None):
         raise WrongUsage("Name the numbers that are called, or a file of calls with --log.")
+    if log is None and timezone is not None:
+        raise WrongUsage(
+            "--timezone is of the times of a log; give it with --log, or leave it out."
+        )
     called = dict(_column(each) for each in column or ())
+    zone = UTC if timezone is None else _zone(timezone)
     asked: dict[str, object] = {
         "suppose": suppose,
+        "timezone": timezone,
         "direction": direction,
         "region": region,
         "country": country,
@@ -124,7 +140,7 @@ def simulate(
         passed_over: Sequence[str] = ()
     else:
         with _opened(log) as text:
-            passed_over = _ask_all(api, question, text, called, totals)
+            passed_over = _ask_all(api, question, text, totals, called=called, zone=zone)
     if api.as_json:
         print_json(totals.document(seed))
     else:
@@ -141,16 +157,25 @@ def _column(text: str) -> tuple[str, str]:
     return name, heading
 
 
+def _zone(name: str) -> tzinfo:
+    try:
+        return zone_of(zone_name(name))
+    except ValueError as problem:
+        raise WrongUsage(f"--timezone {problem}.") from None
+
+
 def _ask_all(
     api: Api,
     question: dict[str, object],
     text: TextIO,
-    called: Mapping[str, str],
     totals: Totals,
+    *,
+    called: Mapping[str, str],
+    zone: tzinfo,
 ) -> Sequence[str]:
     """Send the log piece by piece; gives the columns that were passed over."""
     try:
-        calls = CallLog(text, called=called)
+        calls = CallLog(text, called=called, zone=zone)
         with _progress() as show:
             for piece in _of_log(calls):
                 _ask(api, question, piece, totals)
@@ -186,7 +211,7 @@ def _of_log(log: CallLog) -> Iterator[Piece]:
         # One character more than is read still shows that a cell is too long.
         short = [cell[: LONGEST_CELL_CHARACTERS + 1] for cell in cells]
         csv.writer(text).writerow([row, *short])
-        calls.append(read_call(row, used, short))
+        calls.append(read_call(row, used, short, log.zone))
         if len(calls) == CALLS_PER_PIECE or text.tell() >= BYTES_PER_PIECE // 4:
             yield Piece({"log": text.getvalue()}, calls)
             text, calls = _begun(used), []

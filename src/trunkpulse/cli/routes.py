@@ -10,6 +10,7 @@ from trunkpulse.cli.connection import Api, over_api, segment
 from trunkpulse.cli.document import Document
 from trunkpulse.cli.isolation_note import note_isolation
 from trunkpulse.cli.output import (
+    clock_time,
     for_how_long,
     paint,
     print_json,
@@ -27,7 +28,8 @@ PATH = "/api/v2/routing"
 
 _REASONS: Final = {
     "NO_ROUTE": "No route has this number.",
-    "DIRECTION_MISMATCH": "Routes have this number, but none takes calls of this direction.",
+    "DIRECTION_MISMATCH": "Routes have this number, but none takes calls of this direction; "
+    "a call counts as outbound unless --direction says inbound.",
     "REGION_MISMATCH": "Routes have this number, but none serves this region.",
     "OUT_OF_HOURS": "Routes take such calls, but not at this time.",
     "NONE_AVAILABLE": "The route has no trunk left that may be tried.",
@@ -107,7 +109,9 @@ def decide(
     from_number: Annotated[
         str | None, typer.Option("--from", metavar="NUMBER", help="The number that calls.")
     ] = None,
-    direction: Annotated[Direction | None, typer.Option(help="Which way the call goes.")] = None,
+    direction: Annotated[
+        Direction | None, typer.Option(help="Which way the call goes; outbound unless told.")
+    ] = None,
     region: Annotated[str | None, typer.Option(help="Where the call is.")] = None,
     country: Annotated[
         str | None,
@@ -152,8 +156,13 @@ def _print_decision(number: str, decision: Document, candidates: list[Document])
     matched = decision.text_or_none("matched")
     reason = decision.text_or_none("reason")
     closed = decision.text_or_none("outOfHours")
+    read = decision.text("number")
+    if read != number:
+        print_line(f"{number} is read as {read}.")
     if closed is not None:
-        print_line(f"Route {closed} has this number too, but takes no calls at this time.")
+        print_line(
+            f"Route {closed} has this number{' too' if route else ''}, but {_hours(decision)}."
+        )
     if route is not None:
         print_line(f"{number} goes over route {route}" + (f" ({matched})." if matched else "."))
     if reason is not None:
@@ -206,7 +215,19 @@ def _times(route: Document) -> str:
         f"{', '.join(hours.texts('days')) or 'daily'} {hours.text('from')}-{hours.text('to')}"
         for hours in route.documents("times")
     ]
-    return "; ".join(times) + (f" ({zone})" if times and zone else "")
+    return "; ".join(times) + (f" ({zone or 'the time zone of [routing]'})" if times else "")
+
+
+def _hours(decision: Document) -> str:
+    """When the route takes calls that is closed now."""
+    opening = decision.document_or_none("opening")
+    if opening is None:
+        return "takes no calls at this time"
+    said = f"takes calls only {_times(opening)}"
+    opens_at = opening.number_or_none("opensAt")
+    if opens_at is None:
+        return said
+    return f"{said}; it opens next at {clock_time(opens_at)} by the clock here"
 
 
 def _failback(route: Document) -> str:

@@ -16,7 +16,7 @@ MOST_ROWS: Final = 20
 """Of each table; --json has them all."""
 
 _UNREAD: Final = {
-    "NUMBER": "what was dialled is no telephone number",
+    "NUMBER": "what was dialled is neither a telephone number nor a short number of a route",
     "TIME": "the time can be read neither as ISO 8601 nor as seconds since the epoch",
     "DIRECTION": "the direction is neither inbound nor outbound nor both",
     "SECONDS": "the seconds are no number up to a week",

@@ -167,6 +167,8 @@ def _note(entry: Document) -> str:
         return "taken out by hand; left alone"
     if entry.flag("kept"):
         return "the last one of its group stays up"
+    if entry.flag("unproven"):
+        return "not known yet since the start; left as it is"
     if not entry.texts("trunks"):
         return "no trunk leads there; left alone"
     return ""

@@ -68,5 +68,6 @@ def _in_words(activity: Document) -> str:
     if activity.flag("keepalivesPaused"):
         parts.append(f"keepalives pause (last proof {ago(proof)})")
     elif proof is not None:
-        parts.append(f"last proof {ago(proof)}")
+        is_old = not activity.flag("lastProofCounts")
+        parts.append(f"last proof {ago(proof)}{', too old to count' if is_old else ''}")
     return ", ".join(parts)

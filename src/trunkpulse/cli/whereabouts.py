@@ -86,7 +86,13 @@ class Whereabouts:
         own = _checked_token(asked.token)
         given = _checked_token(os.environ.get(TOKEN_VARIABLE) or None)
         if not asked.here:
-            return cls(_url_of(asked.url), own or given)
+            url, token = _url_of(asked.url), own or given
+            if token is not None and not _is_private(url):
+                raise WrongUsage(
+                    f"{shown(url)} would have the token sent in the clear, for everybody on the way"
+                    " to read; use https://."
+                )
+            return cls(url, token)
         if asked.url:
             raise WrongUsage(
                 "--url says where the service is, and so do --config and --data; give one of them."
@@ -139,6 +145,17 @@ def _url_of(url: str | None) -> str:
             f"{shown(url)} is not where a service can be; write it like {DEFAULT_URL}."
         )
     return url
+
+
+def _is_private(url: str) -> bool:
+    """True if nobody between here and there can read what is sent."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or parts.hostname == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _is_service_url(url: str) -> bool:

@@ -13,7 +13,7 @@ from trunkpulse.config.report import Location, Report
 from trunkpulse.config.schema import Document, StreamEntry
 from trunkpulse.config.sections import IdentityEntry, ServerTlsEntry, SipEntry
 from trunkpulse.config.settings import ListenAddress, SipListen
-from trunkpulse.config.wording import shown
+from trunkpulse.config.wording import did_you_mean, shown
 from trunkpulse.model import TransportProtocol
 from trunkpulse.sip.grammar import host_and_port
 
@@ -29,6 +29,8 @@ __all__ = [
     "server_files",
 ]
 
+_MOST_COMPARED = 10_000
+_MOST_GUESSES = 5
 _IDENTIFIED = ("trunks", "routes", "event_streams", "maintenance", "switches")
 
 
@@ -72,6 +74,7 @@ def check_references(
     ``faults`` are the places of which something has been said already, ``declared`` the ids of
     the trunks; None if these cannot be read.
     """
+    dangling = _Dangling(declared or ())
     for position, trunks in _named_trunks(raw, "routes"):
         seen: set[str] = set()
         for place, member in enumerate(trunks):
@@ -80,7 +83,7 @@ def check_references(
             if not isinstance(name, str) or location in faults:
                 continue
             if declared is not None and name not in declared:
-                report.add(location, _dangling(name))
+                report.add(location, dangling(name))
             if name in seen:
                 report.add(location, f"must be listed once in a route, not {shown(name)} twice")
             seen.add(name)
@@ -90,7 +93,7 @@ def check_references(
                 location = (section, position, "trunks", place)
                 known = declared is None or name in declared
                 if isinstance(name, str) and not known and location not in faults:
-                    report.add(location, _dangling(name))
+                    report.add(location, dangling(name))
 
 
 def _named_trunks(
@@ -135,8 +138,19 @@ def check_maintenance(document: Document, positions: Sequence[int], report: Repo
             report.add(("maintenance", position, problem.key), str(problem))
 
 
-def _dangling(name: str) -> str:
-    return f"must be the id of a trunk in this file, but there is no trunk {shown(name)}"
+class _Dangling:
+    """What is said of ids that lead nowhere; of the first few with the one that was meant."""
+
+    def __init__(self, declared: Collection[str | None]) -> None:
+        few = len(declared) <= _MOST_COMPARED  # it takes a millisecond for a hundred
+        self._ids = sorted(each for each in declared if each is not None) if few else []
+        self._left = _MOST_GUESSES
+
+    def __call__(self, name: str) -> str:
+        near = did_you_mean(name, self._ids) if self._left else None
+        self._left = max(self._left - 1, 0)
+        meant = "" if near is None else f" (did you mean {shown(near)}?)"
+        return f"must be the id of a trunk in this file, but there is no trunk {shown(name)}{meant}"
 
 
 def check_mirrors(entry: HepEntry, report: Report) -> None:

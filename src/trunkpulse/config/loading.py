@@ -115,11 +115,17 @@ def _from_whole(
     check_references(raw, faulty, declared_trunks(raw), report)
     check_destinations(document.event_streams, positions["event_streams"], report)
     check_maintenance(document, positions["maintenance"], report)
-    check_switches(document.switches, positions["switches"], report)
     check_mirrors(document.hep, report)
     certificates = Certificates()
     check_listeners(document.sip, path.parent, certificates, report)
     check_api(document.api, path.parent, certificates, report)
+    check_switches(
+        document.switches,
+        positions["switches"],
+        report,
+        folder=path.parent,
+        certificates=certificates,
+    )
     profiles = Profiles(secrets, certificates)
     check_trunks(
         document.trunks,
@@ -182,7 +188,13 @@ def _from_pieces(
     check_references(pieces.rest, frozenset(), ids, report)
     check_destinations(document.event_streams, range(len(document.event_streams)), report)
     check_maintenance(document, range(len(document.maintenance)), report)
-    check_switches(document.switches, range(len(document.switches)), report)
+    check_switches(
+        document.switches,
+        range(len(document.switches)),
+        report,
+        folder=path.parent,
+        certificates=certificates,
+    )
     if report.problems or len(ids) != len(made):
         raise ConfigError(report.problems)
     return _config(document, path, trunks.default, tuple(made), secrets)
@@ -244,6 +256,7 @@ def _config(
     secrets: Secrets,
 ) -> Config:
     storage, sip, pacing = document.storage, document.sip, document.pacing
+    stamps = FileStamps()
     return Config(
         instance=InstanceSettings(
             id=document.instance.id or _host_name(), region=document.instance.region
@@ -295,7 +308,7 @@ def _config(
         routes=tuple(route_from(entry, path.name) for entry in document.routes),
         event_streams=tuple(stream_from(entry, path.name) for entry in document.event_streams),
         maintenance=tuple(window_from(entry, path.name) for entry in document.maintenance),
-        switches=tuple(map(switch_from, document.switches)),
+        switches=tuple([switch_from(each, path.parent, stamps) for each in document.switches]),
         file=path.name,
         declared=frozenset(
             [f"keepalive.{key}" for key in document.keepalive.model_fields_set]

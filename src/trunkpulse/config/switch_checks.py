@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
+from trunkpulse.config.certificates import Certificates, TlsFiles
 from trunkpulse.config.report import Location, Report
-from trunkpulse.config.switch_schema import SwitchEntry
+from trunkpulse.config.switch_schema import SwitchEntry, authorities
 from trunkpulse.config.switches import LastOfGroup, SwitchType, SwitchUrl
 
 __all__ = ["check_switches"]
@@ -15,9 +17,17 @@ _USER_AT_DOMAIN = re.compile(r"[^@:\s]+@[^@:\s]+")
 
 
 def check_switches(
-    entries: Sequence[SwitchEntry], positions: Sequence[int], report: Report
+    entries: Sequence[SwitchEntry],
+    positions: Sequence[int],
+    report: Report,
+    *,
+    folder: Path,
+    certificates: Certificates,
 ) -> None:
-    """What is said of each switch goes together; ``positions`` are those in the file."""
+    """What is said of each switch goes together; ``positions`` are those in the file.
+
+    Paths start from ``folder``.
+    """
     for position, entry in zip(positions, entries, strict=True):
         place = ("switches", position)
         try:
@@ -26,6 +36,13 @@ def check_switches(
             report.add((*place, "url"), str(problem))
             url = None
         _check_credentials(entry, url, place, report)
+        if url is not None and entry.tls is not None and url.scheme not in {"https", "tls"}:
+            report.add(
+                (*place, "tls"), f'must be left out with "{url.scheme}:", which is without TLS'
+            )
+        elif (ca_file := authorities(entry, folder)) is not None:
+            for key, wrong in certificates.problems(TlsFiles(ca_file=ca_file)):
+                report.add((*place, "tls", key), wrong)
         if entry.type.by_address:
             continue
         if entry.groups:

@@ -154,6 +154,10 @@ class SwitchSettings:
     url: SwitchUrl
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    """The absolute path of its authorities' file; None: those that this machine trusts."""
+    stamp: tuple[int, ...] = ()
+    """Of the files, so that renewed ones make other settings."""
     trunks: tuple[str, ...] = ()
     """Ids of the trunks that it is told of; empty: all."""
     groups: tuple[int, ...] = ()

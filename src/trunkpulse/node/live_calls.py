@@ -17,7 +17,6 @@ All of this is in memory, and begins anew with the process.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -38,6 +37,9 @@ EXPIRE_EVERY_SECONDS: Final = 0.5
 LONGEST_REPORT_SECONDS: Final = 3600.0
 GLANCES_PER_REPORT: Final = 4
 """At older reports, to drop those whose time is up."""
+
+MOST_PROOFS: Final = 10_000
+"""Trunks of which it is remembered when calls last proved them alive."""
 
 _WAYS: Final = {
     Direction.INBOUND: (Way.IN,),
@@ -64,7 +66,9 @@ class Activity(NamedTuple):
     """Monotonic moment until which that counts."""
     proved_at: float | None
     """Monotonic moment at which calls last proved one of its targets alive, or were reported last,
-    if they have been lately."""
+    if that is remembered."""
+    counts: bool
+    """True if that is less than an interval between keepalives ago; what is older spares none."""
     paused: bool
     """True while they spare it keepalives, or some of them."""
 
@@ -106,6 +110,9 @@ class LiveCalls:
         self._whereabouts = roster.whereabouts
         self._reports: dict[str, _Report] = {}
         """By trunk id."""
+        self._proofs: dict[str, float] = {}
+        """When calls of a trunk, by its id, were last spoken for, in the order in which they were.
+        A target forgets that once it no longer counts."""
         self.ledger = LedgerOfCalls(
             self,
             find=self._find,
@@ -136,15 +143,16 @@ class LiveCalls:
     def activity(self, record: TrunkRecord) -> Activity:
         """What is known of the trunk's calls."""
         report = self._report_of(record.trunk.id)
-        proofs = [target.live.shown_at for target in record.targets if target.live is not None]
-        latest = max(proofs, default=-math.inf)
+        proved_at = self._proofs.get(record.trunk.id)
+        interval_seconds = record.trunk.keepalive.interval_seconds
         return Activity(
             seen=sum(
                 self._seen_at(target, _WAYS[record.trunk.direction]) for target in record.targets
             ),
             reported=None if report is None else report.calls,
             reported_until=None if report is None else report.until,
-            proved_at=None if math.isinf(latest) else latest,
+            proved_at=proved_at,
+            counts=proved_at is not None and self._clock.monotonic() - proved_at < interval_seconds,
             paused=any(self._roster.prober.pauses(target) for target in record.targets),
         )
 
@@ -183,6 +191,7 @@ class LiveCalls:
             self._reports[trunk.id] = _Report(calls, until)
             if len(record.targets) == 1 and self._roster.is_probed(record) and self._is_sound:
                 record.targets[0].witness().reported_at = now
+                self._remember_proof(trunk.id, now)
         return self.activity(record)
 
     def _report_of(self, trunk_id: str) -> _Report | None:
@@ -239,8 +248,16 @@ class LiveCalls:
         if line.way is not _PROVING[self._roster.record_of(target).trunk.direction]:
             return None
         self.counts.proofs += 1
-        target.witness().proved_at = self._clock.monotonic()
+        now = target.witness().proved_at = self._clock.monotonic()
+        self._remember_proof(self._roster.record_of(target).trunk.id, now)
         return target
+
+    def _remember_proof(self, trunk_id: str, now: float) -> None:
+        """For whoever asks, also when the target itself has forgotten it."""
+        self._proofs.pop(trunk_id, None)
+        self._proofs[trunk_id] = now
+        if len(self._proofs) > MOST_PROOFS:
+            del self._proofs[next(iter(self._proofs))]
 
     def _doubted(self, line: Line) -> None:
         """Have all that ``line`` may be of probed at once, each once per confirm interval."""

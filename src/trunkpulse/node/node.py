@@ -29,6 +29,7 @@ from trunkpulse.model import (
     Trunk,
 )
 from trunkpulse.node.live_calls import LiveCalls
+from trunkpulse.node.made import Made
 from trunkpulse.node.outside import Outside
 from trunkpulse.node.readiness import problems_of
 from trunkpulse.node.switch_trunks import switches_of
@@ -41,12 +42,7 @@ from trunkpulse.probing.rollup import MinuteRollup
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.probing.whereabouts import Whereabouts
 from trunkpulse.progress import Progress, unseen
-from trunkpulse.provisioning.advice import AcceptedAdvice
-from trunkpulse.provisioning.estate import Estate, combined, first_ids, some_ids
-from trunkpulse.provisioning.routes import MadeRoutes
-from trunkpulse.provisioning.settings import GlobalSettings
-from trunkpulse.provisioning.settling import Settling
-from trunkpulse.provisioning.trunks import MadeTrunks
+from trunkpulse.provisioning.estate import Estate, first_ids, some_ids
 from trunkpulse.roster import Applied, Roster
 from trunkpulse.routing.selection import CallRequest, Decision
 
@@ -97,6 +93,7 @@ class Node:
         )
         self.switches = switches_of(
             tasks,
+            store=outside.store,
             switch_for=outside.switch_for,
             clock=outside.clock,
             rng=random.Random(f"switches of {config.instance.id}"),
@@ -151,40 +148,14 @@ class Node:
         )
         self.answers = KeptAnswers(outside.store, outside.vault, outside.clock)
         self.licensing = Licensing(outside.store, outside.clock, apply=self._license)
-        self._applying = asyncio.Lock()
-        self._settling = Settling()
-        self.routes = MadeRoutes(
-            outside.store,
-            clock=outside.clock,
-            applying=self._applying,
+        self.made = Made(
+            config,
+            outside,
+            self.roster,
             trunk=self._trunk,
-            region=config.instance.region,
-            doubted=self._settling.doubt,
-        )
-        self.trunks = MadeTrunks(
-            outside.store,
-            outside.vault,
-            clock=outside.clock,
-            roster=self.roster,
-            applying=self._applying,
-            default=config.keepalive,
-            routes_of=self.routes.routes_of,
-            changed=self._trunks_changed,
-            doubted=self._settling.doubt,
-        )
-        self.settings = GlobalSettings(
-            outside.store,
-            clock=outside.clock,
-            applying=self._applying,
             declared=lambda: self.declared,
-            apply=self._follow_settings,
-            doubted=self._settling.doubt,
-        )
-        self.accepted = AcceptedAdvice(
-            outside.store,
-            clock=outside.clock,
-            declared=lambda: self.declared,
-            doubted=self._settling.doubt,
+            apply_settings=self._follow_settings,
+            trunks_changed=self._trunks_changed,
         )
         self.isolation = Isolation(
             config.isolation,
@@ -220,10 +191,8 @@ class Node:
         await self.answers.load()
         self.pipeline.licensed = Entitlement.TALK not in self.licensing.in_effect
         self.deliveries.held = Entitlement.STREAMS in self.licensing.in_effect
-        await self.settings.load()
-        await self.trunks.load(self.settings.effective(self.config)[0])
-        await self.routes.load()
-        await self.accepted.load()
+        await self.made.load(self.config)
+        await self.switches.load()
         await self.subscriptions.load(self.config.event_streams)
         await self.endurance.load()
         await self.maintenance.start()
@@ -237,7 +206,7 @@ class Node:
             self._tasks.create_task(self.announcements.run(), name="announcements"),
             self._tasks.create_task(self.isolation.run(), name="isolation"),
             self._tasks.create_task(self.roster.locator.run(), name="locator"),
-            self._tasks.create_task(self._settling.run(), name="settling"),
+            self._tasks.create_task(self.made.settling.run(), name="settling"),
             self._tasks.create_task(prune(store, clock, self.answers), name="prune"),
             self._tasks.create_task(
                 checkpoint(self.roster.records, self.pipeline.recorder, self._some_ids),
@@ -266,9 +235,9 @@ class Node:
         StoreUnavailable if the database is away; then nothing is changed. Otherwise trunks are
         changed some at a time (``Roster.apply``), then the routes.
         """
-        async with self._applying:
-            self.routes.check_distinct(config.routes)
-            estate = await combined(config, self.settings, self.trunks)
+        async with self.made.applying:
+            self.made.routes.check_distinct(config.routes)
+            estate = await self.made.with_declared(config)
             await self.roster.prepare(estate.trunks)
             try:
                 await self.subscriptions.apply_file(config.event_streams)
@@ -281,14 +250,14 @@ class Node:
 
     async def _follow_settings(self) -> None:
         """The settings of the API are other ones: no socket, stream or file has a say in that."""
-        await self._run(self.declared, await combined(self.declared, self.settings, self.trunks))
+        await self._run(self.declared, await self.made.with_declared(self.declared))
 
     async def _run(self, declared: Config, estate: Estate, progress: Progress = unseen) -> Applied:
         config = estate.config
         await self.roster.pace(config.pacing.probes_per_second, dict(config.pacing.carriers))
         applied = await self.roster.apply(estate.trunks, progress, user_agent=config.sip.user_agent)
-        self.trunks.adopt(estate.heirs)
-        await self.routes.declare(config.routes, config.routing.timezone)
+        self.made.trunks.adopt(estate.heirs)
+        await self.made.routes.declare(config.routes, config.routing.timezone)
         self.declared, self.config = declared, config
         self.isolation.configure(config.isolation)
         self.maintenance.declare(config.maintenance)
@@ -302,20 +271,20 @@ class Node:
             added=len(applied.added),
             changed=len(applied.changed),
             removed=len(applied.removed),
-            routes=len(self.routes.all),
+            routes=len(self.made.routes.all),
             streams=len(self.subscriptions.all),
         )
         return applied
 
     async def _license(self, lacking: frozenset[Entitlement]) -> None:
         await self.subscriptions.hold(held=Entitlement.STREAMS in lacking)
-        async with self._applying:
+        async with self.made.applying:
             await self.roster.license(licensed=Entitlement.TALK not in lacking)
 
     async def _trunks_changed(self, trunk_ids: Sequence[str]) -> None:
         """Trunks of the API are other ones than before, or gone."""
         self.deliveries.trunks_changed()
-        await self.routes.trunks_changed(trunk_ids)
+        await self.made.routes.trunks_changed(trunk_ids)
 
     def refuse(self, problems: Sequence[str]) -> None:
         """A new configuration cannot be used: the one in force goes on."""
@@ -341,13 +310,13 @@ class Node:
     def _measured(self) -> Iterator[ProbeTarget]:
         """The targets whose numbers are kept minute by minute, read bit by bit."""
         records = self.roster.records()
-        for trunk_id in first_ids(self.config, self.trunks, self.config.numbers.rollup_trunks):
+        for trunk_id in first_ids(self.config, self.made.trunks, self.config.numbers.rollup_trunks):
             record = records.get(trunk_id)
             if record is not None:
                 yield from record.targets
 
     def _some_ids(self, start: int, count: int) -> Sequence[str]:
-        return some_ids(self.config, self.trunks, start, count)
+        return some_ids(self.config, self.made.trunks, start, count)
 
     async def stop(self, deadline_seconds: float) -> None:
         """Probe no more, write what is decided, finish deliveries under way; then end.
@@ -381,7 +350,7 @@ class Node:
 
         As things stand, the same state of ``rng`` gives the same answer.
         """
-        return self.routes.table.decide(
+        return self.made.routes.table.decide(
             request,
             self.board.status,
             rng or self._outside.rng,

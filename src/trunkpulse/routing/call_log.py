@@ -19,7 +19,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Final, NamedTuple, TextIO
 
@@ -60,7 +60,7 @@ class UnreadReason(StrEnum):
     """Why a call of the log is passed over."""
 
     NUMBER = "NUMBER"
-    """What was dialled is no number, or not one of a known country."""
+    """What was dialled is neither a telephone number nor a short number of a route."""
     TIME = "TIME"
     """Neither ISO 8601 nor seconds or milliseconds since the epoch."""
     DIRECTION = "DIRECTION"
@@ -101,12 +101,18 @@ class CallLog:
     """A table of calls, read row by row; see the module's opening."""
 
     def __init__(
-        self, text: TextIO, *, first_row: int = 1, called: Mapping[str, str] | None = None
+        self,
+        text: TextIO,
+        *,
+        first_row: int = 1,
+        called: Mapping[str, str] | None = None,
+        zone: tzinfo = UTC,
     ) -> None:
         """``text`` is opened with ``newline=""``; ``first_row`` is the place of the first call.
 
-        ``called`` says what a column of ``COLUMNS`` is called in this log, if otherwise. Raises
-        BadCallLog for a heading that cannot be used.
+        ``called`` says what a column of ``COLUMNS`` is called in this log, if otherwise; times
+        without an offset are those of ``zone``. Raises BadCallLog for a heading that cannot be
+        used.
         """
         heading = text.readline(LONGEST_ROW_CHARACTERS + 1)
         if len(heading) > LONGEST_ROW_CHARACTERS:
@@ -127,6 +133,8 @@ class CallLog:
         }
         self._lines = BoundedLines(text, LONGEST_ROW_CHARACTERS)
         self._first_row = first_row
+        self.zone = zone
+        """Whose clocks times without an offset go by."""
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -173,7 +181,7 @@ class CallLog:
         """The calls, in the order of the log; raises BadCallLog as ``rows`` does."""
         used = self.used
         for number, row in enumerate(self.rows(), self._first_row):
-            yield read_call(number, used, row)
+            yield read_call(number, used, row, self.zone)
 
 
 def _check_columns(columns: Sequence[str], headings: Mapping[str, str]) -> None:
@@ -195,8 +203,13 @@ def _check_columns(columns: Sequence[str], headings: Mapping[str, str]) -> None:
             raise BadCallLog(f"The column {heading} is there twice; take one out.")
 
 
-def read_call(number: int, used: Sequence[str], row: Sequence[str]) -> Call | Unread:
-    """The call in the cells of a ``row``, as ``CallLog.rows`` gives them, at place ``number``."""
+def read_call(
+    number: int, used: Sequence[str], row: Sequence[str], zone: tzinfo = UTC
+) -> Call | Unread:
+    """The call in the cells of a ``row``, as ``CallLog.rows`` gives them, at place ``number``.
+
+    A time without an offset is what the clocks of ``zone`` show; the first of two such moments.
+    """
     if len(row) > len(used):
         return Unread(number, UnreadReason.CELLS, _cut(row[-1]))
     for cell in row:
@@ -207,7 +220,7 @@ def read_call(number: int, used: Sequence[str], row: Sequence[str]) -> Call | Un
     seconds: float | None = None
     direction: Direction | None = None
     if text := said.get("time"):
-        at_ms = _moment_ms(text)
+        at_ms = _moment_ms(text, zone)
         if at_ms is None:
             return Unread(number, UnreadReason.TIME, _cut(text))
     if text := said.get("seconds"):
@@ -229,8 +242,8 @@ def read_call(number: int, used: Sequence[str], row: Sequence[str]) -> Call | Un
     )
 
 
-def _moment_ms(text: str) -> int | None:
-    """A moment of ISO 8601 (without an offset: in UTC) or since the epoch; None: it is neither."""
+def _moment_ms(text: str, zone: tzinfo) -> int | None:
+    """A moment of ISO 8601 (without an offset: in ``zone``) or since the epoch; None: neither."""
     if _SECONDS.fullmatch(text):
         since = float(text)
         ms = since if since >= _FIRST_MILLISECONDS else since * 1000
@@ -238,7 +251,7 @@ def _moment_ms(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
+            moment = moment.replace(tzinfo=zone)
         ms = moment.timestamp() * 1000
     except (ValueError, OverflowError):
         return None

@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from typing import Final, Generic, TypeVar
 
@@ -90,6 +91,7 @@ class NumberTable(Generic[V]):
         self._lengths = tuple(sorted(prefixes, reverse=True))
         self._segments = {length: _disjoint(found) for length, found in ranges.items()}
         self._patterns = _Patterns(patterns) if patterns else None
+        self._in_order = sorted(self._whole)
 
     def lookup(self, number: str) -> Match[V] | None:
         """The closest match of ``number``, or None.
@@ -112,6 +114,33 @@ class NumberTable(Generic[V]):
                 return found if best is None else _closer(best, found)
         return best
 
+    def has_longer(self, beginning: str) -> bool:
+        """Whether more digits after ``beginning`` can make a number that an entry takes.
+
+        It is the first digits of an E.164 number with its plus, or of a short number.
+        """
+        if _has_longer(self._in_order, beginning):
+            return True
+        if not beginning.startswith("+") or len(beginning) > _LONGEST:
+            return False
+        if any(beginning[:length] in self._whole for length in self._lengths):
+            return True
+        if any(map(partial(self._has_range, beginning), self._segments)):
+            return True
+        return self._patterns is not None and self._patterns.has_longer(beginning)
+
+    def _has_range(self, beginning: str, length: int) -> bool:
+        """Whether a range of numbers so long, with their plus, has one that begins so."""
+        if length <= len(beginning):
+            return False
+        starts, matches = self._segments[length]
+        more = length - len(beginning)
+        at = bisect_right(starts, int(beginning + "0" * more))
+        # After a gap there is always a range.
+        return matches[at] is not None or (
+            at < len(starts) and starts[at] <= int(beginning + "9" * more)
+        )
+
 
 def _closer(one: Match[V] | None, other: Match[V]) -> Match[V]:
     return other if one is None or other.remoteness < one.remoteness else one
@@ -127,6 +156,7 @@ class _Patterns(Generic[V]):
             self._by_beginning.setdefault(beginning, []).append((_allowed(pattern), match))
         for found in self._by_beginning.values():
             found.sort(key=lambda entry: entry[1].remoteness)
+        self._in_order = sorted(self._by_beginning)
         self._lengths = tuple(sorted({len(beginning) for beginning in self._by_beginning}))
 
     def lookup(self, number: str) -> Match[V] | None:
@@ -144,6 +174,25 @@ class _Patterns(Generic[V]):
                     best = _closer(best, match)
                     break
         return best
+
+    def has_longer(self, beginning: str) -> bool:
+        """Whether a pattern takes longer numbers that begin so."""
+        if _has_longer(self._in_order, beginning):
+            return True
+        next_place = _PLACE_BITS * (len(beginning) - 1)
+        bits = _bits_of(beginning[1:]) ^ (_END << next_place)
+        return any(
+            bits & allowed == bits and (allowed >> next_place) & _ANY_DIGIT
+            for length in self._lengths
+            if length <= len(beginning)
+            for allowed, _ in self._by_beginning.get(beginning[:length], ())
+        )
+
+
+def _has_longer(texts: Sequence[str], beginning: str) -> bool:
+    """Whether one of these, which are in order, goes on after ``beginning``."""
+    after = bisect_right(texts, beginning)
+    return after < len(texts) and texts[after].startswith(beginning)
 
 
 def _bits_of(digits: str) -> int:

@@ -5,6 +5,9 @@
 route, and a router that knows better than its carrier loses calls.
 
 ``dialled_number`` also leaves a short number as it is dialled, if a route serves it.
+
+``beginnings`` is for those who dial digit by digit (overlap dialling, RFC 3261 21.4.22): what has
+been dialled so far may be the beginning of a number, or is one that is whole and simply not served.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from urllib.parse import unquote
 
 import phonenumbers
 
-__all__ = ["BadNumber", "dialled_number", "normalise"]
+from trunkpulse.model.short_numbers import calling_code_of, is_short_number_of
+
+__all__ = ["BadNumber", "beginnings", "dialled_number", "normalise"]
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _SCHEME: Final = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
@@ -24,6 +29,12 @@ _VISUAL_SEPARATORS: Final = str.maketrans("", "", "-.() ")
 """RFC 3966 5.1.1, and the space that people type."""
 _PHONE_CONTEXT: Final = re.compile(r";phone-context=(\+[0-9][0-9.()-]*)", re.IGNORECASE)
 _LOCAL: Final = re.compile(r"[0-9]+")
+_BEGINNING: Final = re.compile(r"\+(?:[1-9][0-9]{0,13})?")
+"""Of an E.164 number that takes more digits yet."""
+_TRUNK_PREFIX: Final = "(0)"
+"""As people write it after the code of the country, though from abroad it is not dialled."""
+_MOST_DIALLED: Final = 20
+"""Digits of a number with what is dialled before it."""
 
 
 class BadNumber(ValueError):
@@ -40,6 +51,51 @@ def dialled_number(text: str, country: str | None, is_short: Callable[[str], boo
     return digits if is_short(digits) else normalise(text, country)
 
 
+def beginnings(text: str, country: str | None) -> tuple[str, ...]:
+    """What numbers begin with that more digits after ``text`` can make; empty: there are none.
+
+    They are E.164 with its plus, or short numbers as they are dialled. ``text`` is a number or a
+    URI as ``normalise`` takes it; what is a short number of ``country`` is whole.
+    """
+    number, parameters = _subscriber(text)
+    if _BEGINNING.fullmatch(number):
+        return (number,)
+    if not _LOCAL.fullmatch(number) or len(number) > _MOST_DIALLED:
+        return ()
+    if context := _PHONE_CONTEXT.search(parameters):
+        prefix = context[1].translate(_VISUAL_SEPARATORS)
+        code = calling_code_of(prefix[1:])
+        there = code and phonenumbers.region_code_for_country_code(int(code))
+        return () if there and is_short_number_of(number, there) else (prefix + number,)
+    if country is None:
+        return (number,)
+    country = country.upper()
+    if is_short_number_of(number, country) or _is_too_long(number, country):
+        return ()
+    return number, _from_abroad(number, country)
+
+
+def _is_too_long(number: str, country: str) -> bool:
+    """Whether ``number``, as dialled in ``country``, has more digits than its plan has places."""
+    try:
+        parsed = phonenumbers.parse(number, country)
+    except phonenumbers.NumberParseException as error:
+        return error.error_type == phonenumbers.NumberParseException.TOO_LONG
+    reason = phonenumbers.is_possible_number_with_reason(parsed)
+    return reason == phonenumbers.ValidationResult.TOO_LONG
+
+
+def _from_abroad(number: str, country: str) -> str:
+    """The first digits of a number as dialled in ``country``, in E.164."""
+    plan = phonenumbers.PhoneMetadata.metadata_for_region(country)
+    abroad = "00" if plan is None else f"(?:00|{plan.international_prefix})"
+    if found := re.match(abroad, number):
+        return f"+{number[found.end() :]}"
+    trunk_prefix = (plan and plan.national_prefix) or ""
+    code = phonenumbers.country_code_for_region(country)
+    return f"+{code}{number.removeprefix(trunk_prefix)}"
+
+
 def normalise(dialled: str, country: str | None = None) -> str:
     """``dialled`` as E.164: a plus and 7 to 15 digits.
 
@@ -51,6 +107,8 @@ def normalise(dialled: str, country: str | None = None) -> str:
         return dialled
     number, parameters = _subscriber(dialled)
     if number.startswith("+"):
+        if _TRUNK_PREFIX in dialled:
+            return _national(_user(dialled).partition(";")[0], number, dialled, None)
         if _E164.fullmatch(number):
             return number
         raise BadNumber(

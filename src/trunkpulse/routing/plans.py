@@ -141,6 +141,8 @@ class Prepared:
     timezone: str
     directions: tuple[Direction | None, ...]
     """Of its trunks as they were then; None for one that is not there."""
+    opening: Opening | None
+    """None: it takes calls at any time."""
     plans: Mapping[Direction, Plan]
 
 
@@ -163,7 +165,7 @@ def prepared(
         for direction in Direction
         if route.direction.serves(direction)
     }
-    return Prepared(route, timezone, directions, plans)
+    return Prepared(route, timezone, directions, opening, plans)
 
 
 def _plan(
@@ -202,6 +204,10 @@ class Served:
     def closest(self, number: str) -> Match[Plan] | None:
         """The plan that describes ``number`` most closely, at whatever time."""
         return self._all.lookup(number)
+
+    def has_longer(self, beginning: str) -> bool:
+        """Whether a plan has numbers that begin so and are longer, at whatever time."""
+        return self._all.has_longer(beginning)
 
     def closest_open(self, number: str, now_ms: int) -> Match[Plan] | None:
         """The one among those that take calls now."""

@@ -54,6 +54,10 @@ class ServedByRegion:
         """Whether a route of some region takes ``number``."""
         return self._anywhere.closest(number) is not None
 
+    def has_longer_anywhere(self, beginning: str) -> bool:
+        """Whether a route of some region has numbers that begin so and are longer."""
+        return self._anywhere.has_longer(beginning)
+
     def _closest_of(self, matches: Iterable[Match[Plan] | None]) -> Match[Plan] | None:
         found = (match for match in matches if match is not None)
         return min(found, key=self._remoteness, default=None)

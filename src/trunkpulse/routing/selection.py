@@ -45,6 +45,7 @@ from trunkpulse.routing.decision import (
     Skipped,
     SkipReason,
 )
+from trunkpulse.routing.hours import Opening
 from trunkpulse.routing.plans import (
     KNOWN_TO_WORK,
     Prepared,
@@ -120,6 +121,18 @@ class RouteTable:
     def is_short(self, dialled: str) -> bool:
         """Whether a route has exactly ``dialled`` as a short number."""
         return dialled in self._short
+
+    def opening_of(self, route_id: str) -> Opening | None:
+        """When this route takes calls; None: at any time, or there is no such route."""
+        found = self._prepared.get(route_id)
+        return None if found is None else found.opening
+
+    def may_grow(self, beginning: str, direction: Direction) -> bool:
+        """Whether a route of this direction has numbers that begin so and are longer.
+
+        ``beginning`` is the first digits of an E.164 number with its plus, or of a short number.
+        """
+        return self._served[direction].has_longer_anywhere(beginning)
 
     def decide(
         self,

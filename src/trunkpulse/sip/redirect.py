@@ -26,7 +26,6 @@ __all__ = [
     "Called",
     "Destination",
     "contact_header",
-    "is_incomplete",
     "refusal",
     "status",
 ]
@@ -41,9 +40,6 @@ _HEADER_VALUE_SAFE: Final = "-_.!~*'()[]/?:+$"
 
 _USER_PART = r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})++"
 _CALLED = re.compile(rf"sips?:({_USER_PART})(?::[^@]*+)?@([^@]++)", re.IGNORECASE)
-_DIGITS_ONLY = re.compile(
-    r"(?:(?:sips?:)(?=[^@]++@)|tel:)\+?(?:[-.()]*[0-9]){1,15}(?=[@:;]|\Z)", re.IGNORECASE
-)
 _E164 = re.compile(r"\+[0-9]+")
 
 
@@ -136,8 +132,3 @@ def refusal(why: str, retry_after_seconds: int | None = None) -> bytes:
         lines += f"Retry-After: {retry_after_seconds}\r\n"
     # What is quoted of a Request-URI may hold bytes that are no text.
     return lines.encode("utf-8", "replace")
-
-
-def is_incomplete(request_uri: str) -> bool:
-    """True if a URI that calls no number could be the beginning of one (§21.4.22)."""
-    return _DIGITS_ONLY.match(request_uri) is not None

@@ -4,7 +4,7 @@ A round reads the switch, writes what differs and, if there was anything, reads 
 round whenever a trunk of interest changes (changes that come together are one round), and every
 ``interval_seconds``, which is how a restart of the switch and a hand that meddled are noticed. What
 a round goes by is read in that round, and each order is weighed once more right before it is given.
-Only what we took out is remembered (``taken``), until a restart of ours.
+Only what we took out is remembered (``taken``), and written down elsewhere (``on_record``).
 
 While the switch is out of reach rounds are tried after growing pauses that stay shorter than three
 seconds, so that a switch that comes back is right again within five.
@@ -15,36 +15,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
 from trunkpulse.config.switches import LastOfGroup, SwitchSettings
 from trunkpulse.ports import Entry, MachineClock, Switch, SwitchRefused, SwitchUnreachable
-from trunkpulse.switching.plan import Order, Rightness, plan
+from trunkpulse.switching.deadline import in_time
+from trunkpulse.switching.lines import counted, drawn_up
+from trunkpulse.switching.plan import Order, Rightness, planned
 from trunkpulse.switching.report import Line, LinkState, SwitchReport
 from trunkpulse.switching.standing import Trunks
 from trunkpulse.switching.taken import Taken
 from trunkpulse.switching.troubles import Troubles
 from trunkpulse.switching.wanted import Verdict
-from trunkpulse.switching.wishes import ENTRIES_PER_TURN, NO_WISH, Wish, Wishes
+from trunkpulse.switching.wishes import ENTRIES_PER_TURN, Wish, Wishes
 
 __all__ = ["MOST_NAMES", "SwitchLoop"]
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
-CALL_SECONDS: Final = 15.0
-"""For one call of an adapter, which has a shorter deadline of its own."""
 BACKOFF_SECONDS: Final = (0.25, 3.0)
 """First and longest pause while the switch is out of reach; each is shortened by up to half."""
 DEFECT: Final = (
     "What it answered met a defect of trunkpulse; please report what the log says of it under "
     "switch.defect."
 )
+PROOF_SECONDS: Final = 2.0
+"""Between two rounds at most, while states of the last life wait for a probe to bear them out."""
 SHORTEST_REST_SECONDS: Final = 0.02
 LONGEST_REST_SECONDS: Final = 1.0
 """Between two rounds: as long as the last one took, so that a storm of changes leaves air."""
@@ -56,6 +56,10 @@ MOST_PASSES: Final = 2
 """Of writing and reading back in one round; what waited for another entry is in the second."""
 MOST_NAMES: Final = 10_000
 """Trunks that a switch which goes by name is told of."""
+
+
+def _nothing() -> None:
+    """Nobody wants to know that a round has ended."""
 
 
 class SwitchLoop:
@@ -70,10 +74,15 @@ class SwitchLoop:
         clock: MachineClock,
         rng: random.Random,
         taken: Taken | None = None,
+        ended: Callable[[], None] = _nothing,
     ) -> None:
-        """``taken`` is what whoever looked after the same switch before took out of it."""
+        """``taken`` is what whoever looked after the same switch before took out of it.
+
+        ``ended`` is called after each round: ``taken`` may have changed.
+        """
         self.settings = settings
         self._switch = switch
+        self._ended = ended
         self._trunks = trunks
         self._clock = clock
         self._rng = rng
@@ -100,6 +109,8 @@ class SwitchLoop:
         """What was last said in a dry run."""
         self._orders = self._drifts = self._failures = 0
         self._unmatched = self._differing = 0
+        self._unproven = 0
+        """True if of some entry nobody knows yet what it should be."""
         self._in_sync = False
 
     # --- what it is told ---------------------------------------------------------------------
@@ -165,6 +176,7 @@ class SwitchLoop:
                     pause = await self._round()
                 finally:
                     _answer(waiting)
+                    self._ended()
                 await self._rest(pause, self._clock.monotonic() - began)
         finally:
             _answer(self._waiters)
@@ -179,7 +191,9 @@ class SwitchLoop:
         breath = min(max(took_seconds, SHORTEST_REST_SECONDS), LONGEST_REST_SECONDS)
         asked = await _within(self._asked, breath if pause_seconds is None else pause_seconds)
         if pause_seconds is None and not asked:
-            await _within(self._work, self.settings.interval_seconds)
+            # Nobody tells that a state which was recorded is borne out: it does not change.
+            longest = PROOF_SECONDS if self._unproven else self.settings.interval_seconds
+            await _within(self._work, min(longest, self.settings.interval_seconds))
 
     async def _round(self) -> float | None:
         """One round; the pause that has to follow if it failed."""
@@ -225,12 +239,14 @@ class SwitchLoop:
         passes = 0
         while True:
             self.taken.note(entries)
-            wanted = {key: self._goal(key, wish.verdict) for key, wish in wishes.items()}
-            orders, kept = plan(entries, wanted, keep_last=keep_last)
+            wanted = await self._wanted(wishes)
+            orders, kept = await planned(entries, wanted, keep_last=keep_last)
             self._troubles.keep(orders)
             if not passes:
                 drifted = self._rightness.drifted(orders)
+                await asyncio.sleep(0)
                 self._note_drifts(drifted, {each.key for each in entries})
+                await asyncio.sleep(0)
             if self.settings.dry_run:
                 self._say(orders)
                 break
@@ -238,14 +254,22 @@ class SwitchLoop:
             if not due or passes == MOST_PASSES:
                 break
             passes += 1
+            await asyncio.sleep(0)
             tried.update(due)
             await self._write(due, {each.key: each for each in entries})
             entries = await self._read()
             wishes = await self._wishes.of(entries)
         self._rightness.note(entries, wanted)
-        self._lines = await self._drawn_up(entries, wishes, wanted, kept)
-        self._unmatched = sum(not each.trunks for each in self._lines)
-        self._differing = sum(each.differs for each in self._lines)
+        self._lines = await drawn_up(
+            entries,
+            wishes,
+            wanted,
+            kept=kept,
+            drifted=self._drifted,
+            troubles=self._troubles,
+        )
+        counts = await counted(self._lines)
+        self._unmatched, self._differing, self._unproven = counts
         changed = any(
             wish.verdict is not before[key].verdict for key, wish in wishes.items() if key in before
         )
@@ -253,15 +277,24 @@ class SwitchLoop:
             self._work.set()
         self._in_sync = not (self._differing or changed)
 
+    async def _wanted(self, wishes: Mapping[str, Wish]) -> dict[str, bool | None]:
+        wanted: dict[str, bool | None] = {}
+        for number, (key, wish) in enumerate(wishes.items(), 1):
+            if number % ENTRIES_PER_TURN == 0:
+                await asyncio.sleep(0)
+            wanted[key] = self._goal(key, wish.verdict)
+        return wanted
+
     def _goal(self, key: str, verdict: Verdict) -> bool | None:
         """What the entry should be; what we took out is given back once nobody decides."""
         return True if verdict.is_free and key in self.taken else verdict.wanted
 
     async def _read(self) -> Sequence[Entry]:
         names = () if self._switch.by_address else self._names()
-        entries = await _in_time(self._switch.read(names))
+        entries = await in_time(self._switch.read(names))
         self._read_ms = int(self._clock.wall() * 1000)
         self._read_at = self._clock.monotonic()
+        await asyncio.sleep(0)  # the adapter has used up its turn
         if not self._switch.by_address:
             return entries
         looks_after = self._wishes.looks_after
@@ -283,7 +316,7 @@ class SwitchLoop:
             if not order.up:
                 self.taken.take(entry)
             try:
-                await _in_time(self._switch.write(order.key, up=order.up))
+                await in_time(self._switch.write(order.key, up=order.up))
             except (SwitchRefused, SwitchUnreachable) as problem:
                 self._failures += 1
                 if self._troubles.had(order, str(problem)):
@@ -341,51 +374,11 @@ class SwitchLoop:
         for key in keys[:TOLD_EACH]:
             log.warning("switch.drifted", switch=self.settings.id, entry=key)
 
-    async def _drawn_up(
-        self,
-        entries: Sequence[Entry],
-        wishes: Mapping[str, Wish],
-        wanted: Mapping[str, bool | None],
-        kept: frozenset[str],
-    ) -> tuple[Line, ...]:
-        lines: list[Line] = []
-        for number, entry in enumerate(entries, 1):
-            if number % ENTRIES_PER_TURN == 0:
-                await asyncio.sleep(0)
-            wish = wishes.get(entry.key, NO_WISH)
-            drifts, drifted_ms = self._drifted.get(entry.key, (0, None))
-            lines.append(
-                Line(
-                    key=entry.key,
-                    uri=entry.uri,
-                    group=entry.group,
-                    trunks=wish.trunks,
-                    wanted=wanted.get(entry.key),
-                    has=entry.up,
-                    held=entry.held,
-                    kept=entry.key in kept,
-                    drifts=drifts,
-                    drifted_ms=drifted_ms,
-                    problem=self._troubles.problem(entry.key),
-                )
-            )
-        return tuple(lines)
-
 
 def _answer(waiters: Iterable[asyncio.Future[None]]) -> None:
     for waiter in waiters:
         if not waiter.done():
             waiter.set_result(None)
-
-
-async def _in_time(call: Awaitable[T]) -> T:
-    try:
-        async with asyncio.timeout(CALL_SECONDS):
-            return await call
-    except TimeoutError:
-        raise SwitchUnreachable(
-            f"The switch took longer than {CALL_SECONDS:g} s to answer; check its load."
-        ) from None
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

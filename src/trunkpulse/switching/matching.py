@@ -101,11 +101,9 @@ class Matches:
 
     async def follow(self, wanted: AbstractSet[Address]) -> None:
         """From now on it is about these addresses; doubts are settled."""
-        news = bool(wanted - self._wanted)
-        for address in self._wanted - wanted:
-            for trunk_id in self._at.pop(address, ()):
-                self._keep(trunk_id, [each for each in self._of[trunk_id] if each != address])
+        news, gone = wanted - self._wanted, self._wanted - wanted
         self._wanted = frozenset(wanted)
+        await self._leave(gone)
         if news or self._look_at_all:
             self._look_at_all = False
             self._doubtful.clear()
@@ -113,6 +111,15 @@ class Matches:
         while self._doubtful:
             doubtful, self._doubtful = self._doubtful, set()
             await self._look(doubtful)
+
+    async def _leave(self, gone: Iterable[Address]) -> None:
+        number = 0
+        for address in gone:
+            for trunk_id in self._at.pop(address, ()):  # a million trunks may share one
+                self._keep(trunk_id, [each for each in self._of[trunk_id] if each != address])
+                number += 1
+                if number % TRUNKS_PER_TURN == 0:
+                    await asyncio.sleep(0)
 
     async def _look(self, trunk_ids: Iterable[str]) -> None:
         for number, trunk_id in enumerate(trunk_ids, 1):

@@ -6,12 +6,18 @@ for those that had to wait for another of their group (``keep_last``).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Set as AbstractSet
+from typing import Final, NamedTuple
 
 from trunkpulse.ports import Entry
 
-__all__ = ["Order", "Plan", "Rightness", "plan"]
+__all__ = ["Order", "Plan", "Rightness", "plan", "planned"]
+
+
+ENTRIES_PER_TURN: Final = 500
+"""Looked at before the event loop does anything else."""
 
 
 class Order(NamedTuple):
@@ -43,25 +49,48 @@ def plan(
     ``keep_last`` the first of a group's entries that are up stays so if all others would be down;
     one that is about to come up does not count before it has, so there may be orders again then.
     """
-    goals = {each.key: None if each.held else wanted.get(each.key) for each in entries}
-    kept = _kept(entries, goals) if keep_last else frozenset()
+    kept = kept_of(entries, wanted) if keep_last else frozenset()
+    return Plan(tuple(orders_of(entries, wanted, kept)), kept)
+
+
+async def planned(
+    entries: Sequence[Entry], wanted: Mapping[str, bool | None], *, keep_last: bool
+) -> Plan:
+    """``plan``, some entries at a time; only groups are looked at whole, two milliseconds' work."""
+    kept = kept_of(entries, wanted) if keep_last else frozenset()
     orders: list[Order] = []
-    for entry in entries:
-        goal = goals[entry.key]
-        if goal is not None and goal is not entry.up and entry.key not in kept:
-            orders.append(Order(entry.key, goal))
+    for start in range(0, len(entries), ENTRIES_PER_TURN):
+        await asyncio.sleep(0)
+        orders += orders_of(entries[start : start + ENTRIES_PER_TURN], wanted, kept)
     return Plan(tuple(orders), kept)
 
 
-def _kept(entries: Sequence[Entry], goals: Mapping[str, bool | None]) -> frozenset[str]:
+def orders_of(
+    entries: Iterable[Entry], wanted: Mapping[str, bool | None], kept: AbstractSet[str]
+) -> list[Order]:
+    """What has to be written of these ``entries``, of which those that are ``kept`` stay."""
+    orders: list[Order] = []
+    for entry in entries:
+        goal = _goal(entry, wanted)
+        if goal is not None and goal is not entry.up and entry.key not in kept:
+            orders.append(Order(entry.key, goal))
+    return orders
+
+
+def _goal(entry: Entry, wanted: Mapping[str, bool | None]) -> bool | None:
+    return None if entry.held else wanted.get(entry.key)
+
+
+def kept_of(entries: Iterable[Entry], wanted: Mapping[str, bool | None]) -> frozenset[str]:
+    """Keys of those that stay up because nothing else in their group would be."""
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.group is not None:
             groups.setdefault(entry.group, []).append(entry)
     kept: set[str] = set()
     for members in groups.values():
-        leaving = [each.key for each in members if each.up and goals[each.key] is False]
-        staying = any(each.up and goals[each.key] is not False for each in members)
+        leaving = [each.key for each in members if each.up and _goal(each, wanted) is False]
+        staying = any(each.up and _goal(each, wanted) is not False for each in members)
         if leaving and not staying:
             kept.add(leaving[0])
     return frozenset(kept)

@@ -47,6 +47,8 @@ class Line(NamedTuple):
     """When it was last seen to have."""
     problem: str | None
     """Why it could not be written; None: it could, or need not be."""
+    unproven: bool = False
+    """What is wanted is only known from before the start, so it is left as it is."""
 
     @property
     def differs(self) -> bool:

@@ -26,6 +26,9 @@ class TargetStanding(NamedTuple):
     """In the canonical form that ``str(SipUri)`` gives."""
     place: Place | None
     state: TargetState
+    proven: bool = True
+    """False: the state is one of an earlier life of the process, and no attempt of this one has
+    borne it out yet."""
 
 
 class TrunkStanding(NamedTuple):
@@ -39,6 +42,8 @@ class TrunkStanding(NamedTuple):
     """False: its keepalives are off, so nobody will find out how it is."""
     licensed: bool = True
     """False: the licence does not cover it, so nothing is said of it."""
+    proven: bool = True
+    """False: what attempts of this life of the process show does not make this state yet."""
 
 
 class Trunks(Protocol):

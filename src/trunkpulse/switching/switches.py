@@ -8,15 +8,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+import structlog
+
 from trunkpulse.config.switches import SwitchSettings
 from trunkpulse.model import TrunkState
-from trunkpulse.ports import MachineClock, Switch
+from trunkpulse.ports import DocumentStore, MachineClock, Switch
+from trunkpulse.switching.giving_back import give_back, named_some
 from trunkpulse.switching.loop import SwitchLoop
+from trunkpulse.switching.on_record import OnRecord, TakenFrom
 from trunkpulse.switching.report import Line, LinkState, SwitchReport
 from trunkpulse.switching.standing import Trunks
 from trunkpulse.switching.taken import Taken
 
 __all__ = ["SwitchBusy", "SwitchOff", "Switches", "UnknownSwitch"]
+
+log = structlog.get_logger(__name__)
 
 SYNC_SECONDS: Final = 5.0
 """How long somebody who wants a round now waits for it."""
@@ -48,6 +54,7 @@ class Switches:
         tasks: asyncio.TaskGroup,
         trunks: Trunks,
         *,
+        store: DocumentStore,
         switch_for: Callable[[SwitchSettings], Switch] | None,
         watch: Callable[[Switches], None],
         clock: MachineClock,
@@ -55,7 +62,8 @@ class Switches:
     ) -> None:
         """``switch_for`` makes a switch, not yet connected; None: there is no way out to them.
 
-        ``watch`` is called with this, once, when there is somebody to be told of changes.
+        ``store`` keeps what was taken out of them. ``watch`` is called with this, once, when there
+        is somebody to be told of changes.
         """
         self._tasks = tasks
         self._trunks = trunks
@@ -69,21 +77,60 @@ class Switches:
         self._settings: dict[str, SwitchSettings] = {}
         self._loops: dict[str, SwitchLoop] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        """By id; a loop, or who gives back what a loop that has ended took out."""
+        self._record = OnRecord(store, clock)
+        self._recording: asyncio.Task[None] | None = None
+        self._formerly: dict[str, TakenFrom] = {}
+        """What earlier lives took out, until it is known who looks after it now."""
+        self._leaving: dict[str, TakenFrom] = {}
+        """What is being given back, by people who may still change their mind."""
+        self._left: dict[str, str] = {}
+        """What stays out for good, a sentence for each switch."""
+
+    async def load(self) -> None:
+        """Learn, before the first ``declare``, what earlier lives of the process took out.
+
+        Raises StoreUnavailable.
+        """
+        if self._switch_for is not None:
+            self._formerly = dict(await self._record.load())
+            self._recording = self._tasks.create_task(self._record.run(), name="taken out")
 
     def declare(self, settings: Sequence[SwitchSettings]) -> None:
-        """From now on these are the switches; one that did not change is not touched."""
+        """From now on these are the switches; one that did not change is not touched.
+
+        What was taken out of one that nobody looks after any more is given back.
+        """
         self.settings = tuple(settings)
         self._settings = {each.id: each for each in settings}
-        replaced: dict[str, SwitchLoop] = {}
+        wanted = {each.id for each in settings if each.enabled}
+        self._left = {key: said for key, said in self._left.items() if key not in wanted}
+        formerly, self._formerly = self._formerly, {}
+        for switch_id in wanted & self._leaving.keys():  # it is back before it got all back
+            formerly[switch_id] = self._leaving.pop(switch_id)
+            self._running[switch_id].cancel()
+        places = {key: self._settings[key] for key in formerly if key in self._settings}
         for switch_id, loop in list(self._loops.items()):
             if self._settings.get(switch_id) != loop.settings:
-                replaced[switch_id] = self._loops.pop(switch_id)
+                del self._loops[switch_id]
                 self._running[switch_id].cancel()
+                formerly[switch_id] = TakenFrom.of(loop.settings, loop.taken)
+                places[switch_id] = loop.settings
         if self._switch_for is None:
             return
         for each in settings:
             if each.enabled and each.id not in self._loops:
-                self._begin(each, self._switch_for, replaced.get(each.id))
+                former = formerly.get(each.id)
+                if former is not None and former.is_of(each):
+                    del formerly[each.id]
+                    self._begin(each, self._switch_for, former.taken)
+                    continue
+                if former is not None:
+                    del formerly[each.id]
+                    self._leave(former, places[each.id], self._switch_for)
+                self._begin(each, self._switch_for, Taken())
+        for switch_id, former in formerly.items():
+            self._leave(former, places.get(switch_id), self._switch_for)
         self._running = {
             key: task
             for key, task in self._running.items()
@@ -94,23 +141,20 @@ class Switches:
         self,
         settings: SwitchSettings,
         switch_for: Callable[[SwitchSettings], Switch],
-        old: SwitchLoop | None,
+        taken: Taken,
     ) -> None:
         if not self._watching:
             self._watching = True
             self._watch(self)
-        taken = old.taken if old is not None and old.settings.url == settings.url else Taken()
-        wide = settings
-        if settings.groups:  # what was taken out of other groups has to be read to be given back
-            others = taken.groups_besides(frozenset(settings.groups))
-            wide = replace(settings, groups=(*settings.groups, *others))
+        self._record.keep(TakenFrom.of(settings, taken))
         loop = SwitchLoop(
             settings,
-            switch_for(wide),
+            switch_for(_wide(settings, taken)),
             self._trunks,
             clock=self._clock,
             rng=self._rng,
             taken=taken,
+            ended=self._record.stir,
         )
         self._loops[settings.id] = loop
         before = self._running.get(settings.id)
@@ -118,10 +162,68 @@ class Switches:
             loop.run(before), name=f"switch {settings.id}"
         )
 
+    def _leave(
+        self,
+        former: TakenFrom,
+        settings: SwitchSettings | None,
+        switch_for: Callable[[SwitchSettings], Switch],
+    ) -> None:
+        """Give back what was taken out there; ``settings`` are the last ones that are known."""
+        if not former.taken:
+            return
+        self._record.keep(former)
+        if settings is None or not former.is_of(settings):
+            settings = SwitchSettings(id=former.switch_id, type=former.type, url=former.url)
+            if former.asks_who:
+                self._stays_out(former, "the password is no longer in the file")
+                return
+        if settings.dry_run:
+            self._stays_out(former, "dry_run was set")
+            return
+        if former.switch_id not in self._settings or not self._settings[former.switch_id].enabled:
+            self._leaving[former.switch_id] = former
+        self._running[former.switch_id] = self._tasks.create_task(
+            self._give_back(former, settings, switch_for, self._running.get(former.switch_id)),
+            name=f"giving back to switch {former.switch_id}",
+        )
+
+    async def _give_back(
+        self,
+        former: TakenFrom,
+        settings: SwitchSettings,
+        switch_for: Callable[[SwitchSettings], Switch],
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        groups = tuple(former.taken.groups_besides(frozenset()))
+        switch = switch_for(replace(settings, groups=groups))
+        is_done = await give_back(settings, switch, former.taken)
+        self._leaving.pop(former.switch_id, None)
+        if is_done:
+            self._record.stir()
+        else:
+            self._stays_out(former, "it could not be told")
+
+    def _stays_out(self, former: TakenFrom, why: str) -> None:
+        if former.switch_id not in self._loops:
+            self._record.forget_later(former)
+        what = named_some(former.taken)
+        log.warning(
+            "switch.stays_out", switch=former.switch_id, url=str(former.url), some=what, why=why
+        )
+        self._left[former.switch_id] = (
+            f"Switch {former.switch_id} at {former.url} is no longer looked after, and what "
+            f"trunkpulse took out of it stays out ({what}) because {why}; set it active there by "
+            "hand."
+        )
+
     def stop(self) -> None:
         """Tell nobody anything any more; what the switches were told last stays so."""
         for task in self._running.values():
             task.cancel()
+        if self._recording is not None:
+            self._recording.cancel()
 
     # --- what changed ------------------------------------------------------------------------
 
@@ -190,7 +292,7 @@ class Switches:
             "alive; 'trunkpulse switches list' says why."
             for each in self.reports()
             if each.link in _WORDS
-        ]
+        ] + list(self._left.values())
 
     def _off(self, switch_id: str) -> SwitchReport:
         settings = self._settings.get(switch_id)
@@ -210,3 +312,11 @@ class Switches:
             drifts=0,
             failures=0,
         )
+
+
+def _wide(settings: SwitchSettings, taken: Taken) -> SwitchSettings:
+    """With the groups of what is yet to be given back, which has to be read for that."""
+    if not settings.groups:
+        return settings
+    others = taken.groups_besides(frozenset(settings.groups))
+    return replace(settings, groups=(*settings.groups, *others))

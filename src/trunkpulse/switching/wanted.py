@@ -4,6 +4,9 @@ Each trunk that leads to an entry has a ``Verdict``, and the strongest one count
 target that is AVAILABLE is up, one that is DOWN is down, UNKNOWN is left as it is. By name:
 AVAILABLE and DEGRADED are up, DOWN is down, UNKNOWN is left as it is.
 
+What an earlier life of the process believed says nothing until an attempt of this one bears it out:
+an hour may have passed, and what the switch holds is at least as likely to be right.
+
 A trunk that an administrator disabled is down, unless another one that is in service leads to the
 same place: to disable says nothing of an address. A trunk that the licence does not cover is left
 as it is: a proxy that runs must not lose its calls for paperwork.
@@ -33,7 +36,10 @@ class Verdict(IntEnum):
     UNSURE = 3
     """It is not known yet, or must not be said."""
     DOWN = 4
-    UP = 5
+    UNPROVEN = 5
+    """So it was when it was last recorded, by a process that has ended; it counts for more than
+    DOWN, because it may be UP in a moment."""
+    UP = 6
 
     @property
     def wanted(self) -> bool | None:
@@ -60,7 +66,7 @@ def verdict_at(address: Address, standings: Iterable[TrunkStanding]) -> Verdict:
     """What these trunks say of an address."""
     return max(
         (
-            _verdict(standing, target.state)
+            _verdict(standing, target.state, proven=target.proven)
             for standing in standings
             for target in standing.targets
             if address in addresses_of(target)
@@ -71,12 +77,16 @@ def verdict_at(address: Address, standings: Iterable[TrunkStanding]) -> Verdict:
 
 def verdict_of(standing: TrunkStanding) -> Verdict:
     """What is said of the trunk itself."""
-    return _verdict(standing, standing.state)
+    return _verdict(standing, standing.state, proven=standing.proven)
 
 
-def _verdict(standing: TrunkStanding, state: TargetState | TrunkState) -> Verdict:
+def _verdict(standing: TrunkStanding, state: TargetState | TrunkState, *, proven: bool) -> Verdict:
     if not standing.in_service:
         return Verdict.DISABLED
     if not standing.licensed:
         return Verdict.UNSURE
+    if not standing.watched and not proven:
+        return Verdict.UNWATCHED  # nobody will ever find out
+    if state in _OF_STATE and not proven:
+        return Verdict.UNPROVEN
     return _OF_STATE.get(state, Verdict.UNSURE if standing.watched else Verdict.UNWATCHED)

@@ -62,8 +62,14 @@ class Wishes:
     async def of(self, entries: Sequence[Entry]) -> dict[str, Wish]:
         """By key; doubts are settled first."""
         if self._by_address:
-            addresses = (self._address(each) for each in entries)
-            await self._matches.follow({each for each in addresses if each is not None})
+            addresses: set[Address] = set()
+            for number, entry in enumerate(entries, 1):
+                if number % ENTRIES_PER_TURN == 0:
+                    await asyncio.sleep(0)
+                address = self._address(entry)
+                if address is not None:
+                    addresses.add(address)
+            await self._matches.follow(addresses)
         wishes: dict[str, Wish] = {}
         for number, entry in enumerate(entries, 1):
             if number % ENTRIES_PER_TURN == 0:

@@ -20,7 +20,12 @@ async def test_calls_are_said_asked_for_and_shown() -> None:
         assert answer["reportedCalls"] == 12
         out = await there.said("trunks", "activity", "carrier-b", "0")
         assert out.startswith("carrier-b: 0 calls up, last proof ")
+        assert "too old" not in out
         assert "\ncalls " not in await there.said("trunks", "show", "carrier-b")
+        there.world.clock.seconds += 30
+        out = await there.said("trunks", "activity", "carrier-b")
+        assert out.startswith("carrier-b: 0 calls up, last proof ")
+        assert out.endswith(" ago, too old to count.\n")
 
 
 async def test_what_is_wrong_is_one_sentence() -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from trunkpulse.cli.output import clock_time
 from unit.cli.api_service import service
 
 
@@ -50,8 +51,11 @@ async def test_times_and_the_ramp_are_said_shown_and_taken_away() -> None:
         assert "over 90 s\n" in shown
         listed = await there.said("routes", "list")
         assert "mon-wed, fri 08:00-18:00; daily 22:00-06:00 (Europe/Berlin)" in listed
+        await there.said("routes", "edit", "office", "--clear", "timezone")
+        shown = await there.said("routes", "show", "office")
+        assert "daily 22:00-06:00 (the time zone of [routing])\n" in shown
         await there.said(
-            *("routes", "edit", "office", "--clear", "times", "--clear", "timezone"),
+            *("routes", "edit", "office", "--clear", "times"),
             *("--failback-ramp", "0"),
         )
         shown = await there.said("routes", "show", "office")
@@ -64,14 +68,23 @@ async def test_a_decision_says_how_it_came_about() -> None:
         await there.said(
             *("routes", "create", "night", "--trunk", "carrier-a", "--trunk", "carrier-b"),
             *("--number", "+1555", "--number", "+31", "--time", "mon 00:00-00:01"),
+            *("--timezone", "Asia/Kolkata"),
         )
         arguments = ("routes", "decide", "555 123 0001", "--country", "US", "--seed", "3")
         out = await there.said(*arguments)
         assert out == await there.said(*arguments)
-        assert out.startswith("Route night has this number too, but takes no calls at this time.")
+        decision = json.loads(await there.said(*arguments, "--json"))
+        opens = clock_time(decision["opening"]["opensAt"])
+        hours = "takes calls only mon 00:00-00:01 (Asia/Kolkata); it opens next at "
+        read, closed, *_ = out.splitlines()
+        assert read == "555 123 0001 is read as +15551230001."
+        assert closed.startswith(
+            f"Route night has this number too, but {hours}{opens} by the clock"
+        )
         assert "555 123 0001 goes over route us (+1).\n" in out
         outcome = await there.command("routes", "decide", "+31201234567")
         assert outcome.code == 1
+        assert outcome.out.startswith(f"Route night has this number, but {hours}{opens} by the")
         assert outcome.out.endswith("Routes take such calls, but not at this time.\n")
 
 

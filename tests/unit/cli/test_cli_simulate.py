@@ -61,7 +61,8 @@ async def test_a_log_goes_in_pieces_and_comes_to_the_same(
     assert whole["calls"] == 60
     assert whole["present"]["trunks"] == [{"trunkId": "carrier-a", "calls": 60, "peak": 3}]
     assert whole["supposed"]["trunks"] == [{"trunkId": "carrier-b", "calls": 60, "peak": 3}]
-    assert "1 call passed over: what was dialled is no telephone number (row 61: anonymous)." in out
+    why = "what was dialled is neither a telephone number nor a short number of a route"
+    assert f"1 call passed over: {why} (row 61: anonymous)." in out
     assert "Columns that are not read: id." in out
 
 
@@ -125,6 +126,26 @@ async def test_a_log_on_standard_input_is_utf_8_whatever_the_locale(
     assert "is not UTF-8" in refused.complaint
 
 
+@pytest.mark.parametrize(("zone", "lost"), [((), 1), (("--timezone", "Asia/Kolkata"), 0)])
+async def test_times_without_an_offset_are_those_of_a_zone(
+    zone: tuple[str, ...], lost: int, tmp_path: Path
+) -> None:
+    log = tmp_path / "calls.csv"
+    times = ("2026-11-23 05:30", "2026-11-23T00:00:30Z")
+    log.write_text("to,time,seconds\n" + "".join(f"+31201234567,{each},60\n" for each in times))
+    async with service() as there:
+        await well(there)
+        await there.said(
+            *("routes", "create", "night", "--trunk", "carrier-a", "--trunk", "carrier-b:2"),
+            *("--number", "+31", "--time", "00:00-00:01"),
+        )
+        outcome = await there.command(*SIMULATE, "--log", str(log), *zone, "--json")
+    assert outcome.code == lost
+    present = json.loads(outcome.out)["present"]
+    assert [each["reason"] for each in present["lost"]] == ["OUT_OF_HOURS"] * lost
+    assert [(each["calls"], each["peak"]) for each in present["trunks"]] == [(2 - lost, 2 - lost)]
+
+
 async def test_what_is_supposed_of_nobody_is_said() -> None:
     async with service() as there:
         await well(there)
@@ -140,6 +161,8 @@ async def test_what_is_supposed_of_nobody_is_said() -> None:
         (("--log", "nowhere.csv"), "cannot be read"),
         (("--log", "calls.csv", "--column", "called=dst"), "give one of to, from, time"),
         (("--log", "calls.csv", "--column", "to"), "must be NAME=VALUE"),
+        (("+15551230001", "--timezone", "UTC"), "--timezone is of the times of a log"),
+        (("--log", "calls.csv", "--timezone", "Mars"), '--timezone must be a time zone such as "E'),
         (("+15551230001", "--suppose", "mars=DOWN"), "no trunk with the id mars"),
         (("+15551230001", "--suppose", "mars"), "is no supposition"),
         (("+15551230001", "--country", "Mars"), "country"),

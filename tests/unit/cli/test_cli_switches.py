@@ -22,6 +22,7 @@ def switches_over(there: Service, tasks: asyncio.TaskGroup, paper: PaperSwitch) 
         tasks,
         rng=random.Random(1),
         clock=SystemClock(),
+        store=there.world.store,
         switch_for=paper.connect,
         board=there.world.board,
         pipeline=there.world.pipeline,

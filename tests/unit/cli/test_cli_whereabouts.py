@@ -68,3 +68,33 @@ def test_another_data_folder_is_not_overruled(config: Path, tmp_path: Path) -> N
         there.in_file(folder / "machine.token"),
     ):
         assert asked(data=folder) == Whereabouts(there.url, there.token)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_sent"),
+    [
+        ("http://192.0.2.1:8080", False),
+        ("http://pbx.example.com", False),
+        ("https://pbx.example.com", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://[::1]:8080", True),
+        ("http://localhost:8080", True),
+    ],
+)
+@pytest.mark.parametrize("around", [False, True])
+def test_a_token_never_goes_out_in_the_clear(
+    monkeypatch: pytest.MonkeyPatch, url: str, *, is_sent: bool, around: bool
+) -> None:
+    if around:
+        monkeypatch.setenv("TRUNKPULSE_TOKEN", "abc")
+    token = None if around else "abc"
+    if is_sent:
+        assert asked(url=url, token=token) == Whereabouts(url, "abc")
+        return
+    with pytest.raises(WrongUsage, match=r"in the clear.*use https://\.$"):
+        asked(url=url, token=token)
+
+
+def test_without_a_token_nothing_is_given_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRUNKPULSE_TOKEN", raising=False)
+    assert asked(url="http://192.0.2.1") == Whereabouts("http://192.0.2.1", None)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from trunkpulse.config.advice import Advice, advise, advise_on_route
-from trunkpulse.config.settings import Config
+from trunkpulse.config.settings import Config, RoutingSettings
 from trunkpulse.model import (
     Direction,
     Hours,
@@ -206,6 +206,65 @@ def test_a_route_that_is_saved_is_compared_with_those_before_it() -> None:
     assert 'route "first" has "+49" too' in advice.why
     assert advise_on_route(mine, trunks, before=()) == []
     assert advise_on_route(mine, trunks, before=(replace(first, numbers=first.numbers[:1]),)) == []
+
+
+# --- numbers without a plus -----------------------------------------------------------------------
+
+
+def short(*numbers: str, country: str | None = None) -> list[Advice]:
+    """What is said of a route with these short numbers."""
+    setup = config(
+        trunk("a"),
+        trunk("b", FARTHER),
+        routes=(replace(route("a", "b"), numbers=tuple(map(ShortNumber, numbers))),),
+    )
+    return of("route_short_number", replace(setup, routing=RoutingSettings(country=country)))
+
+
+@pytest.mark.parametrize(
+    ("number", "country", "expected"),
+    [
+        ("1555", None, True),
+        ("1555", "US", True),
+        ("44", None, True),
+        ("353", None, True),
+        ("112", None, False),
+        ("911", None, False),
+        ("15", None, False),
+        ("0800", None, True),
+        ("116117", None, True),
+        ("116117", "DE", False),
+        ("998", "AE", False),
+        ("998", "US", True),
+    ],
+)
+def test_a_number_that_may_have_lost_its_plus_is_asked_about(
+    number: str, country: str | None, *, expected: bool
+) -> None:
+    assert bool(short(number, country=country)) is expected
+
+
+def test_both_readings_of_a_number_without_a_plus_are_told() -> None:
+    [advice] = short("1555", "112")
+    assert advice.where == 'route "r"'
+    assert advice.message == (
+        'the route has "1555" without a plus, which is a short number: only who dials exactly these'
+        ' digits comes here, and no longer number that begins so; write "+1555" if those are'
+        " meant, or accept this advice."
+    )
+    [advice] = short("0800", "1555", "1556", "1557", "44")
+    assert '"0800", "1555", "1556" and 2 more without a plus, which are short' in advice.why
+    assert "without the 0 of national numbers" in advice.fix
+    [advice] = short("1555", "1556")
+    assert advice.fix.startswith('write a plus in front, as in "+1555", if those are meant')
+
+
+def test_a_route_that_is_saved_is_asked_about_its_numbers_in_the_country() -> None:
+    mine = replace(route("a", "b"), numbers=(ShortNumber("116117"),))
+    trunks = (trunk("a"), trunk("b", FARTHER))
+    [advice] = advise_on_route(mine, trunks, before=())
+    assert advice.code == "route_short_number"
+    assert advise_on_route(mine, trunks, before=(), country="DE") == []
 
 
 # --- carriers of which one side is watched --------------------------------------------------------

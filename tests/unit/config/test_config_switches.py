@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from trunkpulse.config import Config, ConfigError, load_config
+from trunkpulse.config.advice import advise
 from trunkpulse.config.switches import LastOfGroup, SwitchSettings, SwitchType, SwitchUrl
+from unit.config.pem import made
 
-TRUNK = '[[trunks]]\nid = "a"\ntargets = ["sip:192.0.2.1"]\n'
+TRUNK = """
+[[trunks]]
+id = "a"
+targets = ["sip:192.0.2.1"]
+[[trunks]]
+id = "carrier-b"
+targets = ["sip:192.0.2.2"]
+"""
 
 
 def loaded(folder: Path, text: str) -> Config:
@@ -108,6 +118,15 @@ def test_an_address_that_leads_nowhere_is_refused_and_not_repeated(written: str)
         (table(url='"ftp:x"'), "switches[0].url must be a text such as "),
         (table() + table(), "switches[1].id must be unique"),
         (table(trunks='["b"]'), "switches[0].trunks[0] must be the id of a trunk in this file"),
+        (table(trunks='["carier-b"]'), 'no trunk "carier-b" (did you mean "carrier-b"?)'),
+        (
+            table(tls='{ ca_file = "ca.pem" }'),
+            'switches[0].tls must be left out with "tcp:", which is without TLS',
+        ),
+        (
+            table(url='"https://127.0.0.1/RPC"', tls='{ ca_file = "gone.pem" }'),
+            "switches[0].tls.ca_file points at the file",
+        ),
         (table(groups='["one"]'), "switches[0].groups[0] must be a whole number from 0 on"),
         (table(interval_seconds="0"), "switches[0].interval_seconds must be a number of seconds"),
         (table(when_none_available='"no"'), 'must be "fail" or "keep_last"'),
@@ -131,3 +150,35 @@ def test_what_is_wrong_is_one_sentence_that_names_the_key(
         loaded(tmp_path, text)
     assert any(sentence in problem for problem in caught.value.problems), caught.value.problems
     assert not any("hush" in problem for problem in caught.value.problems)
+
+
+def test_the_file_of_the_authorities_starts_from_the_folder_and_tells_when_it_is_renewed(
+    tmp_path: Path,
+) -> None:
+    text = table(url='"https://127.0.0.1/RPC"', tls='{ ca_file = "ca.pem" }')
+    made().write(tmp_path)
+    [before] = loaded(tmp_path, text).switches
+    assert before.ca_file == str(tmp_path / "ca.pem")
+    assert loaded(tmp_path, text).switches == (before,)
+    made().write(tmp_path)
+    os.utime(tmp_path / "ca.pem", ns=(1, 1))
+    assert loaded(tmp_path, text).switches != (before,)
+
+
+@pytest.mark.parametrize(
+    ("url", "advised"),
+    [
+        ("http://127.0.0.1:5060/RPC", False),
+        ("http://127.0.0.1:5060", False),
+        ("http://127.0.0.1:5060/jsonrpc", True),
+        ("https://127.0.0.1:5061/", False),
+        ("https://127.0.0.1:5061/rpc/", False),
+        ("tcp:127.0.0.1:2049", False),
+    ],
+)
+def test_a_path_that_kamailio_seldom_answers_at_is_advised_against(
+    tmp_path: Path, url: str, *, advised: bool
+) -> None:
+    config = loaded(tmp_path, table(url=f'"{url}"'))
+    found = [each for each in advise(config) if each.code == "switch_path"]
+    assert [each.where for each in found] == (['switch "edge"'] if advised else [])

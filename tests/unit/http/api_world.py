@@ -181,6 +181,7 @@ class World:
             asyncio.TaskGroup(),
             rng=rng,
             clock=self.clock,
+            store=self.store,
             switch_for=None,
             board=self.board,
             pipeline=self.pipeline,

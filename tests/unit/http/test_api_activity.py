@@ -22,6 +22,7 @@ async def test_what_is_reported_is_shown_until_it_expires() -> None:
             "reportedCalls": 12,
             "reportedUntil": NOW_MS + 30_000,
             "lastProof": NOW_MS,
+            "lastProofCounts": True,
             "keepalivesPaused": True,
         }
         assert (await http.get(SINGLE)).json() == said
@@ -35,6 +36,7 @@ async def test_what_is_reported_is_shown_until_it_expires() -> None:
         gone = (await http.get(SINGLE)).json()
         assert (gone["activeCalls"], gone["reportedCalls"]) == (0, None)
         assert (gone["keepalivesPaused"], gone["reportedUntil"]) == (False, None)
+        assert (gone["lastProof"], gone["lastProofCounts"]) == (NOW_MS, False)
         told = (await http.get("/api/v2/telephony/trunks/carrier-b/explain")).json()
         assert "pause" not in told["next"]
 

@@ -76,9 +76,16 @@ async def test_a_route_that_is_closed_leaves_its_calls_to_the_next_best_and_is_n
         assert (decision["routeId"], decision["outOfHours"]) == ("us", "office")
         decision = await decided(http, "+31201234567")
         assert (decision["reason"], decision["outOfHours"]) == ("OUT_OF_HOURS", "office")
+        minute = int(world.clock.wall()) // 60
+        assert decision["opening"] == {
+            "times": made["times"],
+            "timezone": "UTC",
+            "opensAt": (minute + 60) * 60_000,
+        }
         world.clock.seconds += 3600
         decision = await decided(http, "+15551230001")
         assert (decision["routeId"], decision["outOfHours"]) == ("office", None)
+        assert decision["opening"] is None
 
 
 async def test_times_come_back_as_days_in_a_row_and_can_be_taken_away() -> None:

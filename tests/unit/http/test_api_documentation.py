@@ -80,7 +80,7 @@ async def test_the_document_speaks_camel_case_and_of_problems() -> None:
     events = found["paths"]["/api/v2/events"]["get"]["parameters"]
     assert {each["name"] for each in events} == {
         *("trunkId", "eventType", "carrier", "region", "state", "reasonCode"),
-        *("from", "to", "order", "after", "limit"),
+        *("from", "to", "order", "after", "cursor", "limit"),
     }
 
 

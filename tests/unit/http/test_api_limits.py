@@ -209,6 +209,20 @@ async def test_a_window_cannot_be_made_for_trunks_beyond_the_limits(
         assert len(world.maintenance.windows) == (status == 201)
 
 
+@pytest.mark.parametrize("other", ["carrier-a", "carrier-b"])
+async def test_a_route_that_is_not_shown_is_not_named_either(other: str) -> None:
+    async with asked(UNLIMITED) as (_, http, gate):
+        mine = {"id": "mine", "carrier": "acme", "targets": ["sip:192.0.2.1"]}
+        assert (await http.post(PATH, json=mine)).status_code == 201
+        route = {"id": "a-secret", "trunks": [{"id": "mine"}, {"id": other}]}
+        assert (await http.post("/api/v2/routing/routes", json=route)).status_code == 201
+        gate.limits = ACME
+        refused = await http.delete(f"{PATH}/mine")
+        assert refused.status_code == 409
+        assert ("a-secret" in refused.text) is (other == "carrier-a")
+        assert "mine" in await ids(http, PATH)
+
+
 async def test_routes_are_shown_that_have_no_trunk_beyond_the_limits() -> None:
     theirs = Route(id="theirs", numbers=(NumberRange("+49"),), trunks=(RouteTrunk(id="carrier-a"),))
     async with asked(ACME, routes=(*ROUTES[:1], theirs)) as (_, http, _):
@@ -232,6 +246,7 @@ async def test_a_closed_route_is_named_to_those_who_may_see_it() -> None:
         for number, named in {"+493012345": "closed", "+498912345": None}.items():
             decision = (await http.post(DECIDE, json={"to": number})).json()
             assert (decision["routeId"], decision["outOfHours"]) == ("theirs", named)
+            assert (decision["opening"] is None) is (named is None)
 
 
 async def test_advice_is_given_on_single_trunks_within_the_limits() -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 
 from trunkpulse.access.licence import Entitlement, Grant, Licence
+from trunkpulse.config.settings import RoutingSettings
 from trunkpulse.ports import DocumentKind, StoreUnavailable
 from trunkpulse.provisioning.refusals import Exists, Refused
 from trunkpulse.provisioning.routes import MadeRoutes
@@ -168,6 +170,16 @@ async def test_a_single_trunk_is_advised_against() -> None:
         made = await http.post(PATH, json={**BERLIN, "trunks": [{"id": "carrier-a"}]})
         assert made.status_code == 201
         assert [each["code"] for each in made.json()["advice"]] == ["route_single_trunk"]
+
+
+async def test_a_short_number_of_the_country_is_not_asked_about() -> None:
+    async with running() as world, world.client() as http:
+        short = {**BERLIN, "numbers": ["116117"]}
+        made = await http.post(PATH, json=short)
+        assert [each["code"] for each in made.json()["advice"]] == ["route_short_number"]
+        world.config = replace(world.config, routing=RoutingSettings(country="DE"))
+        made = await http.post(PATH, json={**short, "id": "doctors", "direction": "inbound"})
+        assert made.json()["advice"] == []
 
 
 async def test_without_the_entitlement_routes_are_not_saved_and_those_there_go_on() -> None:

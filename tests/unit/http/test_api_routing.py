@@ -19,6 +19,7 @@ async def test_candidates_come_in_order_and_the_dead_are_skipped_with_their_reas
         answer = await http.post(DECIDE, json={"to": "+15551230001", "from": "+15550000000"})
         assert answer.status_code == 200
         assert answer.json() == {
+            "number": "+15551230001",
             "routeId": "us",
             "matched": "+1",
             "candidates": [
@@ -51,6 +52,7 @@ async def test_candidates_come_in_order_and_the_dead_are_skipped_with_their_reas
             "lastResort": False,
             "reason": None,
             "outOfHours": None,
+            "opening": None,
         }
 
 
@@ -86,6 +88,15 @@ async def test_a_call_without_candidates_says_why(call: dict[str, str], reason: 
     async with running() as world, world.client() as http:
         decision = (await http.post(DECIDE, json=call)).json()
         assert (decision["candidates"], decision["reason"]) == ([], reason)
+
+
+async def test_what_is_null_of_a_call_is_as_if_it_were_not_there() -> None:
+    async with running() as world, world.client() as http:
+        absent = {"from": None, "direction": None, "region": None, "country": None, "seed": None}
+        answer = await http.post(DECIDE, json={"to": "+15551230001", **absent})
+        plain = await http.post(DECIDE, json={"to": "+15551230001"})
+        assert answer.status_code == 200
+        assert answer.json()["routeId"] == plain.json()["routeId"] is not None
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 
 from trunkpulse.access import Limits
 from trunkpulse.config import Config
+from trunkpulse.config.advice import advise
 from trunkpulse.ports import DocumentKind
 from unit.config.loading import load
 from unit.http.api_world import World, running
@@ -72,7 +74,7 @@ async def test_trunks_that_inherit_follow_and_others_stay(tmp_path: Path) -> Non
         answer = await put(http, {"keepalive": {"intervalSeconds": 10, "maxFailedAttempts": 5}})
         assert answer.status_code == 200
         assert answer.json()["keepalive"]["intervalSeconds"] == 10
-        assert [each["code"] for each in answer.json()["advice"]] == ["interval_short"]
+        assert answer.json()["advice"] == []  # no probe leaves this machine
         found = {
             each: world.roster.record(each).trunk.keepalive for each in ("heir", "own", "made")
         }
@@ -81,6 +83,26 @@ async def test_trunks_that_inherit_follow_and_others_stay(tmp_path: Path) -> Non
         assert {each.jitter for each in found.values()} == {0.2}
         assert world.target("heir") is target
         assert world.board.status("heir").state == "AVAILABLE"
+
+
+@pytest.mark.parametrize(
+    ("target", "codes"),
+    [("sip:127.0.0.1:5061", []), ("sip:192.0.2.1:5061", ["interval_short"])],
+)
+async def test_a_short_interval_is_advised_against_where_check_does(
+    tmp_path: Path, target: str, codes: list[str]
+) -> None:
+    config = load(tmp_path, f'[[trunks]]\nid = "a"\ntargets = ["{target}"]\n')
+    short = replace(config.keepalive, interval_seconds=10)
+    like = replace(config.trunks[0], keepalive=short)
+    in_the_file = replace(config, keepalive=short, trunks=(like,))
+    assert [each.code for each in advise(in_the_file)] == codes
+    async with (
+        running(trunks=config.trunks, world=world_of(config)) as world,
+        world.client() as http,
+    ):
+        answer = await put(http, {"keepalive": {"intervalSeconds": 10}})
+        assert [each["code"] for each in answer.json()["advice"]] == codes
 
 
 async def test_a_trunk_that_is_made_later_inherits_them_too() -> None:

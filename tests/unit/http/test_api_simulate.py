@@ -105,6 +105,8 @@ async def test_a_supposition_that_concerns_no_trunk_of_the_calls_is_named() -> N
         ({"numbers": [], "suppose": ["nonsense"]}, "body.suppose.0", "is no supposition"),
         ({"numbers": [], "suppose": ["mars=DOWN"]}, "body.suppose.0", "no trunk with the id mars"),
         ({"numbers": [], "country": "Mars"}, "body.country", "country"),
+        ({"log": "to\n1\n", "timezone": "Mars"}, "body.timezone", "must be a time zone such as"),
+        ({"numbers": [], "timezone": "../UTC"}, "body.timezone", "must be a time zone such as"),
         ({"numbers": [], "seed": -1}, "body.seed", "0"),
     ],
 )

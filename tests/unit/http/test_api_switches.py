@@ -42,6 +42,7 @@ async def scene(*declared: SwitchSettings) -> AsyncIterator[Scene]:
             tasks,
             rng=random.Random(1),
             clock=SystemClock(),
+            store=world.store,
             switch_for=paper.connect,
             board=world.board,
             pipeline=world.pipeline,

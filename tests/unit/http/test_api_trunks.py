@@ -52,6 +52,7 @@ async def test_a_trunk_shows_its_settings_and_what_its_targets_said() -> None:
                 "reportedCalls": None,
                 "reportedUntil": None,
                 "lastProof": None,
+                "lastProofCounts": False,
                 "keepalivesPaused": False,
             },
             "probe": {

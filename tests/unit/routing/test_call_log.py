@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -36,6 +38,21 @@ def test_a_log_of_a_switch_is_read_as_it_is() -> None:
         Call(2, "tel:+4930123456", at_ms=1_700_000_000_000),
         Call(3, "112", at_ms=1_700_000_000_123),
     ]
+
+
+@pytest.mark.parametrize(
+    ("time", "moment"),
+    [
+        ("2026-07-01 12:00:00", "2026-07-01T10:00Z"),
+        ("2026-07-01T12:00:00Z", "2026-07-01T12:00Z"),
+        ("2026-10-25 02:30", "2026-10-25T00:30Z"),  # it comes twice
+        ("1700000000", "2023-11-14T22:13:20Z"),
+    ],
+)
+def test_only_times_without_an_offset_go_by_the_clocks_of_the_zone(time: str, moment: str) -> None:
+    log = CallLog(io.StringIO(f"to,time\n+1,{time}\n"), zone=ZoneInfo("Europe/Berlin"))
+    at_ms = int(datetime.fromisoformat(moment).timestamp() * 1000)
+    assert list(log.calls()) == [Call(1, "+1", at_ms=at_ms)]
 
 
 def test_a_row_is_none_only_if_no_cell_of_it_is_filled() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -169,6 +170,42 @@ def test_table_agrees_with_reading_every_rule(rules: list[str], digits: str) -> 
     entries = [(parse_number_rule(rule), index) for index, rule in enumerate(rules)]
     match = NumberTable(entries).lookup(number)
     assert (None if match is None else match.value) == expected
+
+
+@given(st.lists(_rules(), max_size=6), st.text("012", max_size=4))
+def test_a_beginning_may_grow_if_a_longer_number_has_a_rule(rules: list[str], digits: str) -> None:
+    longer = (
+        f"+{digits}{''.join(more)}"
+        for count in range(1, 6 - len(digits))
+        for more in product("012", repeat=count)
+    )
+    expected = any(_closeness(rule, number) for number in longer for rule in rules)
+    table = NumberTable((parse_number_rule(rule), rule) for rule in rules)
+    assert table.has_longer(f"+{digits}") is expected
+
+
+@pytest.mark.parametrize(
+    ("beginning", "expected"),
+    [
+        ("11", True),
+        ("112", False),
+        ("1121", False),
+        ("4", False),
+        ("+", True),
+        ("+4", True),
+        ("+49301234", True),
+        ("+491", False),
+        ("+49" + "3" * 12, True),
+        ("+49" + "3" * 13, False),
+        ("+1212555000", True),
+        ("+12125550001", False),
+        ("+1112", False),
+    ],
+)
+def test_a_number_grows_by_its_own_kind_of_rule(beginning: str, *, expected: bool) -> None:
+    rules = ("112", "+493", "+1NXXXXXXXXX")
+    table = NumberTable((parse_number_rule(rule), rule) for rule in rules)
+    assert table.has_longer(beginning) is expected
 
 
 def _value(table: NumberTable[str], number: str) -> str | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkpulse.routing.numbers import BadNumber, dialled_number, normalise
+from trunkpulse.routing.numbers import BadNumber, beginnings, dialled_number, normalise
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,8 @@ def test_every_way_of_writing_a_number_gives_the_same_e164(
 
 def test_national_trunk_prefix_is_left_out() -> None:
     assert normalise("020 7946 0018", "GB") == "+442079460018"
+    assert normalise("+44 (0)20 7946 0018") == "+442079460018"
+    assert normalise("+39 (0)6 1234 5678") == "+390612345678"  # where it is part of the number
 
 
 @pytest.mark.parametrize(
@@ -125,3 +127,54 @@ def test_a_short_number_stays_as_it_is_dialled_and_others_become_e164(
 def test_what_only_looks_like_a_short_number_is_none(dialled: str) -> None:
     with pytest.raises(BadNumber):
         dialled_number(dialled, None, _is_short)
+
+
+@pytest.mark.parametrize(
+    ("dialled", "country", "expected"),
+    [
+        ("+1555", None, {"+1555"}),
+        ("sip:+1-555@pbx.example.com", None, {"+1555"}),
+        ("tel:555;phone-context=+1", None, {"+1555"}),
+        ("11", None, {"11"}),
+        ("11", "DE", {"11", "+4911"}),
+        ("030", "DE", {"030", "+4930"}),
+        ("0044", "DE", {"0044", "+44"}),
+        ("00", "DE", {"00", "+"}),
+        ("01144", "US", {"01144", "+44"}),
+        ("15551", "us", {"15551", "+15551"}),
+        ("06", "IT", {"06", "+3906"}),
+    ],
+)
+def test_what_is_dialled_so_far_is_read_as_the_whole_number_would_be(
+    dialled: str, country: str | None, expected: set[str]
+) -> None:
+    assert set(beginnings(dialled, country)) == expected
+
+
+@pytest.mark.parametrize(
+    ("dialled", "country"),
+    [
+        ("911", "US"),
+        ("911", "us"),
+        ("112", "DE"),
+        ("sip:411@pbx.example.com", "US"),
+        ("tel:911;phone-context=+1", None),
+        ("tel:911;phone-context=+1-212", None),
+    ],
+)
+def test_a_short_number_of_the_country_is_whole(dialled: str, country: str | None) -> None:
+    assert beginnings(dialled, country) == ()
+
+
+@pytest.mark.parametrize(
+    "dialled",
+    ["", "anonymous", "sip:alice@pbx", "sip:192.0.2.1", "+0", "555123000111", "9" * 99, "+1" * 9],
+)
+def test_what_no_digits_can_complete_is_no_beginning(dialled: str) -> None:
+    assert beginnings(dialled, "US") == ()
+
+
+@given(st.text("0123456789+*#-; ", max_size=24), st.sampled_from([None, "US", "DE", "IT"]))
+def test_beginnings_are_digits_whatever_is_dialled(text: str, country: str | None) -> None:
+    for beginning in beginnings(text, country):
+        assert beginning.removeprefix("+").isdecimal() or beginning == "+"

@@ -224,7 +224,7 @@ _hours = st.builds(
 
 @given(
     _hours,
-    st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"]),
+    st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]),
     st.integers(0, 10 * 365 * 24 * 3600),
 )
 def test_it_is_open_at_what_the_clocks_of_the_zone_show(
@@ -286,3 +286,70 @@ def test_times_of_day_are_written_as_they_are_read(minute: int) -> None:
 def test_what_is_no_time_of_day_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must be a time of day"):
         minute_named(text)
+
+
+_ZONES = ("UTC", "Europe/Berlin", "America/Havana", "America/Sao_Paulo", "Asia/Kolkata")
+_CHANGES = (
+    datetime(2026, 3, 28, 12, tzinfo=UTC),  # Berlin puts its clocks forward in the night
+    datetime(2026, 10, 24, 12, tzinfo=UTC),  # and back
+    datetime(2026, 3, 7, 12, tzinfo=UTC),  # Havana leaves midnight out
+    datetime(2026, 10, 31, 12, tzinfo=UTC),  # and has it twice
+    datetime(2018, 11, 3, 12, tzinfo=UTC),  # so did Sao Paulo, when it still changed them
+    datetime(2026, 11, 23, tzinfo=UTC),
+)
+_minutes = st.integers(0, 7).map(lambda half: half * 30) | st.sampled_from([600, 1380, 1410])
+_hours = st.builds(
+    lambda days, begins, lasts: Hours(
+        days=tuple(day for day in Weekday if day in days),
+        from_minute=begins,
+        to_minute=(begins + lasts) % DAY_MINUTES or DAY_MINUTES,
+    ),
+    st.sets(st.sampled_from(Weekday), max_size=2),
+    _minutes,
+    st.sampled_from([20, 30, 90]),
+)
+
+
+@given(
+    st.lists(_hours, min_size=1, max_size=3),
+    st.sampled_from(_ZONES),
+    st.sampled_from(_CHANGES),
+    st.integers(0, 24),
+)
+def test_the_next_opening_is_the_first_moment_at_which_it_is_open(
+    times: list[Hours], zone: str, around: datetime, hours: int
+) -> None:
+    opening = Opening(times, zone)
+    now_ms = ms(around + timedelta(hours=hours))
+    opens_ms = opening.opens_ms(now_ms)
+    ten_minutes = range(now_ms, now_ms + 15 * 24 * 3_600_000, 600_000)
+    assert opens_ms == next((each for each in ten_minutes if opening.is_open(each)), None)
+
+
+@pytest.mark.parametrize(
+    ("times", "now", "opens"),
+    [
+        # 02:30 does not come in this night: the clocks go from 02:00 to 03:00.
+        (Hours(from_minute=150, to_minute=240), "2026-03-29T00:00", "2026-03-29T01:00"),
+        (Hours(from_minute=150, to_minute=170), "2026-03-29T00:00", "2026-03-30T00:30"),
+        # 02:15 comes twice in this one, and it is between the two.
+        (Hours(from_minute=135, to_minute=150), "2026-10-25T00:40", "2026-10-25T01:15"),
+    ],
+)
+def test_where_the_clocks_are_changed_it_opens_when_they_show_one_of_the_times(
+    times: Hours, now: str, opens: str
+) -> None:
+    now_ms, opens_ms = (ms(datetime.fromisoformat(f"{each}+00:00")) for each in (now, opens))
+    assert Opening([times], "Europe/Berlin").opens_ms(now_ms) == opens_ms
+
+
+def test_the_table_knows_when_a_route_opens() -> None:
+    office = route("office", "+4930", times=(OFFICE,), zone="Europe/Berlin")
+    table = table_of(office, route("always", "+49"))
+    opening = table.opening_of("office")
+    assert opening is not None
+    assert opening.opens_ms(at(20)) == at(7, days=1)
+    assert opening.opens_ms(at(20, days=4)) == at(7, days=7)
+    assert opening.opens_ms(at(9, 30) + 1) == at(9, 30)
+    assert table.opening_of("always") is None
+    assert table.opening_of("nobody") is None

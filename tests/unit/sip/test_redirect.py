@@ -13,7 +13,6 @@ from trunkpulse.sip.redirect import (
     Called,
     Destination,
     contact_header,
-    is_incomplete,
     refusal,
 )
 from trunkpulse.sip.uri import SipUri
@@ -99,22 +98,3 @@ def test_a_refusal_says_why_and_when_to_ask_again() -> None:
         b'Warning: 399 trunkpulse "No \\"way\\" out"\r\nRetry-After: 15\r\n'
     )
     assert refusal("Broken \udcff") == b'Warning: 399 trunkpulse "Broken ?"\r\n'
-
-
-@pytest.mark.parametrize(
-    ("uri", "incomplete"),
-    [
-        ("sip:+1555@pbx", True),
-        ("sip:555-1234@pbx:5060", True),
-        ("sip:1234567890123456789@pbx", False),
-        ("sip:alice@pbx", False),
-        ("sip:5551234", False),
-        ("tel:5551234", True),
-        ("tel:5551234;phone-context=example.com", True),
-        ("sip:5551234x@pbx", False),
-    ],
-)
-def test_only_what_may_be_the_beginning_of_a_number_is_incomplete(
-    uri: str, *, incomplete: bool
-) -> None:
-    assert is_incomplete(uri) is incomplete

@@ -10,10 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switch_servers.kamailio import KamailioOverCtl, KamailioOverHttp, KamailioServer, record
-from trunkpulse.adapters.switches.binrpc import Packet, PacketFraming, Value, question
+from trunkpulse.adapters.switches.binrpc import (
+    Packet,
+    PacketFraming,
+    Value,
+    question,
+    values_of,
+)
 from trunkpulse.adapters.switches.conversation import Incomprehensible
-from trunkpulse.adapters.switches.kamailio import KamailioSwitch
+from trunkpulse.adapters.switches.kamailio import KamailioSwitch, _values
 from trunkpulse.ports import MOST_ENTRIES, SwitchRefused, SwitchUnreachable
+from unit.switching.turns import turns_of_others
 
 A = "sip:192.0.2.1:5060"
 BODY = record({"N": 300, "S": [{"x": "abcdefghij"}]})
@@ -170,7 +177,8 @@ def test_answers_are_the_same_however_the_bytes_are_split(data: st.DataObject) -
         packets += framing.feed(stream[start:end])
     inner: list[tuple[str, Value]] = [("x", "abcdefghij")]
     whole: list[tuple[str, Value]] = [("N", 300), ("S", inner)]
-    assert packets == [Packet(7, fault=False, values=[whole])] * 3
+    assert [(each.cookie, each.fault) for each in packets] == [(7, False)] * 3
+    assert [values_of(each) for each in packets] == [[whole]] * 3
 
 
 @given(garbage=st.binary(max_size=64), framed=st.booleans())
@@ -178,15 +186,31 @@ def test_garbage_is_never_anything_but_incomprehensible(garbage: bytes, *, frame
     data = bytes([0xA1, 0x10, len(garbage), 1]) + garbage if framed else garbage
     try:
         packets = PacketFraming().feed(data)
+        values = [values_of(each) for each in packets]
     except Incomprehensible:
         return
-    assert all(isinstance(each, Packet) for each in packets)
+    assert len(values) == len(packets)
+
+
+def answer_of(body: bytes) -> Packet:
+    [packet] = PacketFraming().feed(
+        bytes([0xA1, 0x1C]) + len(body).to_bytes(4, "big") + b"\1" + body
+    )
+    return packet
 
 
 def test_structs_within_structs_have_a_bottom() -> None:
     deep = b"\x03" + b"\x25s\0\x03" * 500
     with pytest.raises(Incomprehensible, match="too deeply"):
-        PacketFraming().feed(bytes([0xA1, 0x14]) + len(deep).to_bytes(2, "big") + b"\1" + deep)
+        values_of(answer_of(deep))
+
+
+async def test_a_long_answer_does_not_hold_the_event_loop_up() -> None:
+    body = record({f"uri-{number}": "sip:192.0.2.1:5060" for number in range(20_000)})
+    assert await turns_of_others(_values(answer_of(body))) > 0
+    [values] = await _values(answer_of(body))
+    assert isinstance(values, list)
+    assert len(values) == 20_000
 
 
 def test_a_question_is_written_as_kamailio_documents_it() -> None:

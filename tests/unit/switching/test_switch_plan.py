@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkpulse.ports import Entry
-from trunkpulse.switching.plan import Order, Rightness, plan
+from trunkpulse.switching.plan import ENTRIES_PER_TURN, Order, Rightness, plan, planned
 
 maybe = st.sampled_from([True, False, None])
 entries_of_a_switch = st.lists(
@@ -85,3 +85,13 @@ def test_only_what_was_right_and_should_still_be_so_has_drifted() -> None:
     rightness.note([Entry("a", None, True)], {"a": True})
     rightness.forget()
     assert rightness.drifted([Order("a", up=True)]) == []
+
+
+async def test_very_many_are_planned_bit_by_bit_and_come_to_the_same() -> None:
+    count = 3 * ENTRIES_PER_TURN + 1
+    entries = [Entry(f"e{n}", None, n % 3 > 0, str(n % 7), held=n % 11 == 0) for n in range(count)]
+    wanted = {f"e{n}": n % 5 > 3 for n in range(count)}
+    for keep_last in (False, True):
+        at_once = plan(entries, wanted, keep_last=keep_last)
+        assert await planned(entries, wanted, keep_last=keep_last) == at_once
+        assert at_once.orders

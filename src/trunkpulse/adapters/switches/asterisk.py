@@ -129,6 +129,7 @@ class Asterisk:
             self._log_in,
             timeout_seconds=answer_seconds,
             tls=tls,
+            ca_file=settings.ca_file,
         )
 
     async def read(self, names: Sequence[str]) -> Sequence[Entry]:

@@ -11,14 +11,17 @@ src/modules/ctl/binrpc.h.)
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from trunkpulse.adapters.switches.conversation import Incomprehensible
 
-__all__ = ["MOST_BYTES", "Packet", "PacketFraming", "Value", "question"]
+__all__ = ["MOST_BYTES", "Packet", "PacketFraming", "Reading", "Value", "question", "values_of"]
 
 MOST_BYTES: Final = 8 * 1024 * 1024
 """Of one answer."""
+RECORDS_PER_TURN: Final = 500
+"""Read before whoever reads has anything else done."""
 _START: Final = 0xA1
 _REPLY, _FAULT = 1, 3
 _INT, _STR, _DOUBLE, _STRUCT, _ARRAY, _AVP, _BYTES = range(7)
@@ -33,8 +36,11 @@ class Packet(NamedTuple):
 
     cookie: int
     fault: bool
-    """True: ``values`` are a code and a sentence."""
-    values: list[Value]
+    """True: its values are a code and a sentence."""
+    data: bytes
+    """The whole packet."""
+    at: int
+    """Where its records begin in ``data``."""
 
 
 def question(cookie: int, method: str, *params: str | int) -> bytes:
@@ -100,29 +106,76 @@ def _widths(flags: int) -> tuple[int, int]:
     return ((flags >> 2) & 3) + 1, (flags & 3) + 1
 
 
+def values_of(packet: Packet) -> list[Value]:
+    """Its records, read: a second's work of the largest one. Raises Incomprehensible."""
+    reading = Reading(packet)
+    for _ in reading:
+        pass
+    return reading.values
+
+
 def _packet(data: bytes) -> Packet:
-    """A whole packet, read."""
+    """A whole packet, its records not read yet."""
     kind = data[1] >> 4
     if kind not in {_REPLY, _FAULT}:
         raise Incomprehensible("a BINRPC packet that is no answer")
     width, mark = _widths(data[1])
     cookie = int.from_bytes(data[2 + width : 2 + width + mark], "big")
-    return Packet(cookie, kind == _FAULT, _Records(data, 2 + width + mark).all())
+    return Packet(cookie, kind == _FAULT, data, 2 + width + mark)
 
 
-class _Records:
-    """Reads the records of one packet."""
+class Reading:
+    """Reads the records of one packet, as many in one go as take a millisecond.
 
-    def __init__(self, data: bytes, at: int) -> None:
-        self._data = data
-        self._at = at
+    To iterate over it is to read, and raises Incomprehensible; ``values`` are there at the end.
+    """
 
-    def all(self) -> list[Value]:
-        values: list[Value] = []
-        while self._at < len(self._data):
-            kind, size, _ = self._head()
-            values.append(self._value(kind, size, 0))
-        return values
+    def __init__(self, packet: Packet) -> None:
+        self.values: list[Value] = []
+        self._data = packet.data
+        self._at = packet.at
+
+    def __iter__(self) -> Iterator[None]:
+        open_ones: list[tuple[int, list[Any]]] = []
+        """Structs and arrays that have not ended, the innermost last; what is in them so far."""
+        number = 0
+        while self._at < len(self._data) or open_ones:
+            number += 1
+            if number % RECORDS_PER_TURN == 0:
+                yield
+            outer: int | None = None
+            members: list[Any] = self.values
+            if open_ones:
+                outer, members = open_ones[-1]
+            kind, size, ends = self._head()
+            if outer is not None and kind == outer and ends:
+                open_ones.pop()
+                continue
+            name, kind, size = self._member(outer, kind, size, ends=ends)
+            value: list[Any] | float | str = (
+                [] if kind in {_STRUCT, _ARRAY} else self._scalar(kind, size)
+            )
+            members.append(value if name is None else (name, value))
+            if isinstance(value, list):
+                if len(open_ones) >= _DEEPEST:
+                    raise Incomprehensible("BINRPC records that are nested too deeply")
+                open_ones.append((kind, value))
+
+    def _member(
+        self, outer: int | None, kind: int, size: int, *, ends: bool
+    ) -> tuple[str | None, int, int]:
+        """Name, type and size of what is in ``outer``; only in a struct there are names."""
+        if outer != _STRUCT:
+            if ends:
+                raise Incomprehensible("a BINRPC array that does not end")
+            return None, kind, size
+        if kind != _AVP:
+            raise Incomprehensible("a BINRPC struct without names")
+        name = _text_of(self._take(size))
+        kind, size, ends = self._head()
+        if ends or kind == _AVP:
+            raise Incomprehensible("a BINRPC name without a value")
+        return name, kind, size
 
     def _take(self, count: int) -> bytes:
         taken = self._data[self._at : self._at + count]
@@ -141,42 +194,16 @@ class _Records:
             size = int.from_bytes(self._take(size), "big")
         return kind, size, False
 
-    def _value(self, kind: int, size: int, depth: int) -> Value:
-        if kind in {_STRUCT, _ARRAY}:
-            if depth >= _DEEPEST:
-                raise Incomprehensible("BINRPC records that are nested too deeply")
-            return self._pairs(depth) if kind == _STRUCT else self._items(depth)
+    def _scalar(self, kind: int, size: int) -> int | float | str:
         content = self._take(size)
-        if kind == _STR:
-            return content.removesuffix(b"\0").decode(errors="replace")
-        if kind == _BYTES:
-            return content.decode(errors="replace")
+        if kind in {_STR, _BYTES}:
+            return _text_of(content) if kind == _STR else content.decode(errors="replace")
         if kind in {_INT, _DOUBLE}:
             # Four bytes are a C int; a double is one of thousandths.
             number = int.from_bytes(content, "big", signed=size == 4)
             return number if kind == _INT else number / 1000
         raise Incomprehensible("a BINRPC record of unknown type")
 
-    def _pairs(self, depth: int) -> list[tuple[str, Value]]:
-        pairs: list[tuple[str, Value]] = []
-        while True:
-            kind, size, ends = self._head()
-            if kind == _STRUCT and ends:
-                return pairs
-            if kind != _AVP:
-                raise Incomprehensible("a BINRPC struct without names")
-            name = self._take(size).removesuffix(b"\0").decode(errors="replace")
-            kind, size, ends = self._head()
-            if ends or kind == _AVP:
-                raise Incomprehensible("a BINRPC name without a value")
-            pairs.append((name, self._value(kind, size, depth + 1)))
 
-    def _items(self, depth: int) -> list[Value]:
-        items: list[Value] = []
-        while True:
-            kind, size, ends = self._head()
-            if kind == _ARRAY and ends:
-                return items
-            if ends:
-                raise Incomprehensible("a BINRPC array that does not end")
-            items.append(self._value(kind, size, depth + 1))
+def _text_of(content: bytes) -> str:
+    return content.removesuffix(b"\0").decode(errors="replace")

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, Protocol, TypeVar
 
+from trunkpulse.adapters.switches.trust import trusting
 from trunkpulse.adapters.switches.wording import reason_of
 from trunkpulse.config.switches import SwitchUrl
 from trunkpulse.ports import SwitchRefused, SwitchUnreachable
@@ -64,17 +65,20 @@ class Conversation(Generic[Message]):
         *,
         timeout_seconds: float = ANSWER_SECONDS,
         tls: ssl.SSLContext | None = None,
+        ca_file: str | None = None,
     ) -> None:
         """``program`` is the switch's name for people; each connection gets a new ``framing``.
 
         ``greet`` gets us in on a new connection, by ``say`` and ``hear``. ``tls`` verifies the
-        certificate if the scheme of ``url`` is ``tls``; None: with the trust of this machine.
+        certificate if the scheme of ``url`` is ``tls``; None: one that trusts ``ca_file`` does, or,
+        without such a file, this machine's trust.
         """
         self._url = url
         self._framing = framing
         self._greet = greet
         self._timeout_seconds = timeout_seconds
         self._tls = tls
+        self._ca_file = ca_file
         self._line: _Line[Message] | None = None
         self.place = f"{program} at {url}"
         """For sentences."""
@@ -174,8 +178,8 @@ class Conversation(Generic[Message]):
 
     async def _dial(self) -> None:
         secure = self._url.scheme == "tls"
-        # The machine's trust is read from disk once a connection, which is rarely.
-        context = (self._tls or ssl.create_default_context()) if secure else None
+        # It is read from disk once a connection, which is rarely.
+        context = (self._tls or trusting(self._ca_file)) if secure else None
         if self._url.scheme == "unix":
             reader, writer = await asyncio.open_unix_connection(self._url.path, limit=_CHUNK_BYTES)
         else:

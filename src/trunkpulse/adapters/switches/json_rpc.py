@@ -23,6 +23,7 @@ from typing import Any, Final
 import httpx2
 
 from trunkpulse import __version__
+from trunkpulse.adapters.switches.trust import trusting
 from trunkpulse.adapters.switches.wording import plain, reason_of
 from trunkpulse.config.switches import SwitchSettings
 from trunkpulse.ports import SwitchRefused, SwitchUnreachable
@@ -52,12 +53,9 @@ class HttpJsonRpc:
         self._place = str(settings.url)
         self._url = httpx2.URL(self._place)
         self._seconds = answer_seconds
-        self._transport = httpx2.AsyncHTTPTransport(
-            verify=_trust_of_this_machine(),
-            limits=httpx2.Limits(
-                max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_SECONDS
-            ),
-        )
+        self._ca_file = settings.ca_file
+        self._transport: httpx2.AsyncHTTPTransport | None = None
+        """Made by the first call, because the file of its authorities may have gone by then."""
         self._ids = itertools.count(1)
         self._credentials = (
             (settings.username, settings.password or "") if settings.username is not None else None
@@ -87,11 +85,24 @@ class HttpJsonRpc:
 
     async def close(self) -> None:
         """Close the connection; safe to repeat."""
+        if self._transport is None:
+            return
         try:
             async with asyncio.timeout(self._seconds):
                 await self._transport.aclose()
         except (TimeoutError, httpx2.TransportError, OSError):
             pass  # it is gone either way
+
+    def _connected(self) -> httpx2.AsyncHTTPTransport:
+        if self._transport is None:
+            known = self._ca_file is None
+            self._transport = httpx2.AsyncHTTPTransport(
+                verify=_trust_of_this_machine() if known else trusting(self._ca_file),
+                limits=httpx2.Limits(
+                    max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_SECONDS
+                ),
+            )
+        return self._transport
 
     async def _exchange(self, body: bytes) -> tuple[int, bytes]:
         status, headers, content = await self._ask(body)
@@ -119,11 +130,12 @@ class HttpJsonRpc:
             content=body,
             extensions={"timeout": {"connect": self._seconds, "pool": self._seconds}},
         )
+        transport = self._connected()
         flow = (self._auth or httpx2.Auth()).async_auth_flow(request)
         async with aclosing(flow):
             following = await self._proved(anext(flow))
             while True:
-                response = await self._transport.handle_async_request(following)
+                response = await transport.handle_async_request(following)
                 try:
                     content = await self._content(response)
                 finally:

@@ -16,7 +16,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from trunkpulse.adapters.switches.binrpc import Packet, PacketFraming, question
+from trunkpulse.adapters.switches.binrpc import (
+    Packet,
+    PacketFraming,
+    Reading,
+    Value,
+    question,
+)
 from trunkpulse.adapters.switches.conversation import Conversation, Incomprehensible
 from trunkpulse.adapters.switches.json_rpc import HttpJsonRpc
 from trunkpulse.adapters.switches.wording import plain, reason_of
@@ -187,11 +193,19 @@ class _Fields:
         return next(self.each(name), None)
 
 
-def _value_of(packet: Packet, place: str) -> object:
+async def _values(packet: Packet) -> list[Value]:
+    """What it says; the event loop goes on meanwhile. Raises Incomprehensible."""
+    reading = Reading(packet)
+    for _ in reading:
+        await asyncio.sleep(0)
+    return reading.values
+
+
+def _value_of(packet: Packet, values: Sequence[Value], place: str) -> object:
     if packet.fault:
-        said = next((each for each in packet.values if isinstance(each, str)), "")
+        said = next((each for each in values if isinstance(each, str)), "")
         raise SwitchRefused(f'{place} refused, saying "{plain(said)}"; see its log.')
-    return packet.values[0] if packet.values else None
+    return values[0] if values else None
 
 
 class _StreamRpc:
@@ -204,15 +218,15 @@ class _StreamRpc:
         )
 
     async def call(self, method: str, params: Sequence[str | int] = ()) -> Any:
-        async def ask() -> Packet:
+        async def ask() -> tuple[Packet, Sequence[Value]]:
             cookie = next(self._cookies) & 0x7FFFFFFF
             await self._talk.say(question(cookie, method, *params))
             packet = await self._talk.hear()
             if packet.cookie != cookie:
                 raise Incomprehensible("what nobody asked for")
-            return packet
+            return packet, await _values(packet)
 
-        return _value_of(await self._talk.ask(ask), self._talk.place)
+        return _value_of(*await self._talk.ask(ask), self._talk.place)
 
     async def close(self) -> None:
         self._talk.end()
@@ -238,6 +252,7 @@ class _DatagramRpc:
         try:
             async with asyncio.timeout(self._seconds):
                 packet = await self._asked(cookie, question(cookie, method, *params))
+                values = await _values(packet)
         except TimeoutError:
             raise SwitchUnreachable(
                 f"{self._place} did not answer within {self._seconds:g} seconds; "
@@ -252,7 +267,7 @@ class _DatagramRpc:
                 f"{self._place} cannot be reached ({reason_of(error)}); "
                 "check that it runs and that url is right."
             ) from None
-        return _value_of(packet, self._place)
+        return _value_of(packet, values, self._place)
 
     async def close(self) -> None:
         """Nothing is kept open between calls."""

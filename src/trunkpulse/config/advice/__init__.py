@@ -18,6 +18,7 @@ from trunkpulse.config.advice.carriers import on_carriers
 from trunkpulse.config.advice.isolation import on_isolation
 from trunkpulse.config.advice.item import Advice
 from trunkpulse.config.advice.labels import on_window
+from trunkpulse.config.advice.numbers import on_short_numbers
 from trunkpulse.config.advice.outbound import on_outbound
 from trunkpulse.config.advice.pacing import on_keepalive, on_shared_addresses
 from trunkpulse.config.advice.proxies import on_proxies
@@ -25,6 +26,7 @@ from trunkpulse.config.advice.regions import on_regions
 from trunkpulse.config.advice.requests import on_certificates, on_requests
 from trunkpulse.config.advice.sources import on_sources
 from trunkpulse.config.advice.streams import on_stream
+from trunkpulse.config.advice.switches import on_switches
 from trunkpulse.config.settings import Config
 from trunkpulse.model import Route, Trunk
 
@@ -55,6 +57,7 @@ def advise(config: Config, now: datetime | None = None) -> list[Advice]:
         *on_regions(config),
         *(advice for stream in config.event_streams for advice in on_stream(stream, config)),
         *(advice for window in config.maintenance for advice in on_window(window, config)),
+        *on_switches(config),
     ]
 
 
@@ -68,13 +71,18 @@ def advise_on(trunk: Trunk, config: Config) -> Sequence[Advice]:
 
 
 def advise_on_route(
-    route: Route, trunks: Sequence[Trunk], before: Iterable[Route]
+    route: Route, trunks: Sequence[Trunk], before: Iterable[Route], *, country: str | None = None
 ) -> Sequence[Advice]:
     """What to reconsider of one route.
 
-    ``trunks`` are those that it leads over, ``before`` the routes that come before it.
+    ``trunks`` are those that it leads over, ``before`` the routes that come before it; numbers
+    without a plus are dialled in ``country``.
     """
-    return [*on_route(route, {trunk.id: trunk for trunk in trunks}), *on_taken(route, before)]
+    return [
+        *on_route(route, {trunk.id: trunk for trunk in trunks}),
+        *on_short_numbers(route, country),
+        *on_taken(route, before),
+    ]
 
 
 def _on_routes(config: Config) -> Iterator[Advice]:
@@ -82,3 +90,4 @@ def _on_routes(config: Config) -> Iterator[Advice]:
     trunks = {trunk.id: trunk for trunk in config.trunks if trunk.id in routed} if routed else {}
     for route in config.routes:
         yield from on_route(route, trunks)
+        yield from on_short_numbers(route, config.routing.country)

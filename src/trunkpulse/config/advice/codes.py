@@ -263,6 +263,14 @@ RULES: Final = (
         "turn keepalive on, or take the trunk out of the route",
     ),
     Rule(
+        "route_short_number",
+        "warning",
+        "a number of a route has no plus, and is a country's code or has four digits or more, and"
+        " is no short number of `country` under `[routing]`",
+        "only who dials exactly these digits comes here, and no longer number that begins so",
+        "write the plus if those are meant; or name the `country`, or accept the advice",
+    ),
+    Rule(
         "route_same_numbers",
         "warning",
         "a number of a route is another's too, for the same calls, and the other comes first",
@@ -389,6 +397,14 @@ RULES: Final = (
         "a stream goes to a broker beyond this machine without TLS",
         "anyone on the way can read and change the events",
         "use TLS",
+    ),
+    # --- switches --------------------------------------------------------------------------------
+    Rule(
+        "switch_path",
+        "info",
+        "the `url` of a Kamailio over HTTP has another path than `/RPC`",
+        "Kamailio is usually set up to answer there alone",
+        "write `/RPC`, unless `event_route[xhttp:request]` has it otherwise",
     ),
 )  # fmt: skip
 

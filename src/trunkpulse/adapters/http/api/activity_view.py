@@ -26,7 +26,11 @@ class ActivityOut(Out):
     )
     last_proof: int | None = Field(
         description="When calls last proved one of its targets alive, in milliseconds since the "
-        "epoch; null: not lately."
+        "epoch; null: never, or longer ago than is remembered."
+    )
+    last_proof_counts: bool = Field(
+        description="False if that is an interval between keepalives ago, or longer: too old to "
+        "spare any."
     )
     keepalives_paused: bool = Field(
         description="True while calls take the place of keepalives of one of its targets."
@@ -46,6 +50,7 @@ def shown(context: ApiContext, activity: Activity) -> ActivityOut:
         reported_calls=activity.reported,
         reported_until=_moment_ms(context, activity.reported_until),
         last_proof=_moment_ms(context, activity.proved_at),
+        last_proof_counts=activity.counts,
         keepalives_paused=activity.paused,
     )
 

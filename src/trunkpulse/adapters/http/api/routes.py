@@ -43,12 +43,12 @@ from trunkpulse.config.advice import advise_on_route
 from trunkpulse.config.json_documents import DocumentRefused
 from trunkpulse.config.route_documents import changed_route, new_route
 from trunkpulse.config.schema import RouteEntry
-from trunkpulse.model import Direction, Route, WhenNoneAvailable
+from trunkpulse.model import Direction, Hours, Route, WhenNoneAvailable
 from trunkpulse.model.hours import name_of_minute, names_of_days
 from trunkpulse.provisioning.refusals import Refused
 from trunkpulse.provisioning.routes import UnknownRoute
 
-__all__ = ["router"]
+__all__ = ["HoursOut", "hours_out", "router"]
 
 PATH = "/api/v2/routing/routes"
 SOON_READ = 500
@@ -259,8 +259,9 @@ async def _saved(context: ApiContext, route: Route, response: Response) -> Route
     records = context.roster.records()
     trunks = [records[part.id].trunk for part in route.trunks if part.id in records]
     before = tuple(takewhile(lambda each: each.id != route.id, context.routing.all))
-    advise = partial(advise_on_route, route, trunks, before)
-    is_soon_read = sum(1 + len(each.numbers) for each in before) <= SOON_READ
+    country = context.configuration().routing.country
+    advise = partial(advise_on_route, route, trunks, before, country=country)
+    is_soon_read = sum(1 + len(each.numbers) for each in (*before, route)) <= SOON_READ
     found = advise() if is_soon_read else await asyncio.to_thread(advise)
     return RouteSavedOut(**dict(shown), advice=advice_out(context, found))
 
@@ -271,14 +272,7 @@ def _shown(route: Route) -> RouteOut:
         direction=route.direction,
         numbers=[str(each) for each in route.numbers],
         regions=list(route.regions),
-        times=[
-            HoursOut(
-                days=names_of_days(each.days),
-                from_=name_of_minute(each.from_minute),
-                to=name_of_minute(each.to_minute),
-            )
-            for each in route.times
-        ],
+        times=[hours_out(each) for each in route.times],
         timezone=route.timezone,
         trunks=[
             RouteTrunkOut(id=each.id, priority=each.priority, weight=each.weight)
@@ -287,6 +281,15 @@ def _shown(route: Route) -> RouteOut:
         when_none_available=route.when_none_available,
         failback_ramp_seconds=route.failback_ramp_seconds,
         managed_by=route.managed_by,
+    )
+
+
+def hours_out(hours: Hours) -> HoursOut:
+    """As the API shows them."""
+    return HoursOut(
+        days=names_of_days(hours.days),
+        from_=name_of_minute(hours.from_minute),
+        to=name_of_minute(hours.to_minute),
     )
 
 

@@ -15,6 +15,7 @@ from trunkpulse.adapters.http.api.context import ApiContext, Context
 from trunkpulse.adapters.http.api.models import Out
 from trunkpulse.adapters.http.api.problems import Problem, invalid
 from trunkpulse.adapters.http.api.reach import InReach, Reach
+from trunkpulse.adapters.http.api.routes import HoursOut, hours_out
 from trunkpulse.config.route_schema import country_code
 from trunkpulse.model import (
     Direction,
@@ -49,7 +50,9 @@ class CallIn(BaseModel):
     from_: str | None = Field(
         default=None, alias="from", max_length=256, description="The caller; decides nothing."
     )
-    direction: Direction = Direction.OUTBOUND
+    direction: Direction | None = Field(
+        default=None, description="Which way the call goes; absent: outbound."
+    )
     region: str | None = Field(
         default=None, max_length=256, description="Where the call is; absent: this instance's."
     )
@@ -107,9 +110,21 @@ class SkippedOut(Out):
     since: int | None = Field(description="Milliseconds since the epoch.")
 
 
+class OpeningOut(Out):
+    """When a route takes calls."""
+
+    times: list[HoursOut]
+    timezone: str = Field(description="Whose clocks they go by.")
+    opens_at: int | None = Field(
+        description="When it takes calls next, in milliseconds since the epoch; null: not within "
+        "two weeks."
+    )
+
+
 class DecisionOut(Out):
     """What to do with the call: try the candidates in this order."""
 
+    number: str = Field(description="What was looked up: E.164, or a short number.")
     route_id: str | None
     matched: str | None = Field(description="What of the route's numbers matched.")
     candidates: list[CandidateOut]
@@ -119,6 +134,7 @@ class DecisionOut(Out):
     out_of_hours: str | None = Field(
         description="The route that matches more closely, but takes calls at other times."
     )
+    opening: OpeningOut | None = Field(description="When the route of outOfHours takes calls.")
 
 
 @router.post("/decide", dependencies=[requires(Permission.ROUTE_VIEW, within_limits=True)])
@@ -128,12 +144,13 @@ async def decide(context: Context, reach: InReach, call: CallIn) -> DecisionOut:
     Whoever is limited to some regions or carriers is refused if a trunk of the route is not theirs.
     """
     rng = context.rng if call.seed is None else random.Random(call.seed)
-    request = CallRequest(_number(context, call), call.from_, call.direction, call.region)
+    direction = call.direction or Direction.OUTBOUND
+    request = CallRequest(_number(context, call), call.from_, direction, call.region)
     decision = context.decide(request, rng)
     if reach.limits is not None:
         _refuse_beyond(decision, reach)
         decision = _without_names_beyond(context, decision, reach)
-    return _decision_out(context, decision, rng)
+    return _decision_out(context, request.to, decision, rng)
 
 
 def _number(context: ApiContext, call: CallIn) -> str:
@@ -169,7 +186,9 @@ def _without_names_beyond(context: ApiContext, decision: Decision, reach: Reach)
     )
 
 
-def _decision_out(context: ApiContext, decision: Decision, rng: random.Random) -> DecisionOut:
+def _decision_out(
+    context: ApiContext, number: str, decision: Decision, rng: random.Random
+) -> DecisionOut:
     candidates: list[CandidateOut] = []
     for each in decision.candidates:
         try:
@@ -191,6 +210,7 @@ def _decision_out(context: ApiContext, decision: Decision, rng: random.Random) -
             )
         )
     return DecisionOut(
+        number=number,
         route_id=decision.route_id,
         matched=None if decision.rule is None else str(decision.rule),
         candidates=candidates,
@@ -206,6 +226,19 @@ def _decision_out(context: ApiContext, decision: Decision, rng: random.Random) -
         last_resort=decision.last_resort,
         reason=decision.reason,
         out_of_hours=decision.out_of_hours,
+        opening=_opening_out(context, decision.out_of_hours),
+    )
+
+
+def _opening_out(context: ApiContext, route_id: str | None) -> OpeningOut | None:
+    opening = None if route_id is None else context.routing.table.opening_of(route_id)
+    if opening is None:
+        return None
+    times, timezone = opening.schedule
+    return OpeningOut(
+        times=[hours_out(each) for each in times],
+        timezone=timezone,
+        opens_at=opening.opens_ms(context.now_ms()),
     )
 
 

@@ -27,6 +27,7 @@ from trunkpulse.adapters.http.api.trunk_changes import applied
 from trunkpulse.adapters.http.api.trunk_views import SavedAdviceOut, advice_out
 from trunkpulse.adapters.http.api.views import keepalive_out
 from trunkpulse.config.advice import advise_on
+from trunkpulse.config.advice.item import leaves_this_machine
 from trunkpulse.config.settings_documents import SettingsEntry
 from trunkpulse.model import Trunk
 from trunkpulse.provisioning.settings import ShownSettings
@@ -39,6 +40,9 @@ router = APIRouter(
 
 _SOMEWHERE = "sip:192.0.2.1"
 """An address outside this machine, for advice on what trunks inherit (RFC 5737)."""
+_HERE = "sip:127.0.0.1"
+MOST_LOOKED_AT = 500
+"""Trunks; where all of so few end on this machine, its settings are judged for that."""
 
 Settings = Annotated[
     dict[str, object],
@@ -105,9 +109,20 @@ async def put_settings(
 
 def _advice(context: ApiContext, shown: ShownSettings) -> list[SavedAdviceOut]:
     config = replace(context.configuration(), keepalive=shown.keepalive)
-    one = Trunk(id="any", name="any", targets=(_SOMEWHERE,), keepalive=shown.keepalive)
+    targets = (_HERE if _all_end_here(context) else _SOMEWHERE,)
+    one = Trunk(id="any", name="any", targets=targets, keepalive=shown.keepalive)
     found = [each for each in advise_on(one, config) if each.where == "[keepalive]"]
     return advice_out(context, found)
+
+
+def _all_end_here(context: ApiContext) -> bool:
+    """True if there are trunks, few enough to look at, and no probe leaves this machine."""
+    records = context.roster.records()
+    if not records or len(records) > MOST_LOOKED_AT:
+        return False
+    return not any(
+        each.trunk.enabled and leaves_this_machine(each.trunk) for each in records.values()
+    )
 
 
 def _etag(shown: ShownSettings) -> str:

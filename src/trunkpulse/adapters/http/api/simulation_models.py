@@ -58,8 +58,14 @@ class SimulationIn(BaseModel):
         default=None,
         max_length=LARGEST_LOG_CHARACTERS,
         description="Calls as CSV. The first line names the columns: to is needed; from, time "
-        "(ISO 8601, in UTC without an offset, or seconds or milliseconds since the epoch), "
-        "direction, region and seconds are read, others passed over.",
+        "(ISO 8601, or seconds or milliseconds since the epoch), direction, region and seconds are "
+        "read, others passed over.",
+    )
+    timezone: str = Field(
+        default="UTC",
+        max_length=256,
+        description="Whose clocks the times of log go by that have no offset, such as "
+        "Europe/Berlin.",
     )
     suppose: list[Annotated[str, Field(max_length=512)]] = Field(
         default=[],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import tzinfo
 from http import HTTPStatus
 from itertools import starmap
 from typing import TypeVar
@@ -36,8 +37,9 @@ from trunkpulse.adapters.http.api.simulation_models import (
     UnreadOut,
 )
 from trunkpulse.adapters.http.api.wording import shortened
+from trunkpulse.config.maintenance import zone_name
 from trunkpulse.config.route_schema import country_code
-from trunkpulse.model import Trunk
+from trunkpulse.model import Trunk, zone_of
 from trunkpulse.routing.call_log import BadCallLog, Call, CallLog, Unread, UnreadReason
 from trunkpulse.routing.decision import Decision
 from trunkpulse.routing.moves import Move, in_words, peak
@@ -131,16 +133,28 @@ def _country(context: ApiContext, given: str | None) -> str | None:
         raise invalid("body.country", f"country {error}.") from None
 
 
+def _zone(name: str) -> tzinfo:
+    try:
+        return zone_of(zone_name(name))
+    except ValueError as error:
+        raise invalid("body.timezone", f"timezone {error}.") from None
+
+
 def _calls(wanted: SimulationIn) -> Iterator[Call | Unread]:
     """The calls one by one; raises a Problem, and BadCallLog."""
+    zone = _zone(wanted.timezone)
     if (wanted.numbers is None) == (wanted.log is None):
         raise invalid("body", "Give either numbers or log, one of them.")
     if wanted.numbers is not None:
         for row, number in enumerate(wanted.numbers, wanted.first + 1):
             yield Call(row, number)
         return
-    text = io.StringIO(wanted.log, newline="")
-    for count, call in enumerate(CallLog(text, first_row=wanted.first + 1).calls()):
+    log = CallLog(
+        io.StringIO(wanted.log, newline=""),
+        first_row=wanted.first + 1,
+        zone=zone,
+    )
+    for count, call in enumerate(log.calls()):
         if count == MOST_CALLS:
             raise invalid(
                 "body.log",

@@ -71,6 +71,10 @@ class SwitchEntryOut(Out):
     drifts: int = Field(description="How often it changed behind our back.")
     drifted_at: int | None = Field(description="When it last had; milliseconds since the epoch.")
     problem: str | None = Field(description="Why it could not be written.")
+    unproven: bool = Field(
+        description="True: how it should be is known only from before the start of the service, "
+        "so it is left as it is until a probe says the same or something else."
+    )
 
 
 @router.get("", dependencies=[requires(Permission.TRUNK_VIEW)])
@@ -199,4 +203,5 @@ def _entry(line: Line) -> SwitchEntryOut:
         drifts=line.drifts,
         drifted_at=line.drifted_ms,
         problem=line.problem,
+        unproven=line.unproven,
     )
