@@ -44,6 +44,7 @@ def test_an_alert_that_waits_for_others_and_its_update_come_when_they_would_have
         await bench.clock.advance(120)
         assert bench.kinds == [TRIGGER]
         bench.clock.step_wall(-TEN_HOURS)
+        await bench.clock.advance(2 * LONGEST_SLEEP_SECONDS)
         await bench.change(DOWN, "b")
         lane.wake()
         await bench.clock.advance(3600)
