@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from contextlib import closing
@@ -18,6 +19,7 @@ from trunkpulse.app import CannotStart
 from trunkpulse.model import Reason, TrunkState
 from trunkpulse.sip.message import Response, parse_message
 from trunkpulse.sip.request import SharedOptions
+from trunkpulse.sip.transaction import T1_SECONDS
 
 
 def trunk(trunk_id: str, port: int, more: str = "") -> str:
@@ -47,14 +49,22 @@ class Phone:
         self._asked = 0
 
     async def ask(self, port: int) -> Response:
+        """Asks again after T1: whoever asks too often gets no answer (RFC 3261 17.1.2)."""
         self._asked += 1
         loop = asyncio.get_running_loop()
         request = SharedOptions(sent_by=f"127.0.0.1:{self.port}").render(
             b"sip:127.0.0.1:%d" % port, b"z9hG4bK%d" % self._asked, b"1", b"call", self._asked
         )
-        await loop.sock_sendto(self.socket, request, ("127.0.0.1", port))
         while True:
-            message = parse_message(await loop.sock_recv(self.socket, 4096))
+            await loop.sock_sendto(self.socket, request, ("127.0.0.1", port))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(T1_SECONDS):
+                    return await self._answer()
+
+    async def _answer(self) -> Response:
+        while True:
+            data = await asyncio.get_running_loop().sock_recv(self.socket, 4096)
+            message = parse_message(data)
             # Probes of ours that come in here are what this phone does not answer.
             if isinstance(message, Response):
                 return message
