@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from trunkpulse.adapters.http.api import (
     activity,
@@ -103,6 +106,16 @@ OPERATIONS = frozenset(
     if isinstance(route, APIRoute)
 )
 """What the audit names acts by, also where only some of them can be done."""
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    # Ranges, until ``describe_problems`` says which of them each operation has.
+    "4XX": {"description": "What was asked is wrong.", "model": ProblemOut, **PROBLEM},
+    "5XX": {"description": "It cannot be done now.", "model": ProblemOut, **PROBLEM},
+    HTTPStatus.UNPROCESSABLE_ENTITY.value: {
+        "description": "A field is wrong; `errors` says which.",
+        "model": ProblemOut,
+        **PROBLEM,
+    },
+}
 
 
 class _Api(FastAPI):
@@ -128,7 +141,7 @@ def create_api(context: ApiContext) -> FastAPI:
     def api_settings() -> ApiSettings:
         return context.configuration().api
 
-    app = _empty(context.access, context.version)
+    app = _over(context.access, context.version, _all_routes())
     app.state.context = context
     app.state.trunk_index = TrunkIndex(context.roster.records, context.board, context.region)
     app.state.routes = Catalogue(lambda: context.routing.all)
@@ -137,9 +150,6 @@ def create_api(context: ApiContext) -> FastAPI:
     app.state.windows = Catalogue(lambda: context.maintenance.windows)
     app.state.findings = Findings(app.state.trunk_index)
     app.state.import_under_way = ImportUnderWay()
-    _include(app, *RESOURCES)
-    for resource in UNGUARDED:
-        app.include_router(resource.router, dependencies=[only_if_declared()])
     app.add_middleware(Once, answers=context.answers)
     app.add_middleware(RateLimited, clock=context.clock, api=api_settings)
     app.add_middleware(Guard, listen_host=context.listen_host, api=api_settings)
@@ -151,14 +161,45 @@ def create_api(context: ApiContext) -> FastAPI:
 
 def create_access_api(access: Access, *, version: str, listen_host: str) -> FastAPI:
     """Only what says who may come in: for a command while the service does not run."""
-    app = _empty(access, version)
-    _include(app, *ACCESS)
+    app = _over(access, version, _access_routes())
     app.add_middleware(Guard, listen_host=listen_host)
     app.add_middleware(Audited, ledger=access.ledger)
     return app
 
 
-def _empty(access: Access, version: str) -> FastAPI:
+@cache
+def _all_routes() -> Sequence[BaseRoute]:
+    router = _guarded(*RESOURCES)
+    for resource in UNGUARDED:
+        router.include_router(resource.router, dependencies=[only_if_declared()])
+    return tuple(router.routes)
+
+
+@cache
+def _access_routes() -> Sequence[BaseRoute]:
+    return tuple(_guarded(*ACCESS).routes)
+
+
+def _guarded(*resources: ModuleType) -> APIRouter:
+    """All apps share these routes, which know of no context: a request finds that in its app.
+
+    When the first request comes, FastAPI looks into the function of each and builds its models.
+    That takes a tenth of a second and more, and is kept with the route.
+    """
+    router = APIRouter(generate_unique_id_function=_operation_id, responses=PROBLEMS)
+    for resource in resources:
+        router.include_router(
+            resource.router,
+            dependencies=[
+                only_if_declared(),
+                Depends(only_while_recordable),
+                Depends(known_parameters_only),
+            ],
+        )
+    return router
+
+
+def _over(access: Access, version: str, routes: Sequence[BaseRoute]) -> FastAPI:
     app = _Api(
         title="trunkpulse",
         description="The state of SIP trunks, the events of its changes, and which trunk "
@@ -168,17 +209,7 @@ def _empty(access: Access, version: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
-        responses={
-            # Ranges, until ``describe_problems`` says which of them each operation has.
-            "4XX": {"description": "What was asked is wrong.", "model": ProblemOut, **PROBLEM},
-            "5XX": {"description": "It cannot be done now.", "model": ProblemOut, **PROBLEM},
-            HTTPStatus.UNPROCESSABLE_ENTITY.value: {
-                "description": "A field is wrong; `errors` says which.",
-                "model": ProblemOut,
-                **PROBLEM,
-            },
-        },
+        routes=list(routes),
         # Metrics and logs are our own; nothing is to be looked up for each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -189,18 +220,6 @@ def _empty(access: Access, version: str) -> FastAPI:
     app.add_exception_handler(Repeated, on_repeated)
     app.add_exception_handler(OAuthRefused, on_oauth_refused)
     return app
-
-
-def _include(app: FastAPI, *resources: ModuleType) -> None:
-    for resource in resources:
-        app.include_router(
-            resource.router,
-            dependencies=[
-                only_if_declared(),
-                Depends(only_while_recordable),
-                Depends(known_parameters_only),
-            ],
-        )
 
 
 def _operation_id(route: APIRoute) -> str:
