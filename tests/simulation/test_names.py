@@ -114,6 +114,33 @@ def test_a_name_that_leads_elsewhere_before_any_place_is_decided_is_decided_itse
     run_virtual(story)
 
 
+def test_one_dead_place_of_a_name_that_is_well_is_not_held_against_where_it_moves() -> None:
+    async def story() -> None:
+        world = World(11)
+        up(world, "192.0.2.1", "192.0.2.3", "192.0.2.4")
+        world.names.moved[NAME] = ("192.0.2.1", "192.0.2.2")
+        async with world.node(config(TRUNK)) as node:
+            await world.clock.advance(100.0)
+            assert list(places(node).values()) == [TargetState.AVAILABLE, TargetState.DOWN]
+            for host in ("192.0.2.3", "192.0.2.4"):
+                world.network.far_end(host).mode = "503"
+            world.names.moved[NAME] = ("192.0.2.3", "192.0.2.4")
+            while not world.network.far_end("192.0.2.4").requests:
+                await world.clock.advance(0.1)
+            up_again = [world.network.far_end(host) for host in ("192.0.2.3", "192.0.2.4")]
+            for far_end in up_again:
+                far_end.mode = "up"  # after one bad answer
+            await world.clock.advance(60.0)
+            assert places(node) == {
+                "udp:192.0.2.3:5060": TargetState.AVAILABLE,
+                "udp:192.0.2.4:5060": TargetState.AVAILABLE,
+            }
+        changes = (await recorded_changes(world))["trunk-1"]
+        assert TrunkState.DOWN not in {change.state for change in changes}
+
+    run_virtual(story)
+
+
 def test_when_a_name_was_last_well_is_known_after_it_has_moved_to_a_dead_place() -> None:
     async def story() -> None:
         world = World(10)

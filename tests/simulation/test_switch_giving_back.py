@@ -83,6 +83,97 @@ def test_a_switch_that_moves_gets_it_back_where_it_was() -> None:
     told(story)
 
 
+MOVED = replace(EDGE, url=SwitchUrl("tcp", "127.0.0.1", 2050))
+
+
+def two_places(node: Any, old: PaperSwitch, new: PaperSwitch) -> None:
+    """``new`` is where ``MOVED`` leads."""
+    node.switches._switch_for = lambda each: (old if each.url == EDGE.url else new).connect(each)
+
+
+def test_a_switch_that_moves_is_told_at_once_though_nobody_answers_where_it_was() -> None:
+    async def story() -> None:
+        old, new = PaperSwitch(A, B), PaperSwitch(A, B)
+        async with one_is_down(old) as (world, node):
+            two_places(node, old, new)
+            old.away = True
+            await node.apply(with_switches(MOVED))
+            await world.clock.advance(0.5)
+            assert new.states == {A: False, B: False}
+
+    told(story)
+
+
+def test_a_stop_does_not_wait_for_what_is_given_back_where_a_switch_was() -> None:
+    async def story() -> None:
+        old, new = PaperSwitch(A, B), PaperSwitch(A, B)
+        async with one_is_down(old) as (world, node):
+            two_places(node, old, new)
+            old.away = True
+            await node.apply(with_switches(MOVED))
+            await node.apply(with_switches(replace(MOVED, interval_seconds=HOUR / 2)))
+            await world.clock.advance(0.5)
+            before = world.clock.monotonic()
+        assert world.clock.monotonic() - before < 1
+        assert (old.connections, new.connections) == (0, 0)
+
+    told(story)
+
+
+def test_a_switch_that_moves_back_in_time_is_looked_after_as_before() -> None:
+    async def story() -> None:
+        old, new = PaperSwitch(A, B), PaperSwitch(A, B)
+        async with one_is_down(old) as (world, node):
+            two_places(node, old, new)
+            old.away = True
+            await node.apply(with_switches(MOVED))
+            await world.clock.advance(1)
+            await node.apply(with_switches(replace(EDGE, trunks=("trunk-2",))))
+            await world.clock.advance(SECONDS)
+            assert node.switches.remarks() != []  # it is out of reach, and not given up
+            old.away = False
+            await world.clock.advance(SECONDS)
+            assert old.states == {A: True, B: False}
+            assert new.states == {A: True, B: True}
+            assert node.switches.remarks() == []
+
+    told(story)
+
+
+def test_what_was_given_up_is_given_back_once_the_switch_is_looked_after_again() -> None:
+    async def story() -> None:
+        paper = PaperSwitch(A, B)
+        async with one_is_down(paper) as (world, node):
+            paper.away = True
+            await node.apply(with_switches())
+            await world.clock.advance(SECONDS)
+            paper.away = False
+            await node.apply(with_switches(replace(EDGE, trunks=("trunk-2",))))
+            await world.clock.advance(3)
+            assert paper.states == {A: True, B: False}
+            await world.clock.advance(3)
+            assert await world.store.load_documents(DocumentKind.TAKEN_OUT) == []
+
+    told(story)
+
+
+def test_a_switch_that_is_called_otherwise_is_looked_after_as_before() -> None:
+    async def story() -> None:
+        paper = PaperSwitch(A, B)
+        async with one_is_down(paper) as (world, node):
+            await node.apply(with_switches(replace(EDGE, id="border")))
+            await world.clock.advance(SECONDS)
+            assert paper.orders == []
+            assert paper.states == {A: False, B: False}
+            assert node.switches.remarks() == []
+            await node.apply(with_switches())
+            await world.clock.advance(3)
+            assert paper.states == {A: True, B: False}
+            assert await world.store.load_documents(DocumentKind.TAKEN_OUT) == []
+
+    told(story)
+
+
 def test_a_switch_that_is_out_of_reach_is_tried_a_few_times_and_then_told_of() -> None:
     async def story() -> None:
         paper = PaperSwitch(A, B)
@@ -194,6 +285,24 @@ def test_what_an_earlier_life_took_out_is_given_back_too(
             await world.clock.advance(SECONDS)
             assert paper.states == states
             assert node.switches.remarks() == []
+
+    told(story)
+
+
+def test_what_was_taken_out_right_before_a_stop_is_given_back_too() -> None:
+    async def story() -> None:
+        world, paper = World(7), PaperSwitch(A, B)
+        world.switch_for = paper.connect
+        far_end = world.network.far_end("192.0.2.1")
+        world.network.far_end("192.0.2.2")
+        async with world.node(SETUP) as node:
+            await world.clock.advance(100)
+            far_end.mode = "refused"
+            while paper.states[A]:
+                await node.switches.sync("edge")
+        async with world.node(with_switches()):
+            await world.clock.advance(3)
+            assert paper.states == {A: True, B: True}
 
     told(story)
 

@@ -96,6 +96,29 @@ def test_a_trunk_that_died_while_nobody_looked_is_not_put_back() -> None:
     told(story)
 
 
+@pytest.mark.parametrize(
+    ("paper", "first"), [(PaperSwitch(A, B), A), (PaperSwitch(by_address=False), "trunk-1")]
+)
+@pytest.mark.parametrize("after_seconds", [0.001, SECONDS])
+def test_a_clock_that_is_set_back_after_a_start_keeps_no_trunk_out(
+    paper: PaperSwitch, first: str, after_seconds: float
+) -> None:
+    async def story() -> None:
+        world = World(7)
+        await first_life(world, paper)
+        async with world.node(SETUP) as node:
+            await world.clock.advance(after_seconds)
+            world.clock.step_wall(-HOUR / 2)
+            await world.clock.advance(SECONDS)
+            assert paper.states[first] is False
+            world.network.far_end("192.0.2.1").mode = "up"
+            await world.clock.advance(2 * SECONDS)
+            assert node.board.status("trunk-1").state is TrunkState.AVAILABLE
+            assert paper.states[first] is True
+
+    told(story)
+
+
 def test_what_is_not_known_yet_is_said_to_be() -> None:
     async def story() -> None:
         world, paper = World(7), PaperSwitch(A, B)

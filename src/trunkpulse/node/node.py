@@ -334,6 +334,7 @@ class Node:
             async with asyncio.timeout(deadline_seconds / 2):
                 await recorder.flushed()
                 await self.announcements.flushed()
+                await self.switches.recorded()
         except TimeoutError:
             recorder.name_unwritten()
         await self.deliveries.drain(deadline_seconds / 2)

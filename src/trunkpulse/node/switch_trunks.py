@@ -57,7 +57,7 @@ def _is_borne_out(target: ProbeTarget, began: float) -> bool:
     """True if an attempt of this life of the process agrees with what is believed of ``target``.
 
     The life ``began`` then, in wall-clock seconds; the first success that is remembered may be of
-    the one before.
+    the one before. All others are of this life, also if the clock was set back since.
 
     One is enough: what was decided in the last life and what is seen in this one are two witnesses.
     """
@@ -67,10 +67,10 @@ def _is_borne_out(target: ProbeTarget, began: float) -> bool:
         return target.failures > 0 or (target.successes > 0 and target.failure is not None)
     if state is TargetState.UNKNOWN:
         return True
-    attempts = target.attempts
-    if not attempts:
+    if not target.attempts:
         return target.code is not None  # a bad answer would be remembered
-    return any(each.success and each.at >= began for each in target.runs())
+    first, *others = target.runs()
+    return (first.success and first.at >= began) or any(each.success for each in others)
 
 
 def _is_proven(record: TrunkRecord, targets: Sequence[TargetStanding]) -> bool:

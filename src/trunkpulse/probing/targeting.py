@@ -9,6 +9,7 @@ never leaves its trunk with nothing known.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -198,7 +199,7 @@ class Targeting:
             return Retargeted(tuple(present))
         merged = self._merge(trunk, uri, wanted, known, {})
         if len(merged.fresh) == len(merged.targets):
-            _succeed(merged.fresh, merged.gone)
+            _succeed(merged.fresh, merged.gone, self._leaving.get(watch, frozenset()))
         undecided = any(target.state is TargetState.UNKNOWN for target in merged.targets)
         leaving = {
             target for target in merged.gone if undecided and target.state is TargetState.AVAILABLE
@@ -313,14 +314,24 @@ def _remind(target: ProbeTarget, stored: StoredTarget | None) -> None:
             target.last_success = stored.last_success_ms / 1000
 
 
-def _succeed(fresh: Sequence[ProbeTarget], gone: Sequence[ProbeTarget]) -> None:
+def _succeed(
+    fresh: Sequence[ProbeTarget],
+    gone: Sequence[ProbeTarget],
+    left_before: AbstractSet[ProbeTarget],
+) -> None:
     """Have the ``fresh`` places of a name, all that it leads to now, follow those ``gone``.
 
     The name was well when they were. And a run of attempts that was under way goes on: a name that
     leads elsewhere each time would otherwise never be decided. One attempt is left to do at least.
+    Of a name that was well at one of its places no failures are held against the fresh ones; those
+    that it had ``left_before``, and that only stayed until others are decided, are none of these.
     """
     success = max((target.last_success or 0.0 for target in gone), default=0.0) or None
-    runs = [target.run for target in gone if target.state is not TargetState.AVAILABLE]
+    runs = [
+        Run(TargetState.UNKNOWN) if target.state is TargetState.AVAILABLE else target.run
+        for target in gone
+        if target not in left_before
+    ]
     failures = min((run.failures for run in runs), default=0)
     successes = min((run.successes for run in runs), default=0)
     for target in fresh:

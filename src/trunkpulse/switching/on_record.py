@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -25,7 +25,7 @@ from trunkpulse.ports import (
 )
 from trunkpulse.switching.taken import Taken
 
-__all__ = ["OnRecord", "TakenFrom"]
+__all__ = ["MOST_SWITCHES", "OnRecord", "SwitchPlace", "TakenFrom"]
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +37,19 @@ PAUSE_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 5.0
 REMARKED_SECONDS: Final = 30 * 86_400.0
 """For so long what nobody can give back is remembered, and told at each start."""
+
+
+class SwitchPlace(NamedTuple):
+    """One switch, as long as nobody reaches it elsewhere."""
+
+    switch_id: str
+    type: SwitchType
+    url: SwitchUrl
+
+    @classmethod
+    def of(cls, settings: SwitchSettings) -> SwitchPlace:
+        """Where ``settings`` lead."""
+        return cls(settings.id, settings.type, settings.url)
 
 
 @dataclass(slots=True)
@@ -58,9 +71,10 @@ class TakenFrom:
         closed = settings.password is not None or settings.ca_file is not None
         return cls(settings.id, settings.type, settings.url, closed, taken)
 
-    def is_of(self, settings: SwitchSettings) -> bool:
-        """True if ``settings`` still lead to the same switch."""
-        return (self.type, self.url) == (settings.type, settings.url)
+    @property
+    def place(self) -> SwitchPlace:
+        """Where it was taken out."""
+        return SwitchPlace(self.switch_id, self.type, self.url)
 
 
 class OnRecord:
@@ -113,11 +127,7 @@ class OnRecord:
             await self._work.wait()
             self._work.clear()
             try:
-                for switch_id, each in list(self._kept.items()):
-                    changes = each.taken.changes
-                    if self._written.get(switch_id) != changes:
-                        await self._write(each)
-                        self._written[switch_id] = changes
+                await self._catch_up()
                 is_away = False
             except (StoreUnavailable, DocumentChanged) as problem:
                 if not is_away:
@@ -126,6 +136,20 @@ class OnRecord:
                 self._work.set()
                 await asyncio.sleep(RETRY_SECONDS)
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def finish(self) -> None:
+        """Write down what changed lately, once ``run`` has ended; never raises but if cancelled."""
+        try:
+            await self._catch_up()
+        except (StoreUnavailable, DocumentChanged) as problem:
+            log.warning("switch.not_written_down", problem=str(problem))
+
+    async def _catch_up(self) -> None:
+        for switch_id, each in list(self._kept.items()):
+            changes = each.taken.changes
+            if self._written.get(switch_id) != changes:
+                await self._write(each)
+                self._written[switch_id] = changes
 
     async def _write(self, each: TakenFrom) -> None:
         switch_id = each.switch_id

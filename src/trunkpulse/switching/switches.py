@@ -15,7 +15,7 @@ from trunkpulse.model import TrunkState
 from trunkpulse.ports import DocumentStore, MachineClock, Switch
 from trunkpulse.switching.giving_back import give_back, named_some
 from trunkpulse.switching.loop import SwitchLoop
-from trunkpulse.switching.on_record import OnRecord, TakenFrom
+from trunkpulse.switching.on_record import MOST_SWITCHES, OnRecord, SwitchPlace, TakenFrom
 from trunkpulse.switching.report import Line, LinkState, SwitchReport
 from trunkpulse.switching.standing import Trunks
 from trunkpulse.switching.taken import Taken
@@ -76,14 +76,16 @@ class Switches:
         """Those of the configuration; the same object until they change."""
         self._settings: dict[str, SwitchSettings] = {}
         self._loops: dict[str, SwitchLoop] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
-        """By id; a loop, or who gives back what a loop that has ended took out."""
+        self._running: dict[SwitchPlace, asyncio.Task[None]] = {}
+        """A loop, or who gives back what a loop that has ended took out there."""
         self._record = OnRecord(store, clock)
         self._recording: asyncio.Task[None] | None = None
         self._formerly: dict[str, TakenFrom] = {}
         """What earlier lives took out, until it is known who looks after it now."""
-        self._leaving: dict[str, TakenFrom] = {}
+        self._leaving: dict[SwitchPlace, TakenFrom] = {}
         """What is being given back, by people who may still change their mind."""
+        self._given_up: dict[SwitchPlace, TakenFrom] = {}
+        """What could not be given back, until somebody looks after the switch again."""
         self._left: dict[str, str] = {}
         """What stays out for good, a sentence for each switch."""
 
@@ -103,39 +105,47 @@ class Switches:
         """
         self.settings = tuple(settings)
         self._settings = {each.id: each for each in settings}
-        wanted = {each.id for each in settings if each.enabled}
+        wanted = {each.id: each for each in settings if each.enabled}
         self._left = {key: said for key, said in self._left.items() if key not in wanted}
-        formerly, self._formerly = self._formerly, {}
-        for switch_id in wanted & self._leaving.keys():  # it is back before it got all back
-            formerly[switch_id] = self._leaving.pop(switch_id)
-            self._running[switch_id].cancel()
-        places = {key: self._settings[key] for key in formerly if key in self._settings}
+        formerly = {each.place: each for each in self._formerly.values()}
+        self._formerly = {}
+        last = {place: self._settings.get(place.switch_id) for place in formerly}
+        for place in map(SwitchPlace.of, wanted.values()):
+            if place in self._leaving:  # it is back before it got all back
+                formerly[place] = self._leaving.pop(place)
+                self._running[place].cancel()
+            elif place in self._given_up:
+                formerly[place] = self._given_up.pop(place)
         for switch_id, loop in list(self._loops.items()):
             if self._settings.get(switch_id) != loop.settings:
                 del self._loops[switch_id]
-                self._running[switch_id].cancel()
-                formerly[switch_id] = TakenFrom.of(loop.settings, loop.taken)
-                places[switch_id] = loop.settings
+                place = SwitchPlace.of(loop.settings)
+                self._running[place].cancel()
+                formerly[place] = TakenFrom.of(loop.settings, loop.taken)
+                last[place] = loop.settings
         if self._switch_for is None:
             return
-        for each in settings:
-            if each.enabled and each.id not in self._loops:
-                former = formerly.get(each.id)
-                if former is not None and former.is_of(each):
-                    del formerly[each.id]
-                    self._begin(each, self._switch_for, former.taken)
-                    continue
-                if former is not None:
-                    del formerly[each.id]
-                    self._leave(former, places[each.id], self._switch_for)
-                self._begin(each, self._switch_for, Taken())
-        for switch_id, former in formerly.items():
-            self._leave(former, places.get(switch_id), self._switch_for)
-        self._running = {
-            key: task
-            for key, task in self._running.items()
-            if key in self._loops or not task.done()
-        }
+        news = [each for each in wanted.values() if each.id not in self._loops]
+        before = [self._former_of(each, formerly) for each in news]
+        for place, former in formerly.items():
+            self._leave(former, last.get(place), self._switch_for)
+        for each, known in zip(news, before, strict=True):
+            self._begin(each, self._switch_for, Taken() if known is None else known.taken)
+        self._running = {place: task for place, task in self._running.items() if not task.done()}
+
+    def _former_of(
+        self, settings: SwitchSettings, formerly: dict[SwitchPlace, TakenFrom]
+    ) -> TakenFrom | None:
+        """What was taken out of the same switch, perhaps under an id that is used no more."""
+        known = formerly.pop(SwitchPlace.of(settings), None)
+        if known is not None:
+            return known
+        for place in formerly:
+            is_same = place[1:] == (settings.type, settings.url)
+            if is_same and place.switch_id not in self._settings:
+                self._record.keep(TakenFrom(*place, asks_who=False))
+                return formerly.pop(place)
+        return None
 
     def _begin(
         self,
@@ -157,8 +167,9 @@ class Switches:
             ended=self._record.stir,
         )
         self._loops[settings.id] = loop
-        before = self._running.get(settings.id)
-        self._running[settings.id] = self._tasks.create_task(
+        place = SwitchPlace.of(settings)
+        before = self._running.get(place)
+        self._running[place] = self._tasks.create_task(
             loop.run(before), name=f"switch {settings.id}"
         )
 
@@ -172,7 +183,7 @@ class Switches:
         if not former.taken:
             return
         self._record.keep(former)
-        if settings is None or not former.is_of(settings):
+        if settings is None or former.place != SwitchPlace.of(settings):
             settings = SwitchSettings(id=former.switch_id, type=former.type, url=former.url)
             if former.asks_who:
                 self._stays_out(former, "the password is no longer in the file")
@@ -180,10 +191,10 @@ class Switches:
         if settings.dry_run:
             self._stays_out(former, "dry_run was set")
             return
-        if former.switch_id not in self._settings or not self._settings[former.switch_id].enabled:
-            self._leaving[former.switch_id] = former
-        self._running[former.switch_id] = self._tasks.create_task(
-            self._give_back(former, settings, switch_for, self._running.get(former.switch_id)),
+        place = former.place
+        self._leaving[place] = former
+        self._running[place] = self._tasks.create_task(
+            self._give_back(former, settings, switch_for, self._running.get(place)),
             name=f"giving back to switch {former.switch_id}",
         )
 
@@ -199,7 +210,7 @@ class Switches:
         groups = tuple(former.taken.groups_besides(frozenset()))
         switch = switch_for(replace(settings, groups=groups))
         is_done = await give_back(settings, switch, former.taken)
-        self._leaving.pop(former.switch_id, None)
+        self._leaving.pop(former.place, None)
         if is_done:
             self._record.stir()
         else:
@@ -208,6 +219,9 @@ class Switches:
     def _stays_out(self, former: TakenFrom, why: str) -> None:
         if former.switch_id not in self._loops:
             self._record.forget_later(former)
+        self._given_up[former.place] = former
+        if len(self._given_up) > MOST_SWITCHES:
+            del self._given_up[next(iter(self._given_up))]
         what = named_some(former.taken)
         log.warning(
             "switch.stays_out", switch=former.switch_id, url=str(former.url), some=what, why=why
@@ -224,6 +238,12 @@ class Switches:
             task.cancel()
         if self._recording is not None:
             self._recording.cancel()
+
+    async def recorded(self) -> None:
+        """Return once what was taken out, up to ``stop``, is written down, or cannot be."""
+        if self._recording is not None:
+            await asyncio.wait({self._recording})
+            await self._record.finish()
 
     # --- what changed ------------------------------------------------------------------------
 
