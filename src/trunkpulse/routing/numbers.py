@@ -107,8 +107,9 @@ def normalise(dialled: str, country: str | None = None) -> str:
         return dialled
     number, parameters = _subscriber(dialled)
     if number.startswith("+"):
-        if _TRUNK_PREFIX in dialled:
-            return _national(_user(dialled).partition(";")[0], number, dialled, None)
+        written = _user(dialled).partition(";")[0]  # a URI may have escaped the brackets
+        if _TRUNK_PREFIX in written:
+            return _national(written, number, dialled, None)
         if _E164.fullmatch(number):
             return number
         raise BadNumber(

@@ -178,3 +178,7 @@ def test_what_no_digits_can_complete_is_no_beginning(dialled: str) -> None:
 def test_beginnings_are_digits_whatever_is_dialled(text: str, country: str | None) -> None:
     for beginning in beginnings(text, country):
         assert beginning.removeprefix("+").isdecimal() or beginning == "+"
+
+
+def test_a_trunk_prefix_in_brackets_that_a_uri_escapes_is_left_out_too() -> None:
+    assert normalise("sip:+49%280%29301234567@pbx.example") == "+49301234567"
