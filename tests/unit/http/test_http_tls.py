@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import socket
 import ssl
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 from cryptography import x509
 
 from certificates import Authority, Issued
-from trunkpulse.adapters.http import connections
+from trunkpulse.adapters.http import connections, handshakes, server
+from trunkpulse.adapters.http.handshakes import Handshakes
 from trunkpulse.adapters.http.server import serve_http
 from trunkpulse.adapters.http.tls import ServedCertificate
 from trunkpulse.adapters.network.tls import LISTENER_CIPHERS, TlsUnusable
@@ -180,6 +184,62 @@ async def test_connections_that_never_shake_hands_are_bounded_too(
                 with contextlib.suppress(httpx2.TransportError):
                     answer = await http.get("/healthz")
         assert answer.status_code == 200
+
+
+class _OutOfDescriptors(socket.socket):
+    """A listener that the system has no connection for, once."""
+
+    refused = False
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if not self.refused:
+            self.refused = True
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+async def test_a_system_that_is_out_of_descriptors_is_asked_again(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handshakes, "_PAUSE_SECONDS", 0.01)
+
+    plainly = server.bind
+
+    def bind(host: str, port: int) -> socket.socket:
+        bound = plainly(host, port)
+        listener = _OutOfDescriptors(fileno=bound.detach())
+        listener.setblocking(False)
+        return listener
+
+    monkeypatch.setattr(server, "bind", bind)
+    certificate = served(authority.issue("127.0.0.1"))
+    async with (
+        running() as world,
+        serve_http(world.app, "127.0.0.1", 0, tls=certificate) as (host, port),
+        httpx2.AsyncClient(base_url=f"https://{host}:{port}", verify=trusting(authority)) as http,
+    ):
+        assert (await http.get("/healthz")).status_code == 200
+
+
+async def test_who_comes_as_it_closes_is_let_go_without_a_word(authority: Authority) -> None:
+    listener = server.bind("127.0.0.1", 0)
+    complaints: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, about: complaints.append(about))
+    with contextlib.closing(listener), socket.socket() as caller:
+        async with asyncio.TaskGroup() as tasks:
+            accepting = Handshakes(
+                listener,
+                asyncio.Protocol,
+                served(authority.issue("127.0.0.1")).context,
+                peers=connections.Peers(),
+                tasks=tasks,
+            )
+            await asyncio.sleep(0)
+            caller.connect(listener.getsockname())
+            loop.call_soon(accepting.close)
+            await accepting.wait_closed()
+    assert complaints == []
 
 
 def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:

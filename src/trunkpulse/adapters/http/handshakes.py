@@ -22,6 +22,7 @@ __all__ = ["HANDSHAKE_SECONDS", "Handshakes"]
 HANDSHAKE_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 1.0
 """After the system could not give us a connection: it is out of something."""
+_ACCEPTED_PER_TURN: Final = 32
 
 
 class Handshakes:
@@ -41,6 +42,8 @@ class Handshakes:
         self._connection = connection
         self._context = context
         self._peers = peers
+        self._unbegun: dict[socket.socket, str] = {}
+        """Accepted in this turn of the loop, by address."""
         self._accepting = tasks.create_task(self._accept(), name="accept TLS")
 
     def close(self) -> None:
@@ -52,21 +55,43 @@ class Handshakes:
         await asyncio.wait([self._accepting])
 
     async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                try:
-                    accepted, place = await loop.sock_accept(self._listener)
-                except OSError:
+        loop, broken = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    broken.clear()
+                    loop.add_reader(self._listener, self._take, tasks, broken)
+                    try:
+                        await broken.wait()
+                    finally:
+                        loop.remove_reader(self._listener)
                     await asyncio.sleep(_PAUSE_SECONDS)
-                    continue
-                address = str(place[0])
-                if self._peers.enter(address):
-                    tasks.create_task(self._shake_hands(accepted, address))
-                else:
-                    accepted.close()
+        finally:
+            # A task that is cancelled before it begins closes nothing.
+            for accepted, address in self._unbegun.items():
+                accepted.close()
+                self._peers.leave(address)
+
+    def _take(self, tasks: asyncio.TaskGroup, broken: asyncio.Event) -> None:
+        """Accept who waits; sets ``broken`` if the system cannot give us any more for now."""
+        for _ in range(_ACCEPTED_PER_TURN):
+            try:
+                accepted, place = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):  # nobody waits, or no longer
+                return
+            except OSError:
+                broken.set()
+                return
+            accepted.setblocking(False)
+            address = str(place[0])
+            if self._peers.enter(address):
+                self._unbegun[accepted] = address
+                tasks.create_task(self._shake_hands(accepted, address))
+            else:
+                accepted.close()
 
     async def _shake_hands(self, accepted: socket.socket, address: str) -> None:
+        del self._unbegun[accepted]
         try:
             with contextlib.suppress(OSError):  # with whoever cannot, or goes: no TLS, no answer
                 await asyncio.get_running_loop().connect_accepted_socket(
