@@ -64,6 +64,7 @@ _SILENT: Final = frozenset(
     }
 )
 _WELL: Final = frozenset({TargetState.AVAILABLE})
+_IN_DOUBT: Final = _WELL | {TargetState.UNKNOWN}
 _ANSWERS: Final = frozenset({FailureKind.REFUSED, FailureKind.TLS, FailureKind.MALFORMED})
 """Somebody out there did something. A broken connection (RESET) says neither."""
 
@@ -299,10 +300,8 @@ class Isolation:
         self._asked.clear()
         seconds = 0.0
         but_not = {*self._suspicion.silent_parties, self._party_of(failed)}
-        # Where a name is not found, as may be at a start, any answer tells the resolver's fault
-        # from ours; the silence of who never answered tells nothing.
-        states = _WELL | {TargetState.UNKNOWN} if resolver else _WELL
-        for party, target in self._census.picked(but_not, states):
+        # Who is new may answer too, and then only the resolver is to blame.
+        for party, target in self._census.picked(but_not, _IN_DOUBT if resolver else _WELL):
             under_way = self._prober.is_under_way(target)
             if not under_way and not self._may_be_probed(target, now):
                 if target.failures and target.failure in _SILENT:
@@ -321,8 +320,7 @@ class Isolation:
     def _sample(self, now: float) -> None:
         """While isolated: probe a few out of turn, the same ones for as long as they are there."""
         if len(self._asked) < SAMPLE:
-            states = {TargetState.AVAILABLE, TargetState.UNKNOWN}
-            for party, target in self._census.picked(self._asked, states):
+            for party, target in self._census.picked(self._asked, _IN_DOUBT):
                 if len(self._asked) == SAMPLE:
                     break
                 self._asked[party] = Asked.now(target)
