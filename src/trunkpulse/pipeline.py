@@ -96,6 +96,7 @@ class Pipeline:
         self._clock = clock
         self._board = board
         self._rng = rng
+        self._wall = clock.wall
         self._random = rng.random
         self._moment = 0.0
         self.target_moved: Callable[[str], None] = _tell_nobody
@@ -117,7 +118,7 @@ class Pipeline:
         """Judge a final answer; returns seconds from the attempt's start to the next one."""
         settings = target.settings
         policy = settings.policy
-        now = self._clock.wall()
+        now = self._wall()
         if settings.learns_address:
             self.keeper.learn(target, data, now)
         if code not in policy.healthy_codes:

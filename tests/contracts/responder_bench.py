@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 from trunkpulse.adapters.network.responder import Fate, OptionsResponder, ResponderSettings
 from trunkpulse.model import FailureKind, TransportProtocol
@@ -44,6 +45,10 @@ class Wire:
         message = parse_message(data)
         assert isinstance(message, Response)
         self.sent.append((asyncio.get_running_loop().time(), message, destination))
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         return None

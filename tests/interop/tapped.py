@@ -126,6 +126,10 @@ class _TappedTransport:
         self._tap.sent.add(_branch(data))
         self._transport.send(data, destination)
 
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
+
     def close(self) -> None:
         self._transport.close()
 

@@ -188,6 +188,10 @@ class Wire:
             self._network.departures.append(self._network.clock.monotonic())
             self._network.carry(partial(self._network.arrive, self, data, destination))
 
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
+
     def close(self) -> None:
         self._closed = True
 

@@ -101,6 +101,9 @@ class MessageTransport(Protocol):
     def send(self, data: bytes, destination: Address) -> None:
         """Send without blocking; a failure is reported to the receiver, never raised."""
 
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        """``send`` each to its destination, in their order, as cheaply as there is a way to."""
+
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         """Nobody waits for an answer to ``data`` any more; what stood in its way, None if nothing.
 

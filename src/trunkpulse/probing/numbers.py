@@ -30,7 +30,7 @@ __all__ = ["BYTES_PER_TARGET", "UNHEARD", "Numbers", "TargetNumbers"]
 
 _ROW: Final = struct.Struct("=d5fIHxxId")
 """What ``_OF_ANSWERS`` has, and then the losses and since when all has gone well."""
-_OF_ANSWERS: Final = struct.Struct("=d5fIH")
+_OF_ANSWERS: Final = struct.Struct("@d5fIH")
 """Sum of all round trips (a float of 4 bytes soon takes no more additions); last, smoothed, jitter,
 loss share, worst; how many answers; status code of the last, 0 before the first."""
 _WORST: Final = struct.Struct("=f")

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address, Clock, MessageTransport
+from trunkpulse.probing.departures import MOST_TOGETHER, Departures
 from trunkpulse.probing.exchanges import LARGEST_CSEQ, Exchanges
 from trunkpulse.probing.live import CallsUp, no_calls
 from trunkpulse.probing.numbers import Numbers
@@ -31,6 +32,7 @@ from trunkpulse.probing.sight import Sight
 from trunkpulse.probing.slots import Slots
 from trunkpulse.probing.target import ProbeSettings, ProbeTarget
 from trunkpulse.probing.turns import Turns
+from trunkpulse.sip.request import Form
 from trunkpulse.sip.transaction import T1_SECONDS, NonInviteClientTransaction
 
 __all__ = ["Prober"]
@@ -75,13 +77,12 @@ class Prober:
         have one each."""
         self._requests = Requests()
         self._match_ordinary = self._requests.match_ordinary
-        self._begun: list[ProbeTarget] = []
-        """Targets whose attempts began in this turn, and that have no transaction yet."""
         self._heard: list[MessageTransport] = []
         """Those that were read in this turn."""
         self._shaken = False
         """True if an attempt that began in this turn may have ended in it, too."""
         self.counts = ProbeCounts()
+        self._departures = Departures(self._requests, clock, self.counts)
         self._exchanges = Exchanges(self._requests, self.counts, self._arm)
         self.calls_up: CallsUp = no_calls
         """Set by whoever knows of calls; asked only for targets that calls show something of."""
@@ -183,41 +184,46 @@ class Prober:
         Nearly all are of one kind: well, named by their address, and about to be asked. What that
         takes is written out here, because these lines run a few ten thousand times a second.
         """
-        monotonic, begin = self._clock.monotonic, self._begun.append
-        counts, turn = self.counts, self._turn
+        turn, departures = self._turn, self._departures
+        add, add_message = departures.targets.append, departures.messages.append
+        add_destination, messages = departures.destinations.append, departures.messages
         settings = due[-1].settings
-        form, send = self._how_to_send(settings)
-        while due:
-            target = due[-1]
-            if target.settings is not settings:
-                settings = target.settings
-                form, send = self._how_to_send(settings)
-            # What was heard or another's turn may have removed or planned it meanwhile.
-            if target.index >= 0 and target.due_tick == NEVER:
-                written = target.written
-                if target.awaiting or written is None or target.rarities or not settings.plain:
-                    self._take_turn(target)
-                else:
-                    counts.attempts += 1
-                    sequence = (
-                        turn if turn > target.sequence else target.sequence + 1 & LARGEST_CSEQ
-                    )
-                    target.sequence = sequence
-                    target.awaiting = True
-                    begin(target)
-                    text = target.uri
-                    uri, mark = text.encode(), b"%08x%08x" % (target.index, sequence)
-                    request = form % (uri, mark, mark, uri, mark, sequence)
-                    target.started = monotonic()
-                    send(request, (text[written[0]], written[1]))
-            due.pop()
+        form = self._form_of(settings)
+        try:
+            while due:
+                target = due[-1]
+                if target.settings is not settings:
+                    settings = target.settings
+                    form = self._form_of(settings)
+                # What was heard or another's turn may have removed or planned it meanwhile.
+                if target.index >= 0 and target.due_tick == NEVER:
+                    written = target.written
+                    if (
+                        target.awaiting
+                        or written is None
+                        or target.rarities
+                        or target.sequence >= turn
+                        or not settings.plain
+                    ):
+                        self._take_turn(target)
+                    else:
+                        target.sequence = turn
+                        target.awaiting = True
+                        text = target.uri
+                        add(target)
+                        add_message(form(text.encode(), b"%08x" % target.index))
+                        add_destination((text[written[0]], written[1]))
+                        if len(messages) == MOST_TOGETHER:
+                            departures.leave()
+                due.pop()
+        finally:
+            departures.leave()
 
-    def _how_to_send(
-        self, settings: ProbeSettings
-    ) -> tuple[bytes, Callable[[bytes, Address], None]]:
-        """The form of a first request, and where it is given to, once that has been listened to."""
+    def _form_of(self, settings: ProbeSettings) -> Form:
+        """The form of first requests, once their transport has been listened to."""
+        self._departures.over(settings.transport)
         self._hear(settings.transport)
-        return self._requests.form(settings.options), settings.transport.send
+        return self._departures.form(settings.options, self._turn)
 
     def _take_turn(self, target: ProbeTarget) -> None:
         if target.awaiting:
@@ -229,12 +235,12 @@ class Prober:
 
     def _wait_for_t1(self) -> None:
         """All of these may be asked again from now on after T1."""
-        begun = self._begun
+        begun = self._departures.begun
         if self._shaken:
             begun = [each for each in begun if each.awaiting and each.due_tick == NEVER]
             self._shaken = False
         self._wheel.arm_all(begun, self._clock.monotonic() + T1_SECONDS)
-        self._begun.clear()
+        self._departures.end_turn()
         self._heard.clear()
         self._turn = self._turn + 1 & LARGEST_CSEQ
 
@@ -269,7 +275,7 @@ class Prober:
             self._look_up(target, lambda: self._located(target, sequence))
         elif settings.unfolds_later:
             target.awaiting = True
-            self._begun.append(target)
+            self._departures.begun.append(target)
             settings.transport.send(self._requests.first(target), address)
         else:
             self._exchanges.begin(target, address, now)
@@ -337,7 +343,7 @@ class Prober:
         """
         if transport not in self._heard:
             self._heard.append(transport)
-            self._shaken = self._shaken or bool(self._begun)
+            self._shaken = self._shaken or bool(self._departures.begun)
             transport.drain()
 
     def _end(self, target: ProbeTarget, kind: FailureKind, detail: str, now: float) -> None:
@@ -362,7 +368,8 @@ class Prober:
         """
         ordinary = self._match_ordinary(data)
         if ordinary is not None:
-            code, number = int(ordinary[1]), int(ordinary[2], 16)
+            status, mark = ordinary.groups()
+            code, number = 200 if status == b"200" else int(status), int(mark, 16)
             index, sequence = number >> SEQUENCE_BITS, number & LARGEST_SEQUENCE
         else:
             read = self._requests.read_answer(data)

@@ -15,7 +15,7 @@ from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.sip.errors import SipError
 from trunkpulse.sip.message import response_facts
 from trunkpulse.sip.peek import ordinary_response
-from trunkpulse.sip.request import SharedOptions
+from trunkpulse.sip.request import Form, SharedOptions
 from trunkpulse.sip.transaction import NonInviteClientTransaction
 
 __all__ = ["LARGEST_SEQUENCE", "SEQUENCE_BITS", "Requests", "mark_of"]
@@ -47,13 +47,13 @@ class Requests:
 
     # --- there -----------------------------------------------------------------------------
 
-    def form(self, options: SharedOptions) -> bytes:
-        """The first request of any attempt with these ``options``, with blanks.
+    def form(self, options: SharedOptions, sequence: int) -> Form:
+        """``first`` for any target with these ``options`` whose request has this number.
 
-        They are filled with ``form % (uri, mark, mark, uri, mark, sequence)``, which is ``first``
-        without a call: hundreds of targets in a row share one form.
+        Is given the index as the mark has it. Hundreds of targets in a row share one form.
         """
-        return options.form(self._branch_head, self._tag_head, self._call_head)
+        heads = self._branch_head, self._tag_head, self._call_head
+        return options.form(*heads, tail=b"%08x" % sequence, cseq=sequence)
 
     def first(self, target: ProbeTarget) -> bytes:
         """The first request of an attempt, without proof of who we are."""

@@ -9,7 +9,7 @@ that is most of what keeps a million targets small.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from weakref import WeakValueDictionary
 
 from trunkpulse.model import KeepalivePolicy, ProbeIdentity, TransportProtocol, Trunk
@@ -71,6 +71,10 @@ class Nowhere:
     def send(self, data: bytes, destination: Address) -> None:
         """Illegal: there is no address to send to."""
         raise RuntimeError(f"nothing can be sent to {destination} before it is known")
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        """Illegal, too."""
+        raise RuntimeError("nothing can be sent before it is known where to")
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         """Nothing was sent."""

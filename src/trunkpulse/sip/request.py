@@ -8,7 +8,7 @@ of the message is alike for all targets that share settings and socket, and live
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from trunkpulse.sip.errors import RefusedHeader, SipError, shown
@@ -23,7 +23,7 @@ from trunkpulse.sip.grammar import (
 from trunkpulse.sip.headers import header_key
 from trunkpulse.sip.uri import SipUri
 
-__all__ = ["SharedOptions", "check_extra_header", "request_uri_bytes"]
+__all__ = ["Form", "SharedOptions", "check_extra_header", "request_uri_bytes"]
 
 _ITSELF = "the probe itself decides it"
 _PROOF = "the probe itself answers challenges"
@@ -90,6 +90,10 @@ def request_uri_bytes(uri: SipUri) -> bytes:
         return str(uri).encode("ascii")
     parameters = tuple(pair for pair in uri.parameters if pair[0] != "method")
     return str(replace(uri, parameters=parameters, headers=())).encode("ascii")
+
+
+Form = Callable[[bytes, bytes], bytes]
+"""Renders the request to a URI, given the middle of its branch, tag and Call-ID as well."""
 
 
 class SharedOptions:
@@ -190,27 +194,37 @@ class SharedOptions:
             self._after_extra,
         )
 
-    def form(self, branch_head: bytes, tag_head: bytes, call_head: bytes) -> bytes:
-        """The same with blanks (``%``), for branches, tags and Call-IDs with these beginnings.
+    def form(
+        self, branch_head: bytes, tag_head: bytes, call_head: bytes, *, tail: bytes, cseq: int
+    ) -> Form:
+        """``render`` for branches, tags and Call-IDs that begin so and end with ``tail``.
 
-        Into the blanks go the URI, what the branch and what the tag end with, the URI again, what
-        the Call-ID ends with, and the CSeq number.
+        What they have in between is alike in all three.
         """
-        to_uri = b"%b" if self._to_uri is None else _literally(self._to_uri) + b"%.0b"
-        pieces = (
-            b"%b",
-            _literally(self._after_uri),
-            _literally(branch_head) + b"%b",
-            _literally(self._after_branch),
-            _literally(tag_head) + b"%b",
-            to_uri,
-            _literally(call_head) + b"%b",
-        )
-        rest = _literally(self._after_extra)
-        return b"OPTIONS %b%b%b%b%b\r\nTo: <%b>\r\nCall-ID: %b\r\nCSeq: %%d OPTIONS\r\n%b" % (
-            *pieces,
-            rest,
-        )
+        fixed_to, join = self._to_uri, b"".join
+        before_uri, before_branch = b"OPTIONS ", self._after_uri + branch_head
+        before_tag, before_to = tail + self._after_branch + tag_head, tail + b"\r\nTo: <"
+        before_call_id = b">\r\nCall-ID: " + call_head
+        after_call_id = tail + b"\r\nCSeq: %d OPTIONS\r\n" % cseq + self._after_extra
+
+        def filled(uri: bytes, middle: bytes) -> bytes:
+            return join(
+                (
+                    before_uri,
+                    uri,
+                    before_branch,
+                    middle,
+                    before_tag,
+                    middle,
+                    before_to,
+                    fixed_to or uri,
+                    before_call_id,
+                    middle,
+                    after_call_id,
+                )
+            )
+
+        return filled
 
     def rendered_bytes(self, uri: bytes, extra: bytes = b"") -> int:
         """About how long a request to ``uri`` is, rather too much than too little.
@@ -219,11 +233,6 @@ class SharedOptions:
         """
         tokens = (_TYPICAL_BRANCH, _TYPICAL_TAG, _TYPICAL_CALL_ID, _LONGEST_CSEQ)
         return len(self.render(uri, *tokens, extra))
-
-
-def _literally(text: bytes) -> bytes:
-    """``text`` as part of a form that has blanks."""
-    return text.replace(b"%", b"%%")
 
 
 def _route(uri: str) -> str:

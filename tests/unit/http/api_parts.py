@@ -75,6 +75,10 @@ class Sent:
     def send(self, data: bytes, destination: Address) -> None:
         self.destinations.put_nowait(destination)
 
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
+
     def close(self) -> None:
         """Nothing to release."""
 

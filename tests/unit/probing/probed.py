@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from trunkpulse.model import FailureKind, KeepalivePolicy, ProbeIdentity, TransportProtocol
@@ -57,6 +57,10 @@ class Wire:
 
     def send(self, data: bytes, destination: Address) -> None:
         self.sent.append((data, destination))
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
 
     def close(self) -> None:
         return

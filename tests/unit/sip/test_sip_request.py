@@ -259,5 +259,6 @@ def test_a_form_that_is_filled_in_is_what_would_have_been_rendered(
         headers=[("X-Load", "50%d")],
     )
     heads = (b"z9hG4bK%s", b"t%", b"%%c")
-    rendered = shared.render(uri, heads[0] + mark, heads[1] + mark, heads[2] + mark, 7)
-    assert shared.form(*heads) % (uri, mark, mark, uri, mark, 7) == rendered
+    branch, tag, call_id = (head + mark + b"0%7" for head in heads)
+    rendered = shared.render(uri, branch, tag, call_id, 7)
+    assert shared.form(*heads, tail=b"0%7", cseq=7)(uri, mark) == rendered

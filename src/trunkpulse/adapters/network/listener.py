@@ -13,7 +13,7 @@ import functools
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Self
 
 from trunkpulse.adapters.network.connection import Connection
@@ -142,6 +142,11 @@ class StreamListener:
             connection.write(data)
             return
         self._loop.call_soon(self._fail, data, destination, words)
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        """``send`` each."""
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         """Nothing is kept of what was written."""

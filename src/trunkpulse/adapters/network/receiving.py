@@ -14,7 +14,8 @@ import socket
 import struct
 import sys
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from typing import Final, Protocol
 
 from trunkpulse.ports import Address
@@ -36,6 +37,8 @@ _DATAGRAMS: Final = 64
 """That are taken at once, at most."""
 _ROOM: Final = 1 << 16
 """For each: the memory is the kernel's to give, and it gives what is written to."""
+_STARTS: Final = range(0, _DATAGRAMS * _ROOM, _ROOM)
+"""Where each is put."""
 _CONTROL_BYTES: Final = 32
 """A header of 16 bytes and a ``_STAMP``."""
 _NAME_BYTES: Final = 16
@@ -143,20 +146,26 @@ class _Many:
         if count < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
-        arrived: list[Arrived] = []
-        data, lengths, names, control = self._data, self._lengths, self._names, self._control
-        address_of, stamps, asks_who = socket.inet_ntoa, self._stamps, self._asks_who
-        for number in range(count - 1, -1, -1):
-            at = number * _ROOM
-            stamp, source = None, NOBODY
-            if stamps:
-                stamp = control[4 * number + 2] + control[4 * number + 3] * 1e-9
-            if asks_who:
-                name = names[number * _NAME_BYTES + 2 : number * _NAME_BYTES + 8]
-                source = address_of(name[2:]), name[0] << 8 | name[1]
-            data_length = lengths[16 * number + _LENGTH_AT]
-            arrived.append((data[at : at + data_length], source, stamp))
+        data, last = self._data, 4 * count
+        lengths = self._lengths[_LENGTH_AT : 16 * count : 16].tolist()
+        stamps: Iterable[float | None] = repeat(None)
+        if self._stamps:
+            parts = zip(self._control[2:last:4], self._control[3:last:4], strict=True)
+            stamps = [seconds + nanoseconds * 1e-9 for seconds, nanoseconds in parts]
+        sources = self._sources(count) if self._asks_who else repeat(NOBODY)
+        arrived = [
+            (data[at : at + length], source, stamp)
+            for at, length, source, stamp in zip(_STARTS, lengths, sources, stamps)  # noqa: B905
+        ]
+        arrived.reverse()
         # The kernel has written over what it was told.
         used = count * _HEADER.size
         self._headers[:used] = self._pristine[:used]
         return arrived
+
+    def _sources(self, count: int) -> Iterator[Address]:
+        """Who the first so many datagrams came from."""
+        names, address_of = self._names, socket.inet_ntoa
+        for at in range(0, count * _NAME_BYTES, _NAME_BYTES):
+            name = names[at + 2 : at + 8]
+            yield address_of(name[2:]), name[0] << 8 | name[1]

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from typing import Final, Self
 
 from trunkpulse.adapters.network.connection import Connection
@@ -144,6 +145,11 @@ class StreamTransport:
         else:
             flow.waiting[branch_of(data)] = request
             self._open_soon(flow, destination)
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        """``send`` each."""
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
 
     def _refuse(self, destination: Address, request: Request, words: str) -> None:
         obstacle = Obstacle(FailureKind.UNREACHABLE, words)

@@ -20,13 +20,16 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import struct
 import sys
+from collections.abc import Sequence
 from typing import Final, Self
 
 from trunkpulse.adapters.network.binding import bound_socket
 from trunkpulse.adapters.network.drops import receive_drops
 from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.adapters.network.receiving import Arrived, receiving_from
+from trunkpulse.adapters.network.sending import DATAGRAMS_AT_ONCE, sending_on
 from trunkpulse.adapters.network.unsent import Unsent
 from trunkpulse.model import TransportProtocol
 from trunkpulse.ports import Address, Certificate, Clock, MessageReceiver, Obstacle
@@ -41,6 +44,9 @@ More than a prober sends in one turn, so that answers are read even by who can h
 
 _DRAIN: Final = 4_096
 """Datagrams that are read at once for who cannot wait: some thirty milliseconds of work."""
+
+_FEW: Final = 3
+"""Datagrams that are not worth the trouble of sending them together."""
 
 _REST_SECONDS: Final = 0.04
 """Readings that follow each other faster than this are put together."""
@@ -72,6 +78,7 @@ class UdpTransport:
         sock.setblocking(False)
         self._socket = sock
         self._sendto = sock.sendto
+        self._send_many = sending_on(sock)
         self._receiver = receiver
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -177,6 +184,21 @@ class UdpTransport:
                 self._unsent.settle(data, destination, error)
             return
         self._unsent.wait(data, destination)
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        """``send`` each, with one call of the kernel for up to ``DATAGRAMS_AT_ONCE``."""
+        sent, count = 0, len(messages)
+        if self._send_many is not None:
+            while count - sent >= _FEW and not self._waiting:
+                end = sent + DATAGRAMS_AT_ONCE
+                try:
+                    sent += self._send_many(messages[sent:end], destinations[sent:end])
+                except (OSError, TypeError, ValueError, OverflowError, struct.error):
+                    # Alone, it is told apart whose error it is.
+                    self.send(messages[sent], destinations[sent])
+                    sent += 1
+        for number in range(sent, count):
+            self.send(messages[number], destinations[number])
 
     def drain(self) -> None:
         """Hand over at once what has arrived and was not read yet.
