@@ -125,13 +125,20 @@ def test_an_answer_comes_from_where_the_request_went(run: Run, world: World) -> 
     run(story)
 
 
-def test_what_is_sent_at_once_arrives_whole_each_once_and_in_order(run: Run, world: World) -> None:
+@pytest.mark.parametrize("together", [False, True])
+def test_what_is_sent_at_once_arrives_whole_each_once_and_in_order(
+    run: Run, world: World, *, together: bool
+) -> None:
     sent = [request(number) for number in range(1, 101)]
 
     async def story() -> None:
         async with world.pair() as (near, asking, far):
-            for data in sent:
-                asking.send(data, far.transport.local_address)
+            to = far.transport.local_address
+            if together:
+                from_outside(near, lambda: asking.send_many(sent, [to] * len(sent)))
+            else:
+                for data in sent:
+                    asking.send(data, to)
             await near.answers(len(sent))
             assert [data for data, _ in far.messages] == sent
             assert [data for data, _ in near.messages] == [answer_to(data) for data in sent]
@@ -174,6 +181,29 @@ def test_a_place_that_cannot_be_is_told_and_the_next_message_leaves(
             assert (await near.failure())[0] is FailureKind.UNREACHABLE
             asking.send(request(2), far.transport.local_address)
             await near.answers(1)
+
+    run(story)
+
+
+def test_of_many_sent_together_each_failure_is_charged_to_its_own(run: Run, world: World) -> None:
+    strange: Address = ("192.0.2.1", 5060) if ":" in world.host else ("2001:db8::1", 5060, 0, 0)
+
+    async def story() -> None:
+        async with world.pair() as (near, asking, far):
+            spare = await world.answering(Ear())
+            dead, alive = spare.local_address, far.transport.local_address
+            spare.close()
+            places = [alive, dead, strange, alive, (world.host, 65_536), alive]
+            messages = [request(number) for number in range(1, len(places) + 1)]
+            from_outside(near, lambda: asking.send_many(messages, places))
+            await near.answers(3)
+            await near.until(lambda: len(near.failures) >= 3)
+            assert {data: kind for data, kind, _ in near.failures} == {
+                messages[1]: FailureKind.REFUSED,
+                messages[2]: FailureKind.UNREACHABLE,
+                messages[4]: FailureKind.UNREACHABLE,
+            }
+            assert [data for data, _ in far.messages] == [messages[n] for n in (0, 3, 5)]
 
     run(story)
 

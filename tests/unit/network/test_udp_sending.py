@@ -6,13 +6,15 @@ import asyncio
 import errno
 import os
 import socket
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import pytest
 
 from trunkpulse.adapters.network.errors import BindFailed
+from trunkpulse.adapters.network.sending import sending_on
 from trunkpulse.adapters.network.udp import UdpTransport
 from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address
@@ -143,6 +145,75 @@ async def test_datagram_beyond_a_full_backlog_is_reported_and_counted() -> None:
             (b"one too many", FailureKind.UNREACHABLE)
         ]
         assert (transport.waited_datagrams, transport.overflowed_datagrams) == (4_096, 1)
+
+
+Kernel = Callable[[Sequence[bytes], Sequence[Address]], int]
+
+
+def sending_as(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sockets that are opened from now on send many as ``kernel`` does."""
+    monkeypatch.setattr("trunkpulse.adapters.network.udp.sending_on", lambda sock: kernel)
+
+
+async def test_what_one_call_leaves_over_the_next_one_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batches: list[list[bytes]] = []
+
+    def kernel(messages: Sequence[bytes], destinations: Sequence[Address]) -> int:
+        batches.append(list(messages))
+        return min(3, len(messages))
+
+    sending_as(kernel, monkeypatch)
+    transport, sock, _ = unwilling()
+    with closing(transport):
+        messages = [b"%d" % number for number in range(7)]
+        transport.send_many(messages, [transport.local_address] * 7)
+        assert batches == [messages, messages[3:]]
+        assert sock.sent == messages[6:]  # so few are not worth a call for many
+
+
+async def test_many_wait_in_order_while_the_kernel_has_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def kernel(messages: Sequence[bytes], destinations: Sequence[Address]) -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    sending_as(kernel, monkeypatch)
+    transport, _, heard = unwilling(errno.EAGAIN)
+    with closing(transport):
+        messages = [b"%d" % number for number in range(200)]
+        transport.send_many(messages, [transport.local_address] * 200)
+        assert transport.waited_datagrams == 200
+        await heard.until_told(received=200)
+        assert heard.received == messages
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such call")
+async def test_two_hundred_leave_with_a_call_for_every_sixty_four(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[int] = []
+
+    def counting(sock: socket.socket) -> Kernel:
+        send_many = sending_on(sock)
+        assert send_many is not None
+
+        def kernel(messages: Sequence[bytes], destinations: Sequence[Address]) -> int:
+            calls.append(len(messages))
+            return send_many(messages, destinations)
+
+        return kernel
+
+    monkeypatch.setattr("trunkpulse.adapters.network.udp.sending_on", counting)
+    transport, sock, heard = unwilling()
+    with closing(transport):
+        messages = [b"%d" % number * (1 + number % 20) for number in range(200)]
+        transport.send_many(messages, [transport.local_address] * 200)
+        await heard.until_told(received=200)
+        assert heard.received == messages
+        assert sock.sent == []
+        assert calls == [64, 64, 64, 8]
 
 
 async def test_receiver_that_sends_again_on_every_failure_does_not_hold_up_the_loop() -> None:

@@ -34,6 +34,8 @@ class Wire:
     """What was told to be settled."""
     unread: Callable[[], None] | None = None
     """Hands over what has arrived and was not read, when it is asked for."""
+    together: list[int] = field(default_factory=list)
+    """How many were sent with one call, each time."""
     dropped: int = 0
     """What the kernel is to say that it threw away."""
 
@@ -59,6 +61,7 @@ class Wire:
         self.sent.append((data, destination))
 
     def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        self.together.append(len(messages))
         for data, destination in zip(messages, destinations, strict=True):
             self.send(data, destination)
 
