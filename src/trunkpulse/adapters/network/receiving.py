@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import os
 import socket
 import struct
 import sys
@@ -18,6 +17,15 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from typing import Final, Protocol
 
+from trunkpulse.adapters.network.mmsghdr import (
+    HEADER,
+    NAME_BYTES,
+    PLACE_BYTES,
+    address_of,
+    c_function,
+    checked,
+    header,
+)
 from trunkpulse.ports import Address
 
 __all__ = ["MAX_DATAGRAM_BYTES", "NOBODY", "Arrived", "Receiving", "receiving_from"]
@@ -41,9 +49,6 @@ _STARTS: Final = range(0, _DATAGRAMS * _ROOM, _ROOM)
 """Where each is put."""
 _CONTROL_BYTES: Final = 32
 """A header of 16 bytes and a ``_STAMP``."""
-_NAME_BYTES: Final = 16
-_HEADER: Final = struct.Struct("=QI4xQQQQi4xI4x")
-"""``struct mmsghdr`` where pointers have 64 bits."""
 _LENGTH_AT: Final = 14
 """Of ``msg_len``, in words of four bytes."""
 _DONT_WAIT: Final = 0x40
@@ -68,13 +73,9 @@ def receiving_from(sock: socket.socket, *, asks_who: bool = True) -> Receiving:
     Without ``asks_who`` the address that a datagram came from may be ``NOBODY``.
     """
     stamps = _ask_for_stamps(sock)
-    library = ctypes.CDLL(None, use_errno=True)
-    fits = sys.platform == "linux" and struct.calcsize("P") == 8 and sock.family == socket.AF_INET
-    if not fits or not hasattr(library, "recvmmsg"):
+    take_many = c_function("recvmmsg", sock, [ctypes.c_int, ctypes.c_void_p])
+    if take_many is None:
         return _OneByOne(sock, stamps=stamps)
-    take_many = library.recvmmsg
-    number, address = ctypes.c_int, ctypes.c_void_p
-    take_many.argtypes = [number, address, ctypes.c_uint, number, address]
     return _Many(sock, take_many, stamps=stamps, asks_who=asks_who)
 
 
@@ -86,11 +87,6 @@ def _ask_for_stamps(sock: socket.socket) -> bool:
     except OSError:
         return False
     return True
-
-
-def _address_of(room: bytearray | mmap.mmap, length: int) -> int:
-    """Where ``room`` is in memory; it must not grow, and must be kept."""
-    return ctypes.addressof((ctypes.c_char * length).from_buffer(room))
 
 
 class _OneByOne:
@@ -115,37 +111,30 @@ class _Many:
         self._number = sock.fileno()
         self._stamps = stamps
         self._data = mmap.mmap(-1, _DATAGRAMS * _ROOM)
-        self._names = bytearray(_DATAGRAMS * _NAME_BYTES)
+        self._names = bytearray(_DATAGRAMS * NAME_BYTES)
         self._control = array("q", bytes(_DATAGRAMS * _CONTROL_BYTES))
         self._places = array("Q")  # of struct iovec: where, and how many bytes
-        data_at = _address_of(self._data, len(self._data))
-        names_at = _address_of(self._names, len(self._names))
+        data_at, names_at = address_of(self._data), address_of(self._names)
         for number in range(_DATAGRAMS):
             self._places.extend((data_at + number * _ROOM, MAX_DATAGRAM_BYTES))
-        places_at, _ = self._places.buffer_info()
-        control_at, _ = self._control.buffer_info()
+        places_at, control_at = address_of(self._places), address_of(self._control)
         pristine = bytearray()
         for number in range(_DATAGRAMS):
-            pristine += _HEADER.pack(
-                names_at + number * _NAME_BYTES,
-                _NAME_BYTES,
-                places_at + number * 16,
-                1,
+            pristine += header(
+                names_at + number * NAME_BYTES,
+                places_at + number * PLACE_BYTES,
                 control_at + number * _CONTROL_BYTES,
                 _CONTROL_BYTES if stamps else 0,
-                0,
-                0,
             )
         self._pristine = memoryview(bytes(pristine))
         self._headers = memoryview(pristine)
         self._lengths = self._headers.cast("I")
-        self._headers_at = _address_of(pristine, len(pristine))
+        self._headers_at = address_of(pristine)
 
     def receive(self) -> list[Arrived]:
-        count = self._take_many(self._number, self._headers_at, _DATAGRAMS, _DONT_WAIT, None)
-        if count < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
+        count = checked(
+            self._take_many(self._number, self._headers_at, _DATAGRAMS, _DONT_WAIT, None)
+        )
         data, last = self._data, 4 * count
         lengths = self._lengths[_LENGTH_AT : 16 * count : 16].tolist()
         stamps: Iterable[float | None] = repeat(None)
@@ -159,13 +148,13 @@ class _Many:
         ]
         arrived.reverse()
         # The kernel has written over what it was told.
-        used = count * _HEADER.size
+        used = count * HEADER.size
         self._headers[:used] = self._pristine[:used]
         return arrived
 
     def _sources(self, count: int) -> Iterator[Address]:
         """Who the first so many datagrams came from."""
-        names, address_of = self._names, socket.inet_ntoa
-        for at in range(0, count * _NAME_BYTES, _NAME_BYTES):
+        names, host_of = self._names, socket.inet_ntoa
+        for at in range(0, count * NAME_BYTES, NAME_BYTES):
             name = names[at + 2 : at + 8]
-            yield address_of(name[2:]), name[0] << 8 | name[1]
+            yield host_of(name[2:]), name[0] << 8 | name[1]
