@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from trunkpulse.model import FailureKind
-from trunkpulse.ports import Address, Clock, MessageTransport
+from trunkpulse.ports import Address, Clock
 from trunkpulse.probing.departures import MOST_TOGETHER, Departures
 from trunkpulse.probing.exchanges import LARGEST_CSEQ, Exchanges
 from trunkpulse.probing.live import CallsUp, no_calls
@@ -30,9 +30,8 @@ from trunkpulse.probing.requests import LARGEST_SEQUENCE, SEQUENCE_BITS, Request
 from trunkpulse.probing.schedule import NEVER, first_moments
 from trunkpulse.probing.sight import Sight
 from trunkpulse.probing.slots import Slots
-from trunkpulse.probing.target import ProbeSettings, ProbeTarget
+from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.probing.turns import Turns
-from trunkpulse.sip.request import Form
 from trunkpulse.sip.transaction import T1_SECONDS, NonInviteClientTransaction
 
 __all__ = ["Prober"]
@@ -72,15 +71,8 @@ class Prober:
         self.turns = Turns(clock, self._take_turns, self._wait_for_t1)
         self._wheel = self.turns.wheel
         self._arm = self._wheel.arm
-        self._turn = 1
-        """Numbers what begins in this turn: one object for all, where each counting its own would
-        have one each."""
         self._requests = Requests()
         self._match_ordinary = self._requests.match_ordinary
-        self._heard: list[MessageTransport] = []
-        """Those that were read in this turn."""
-        self._shaken = False
-        """True if an attempt that began in this turn may have ended in it, too."""
         self.counts = ProbeCounts()
         self._departures = Departures(self._requests, clock, self.counts)
         self._exchanges = Exchanges(self._requests, self.counts, self._arm)
@@ -116,7 +108,7 @@ class Prober:
         self._exchanges.drop(target)
         target.awaiting = target.locating = False
         target.transaction = None
-        self._shaken = True
+        self._departures.shaken = True
         self._places.leave(target)
         self._wheel.disarm(target)
 
@@ -184,17 +176,18 @@ class Prober:
         Nearly all are of one kind: well, named by their address, and about to be asked. What that
         takes is written out here, because these lines run a few ten thousand times a second.
         """
-        turn, departures = self._turn, self._departures
+        departures = self._departures
+        turn = departures.number
         add, add_message = departures.targets.append, departures.messages.append
         add_destination, messages = departures.destinations.append, departures.messages
         settings = due[-1].settings
-        form = self._form_of(settings)
+        form = departures.form(settings)
         try:
             while due:
                 target = due[-1]
                 if target.settings is not settings:
                     settings = target.settings
-                    form = self._form_of(settings)
+                    form = departures.form(settings)
                 # What was heard or another's turn may have removed or planned it meanwhile.
                 if target.index >= 0 and target.due_tick == NEVER:
                     written = target.written
@@ -219,12 +212,6 @@ class Prober:
         finally:
             departures.leave()
 
-    def _form_of(self, settings: ProbeSettings) -> Form:
-        """The form of first requests, once their transport has been listened to."""
-        self._departures.over(settings.transport)
-        self._hear(settings.transport)
-        return self._departures.form(settings.options, self._turn)
-
     def _take_turn(self, target: ProbeTarget) -> None:
         if target.awaiting:
             self._on_deadline(target, self._clock.monotonic())
@@ -234,15 +221,8 @@ class Prober:
             self._start(target)
 
     def _wait_for_t1(self) -> None:
-        """All of these may be asked again from now on after T1."""
-        begun = self._departures.begun
-        if self._shaken:
-            begun = [each for each in begun if each.awaiting and each.due_tick == NEVER]
-            self._shaken = False
-        self._wheel.arm_all(begun, self._clock.monotonic() + T1_SECONDS)
-        self._departures.end_turn()
-        self._heard.clear()
-        self._turn = self._turn + 1 & LARGEST_CSEQ
+        """All that began in this turn may be asked again from now on after T1."""
+        self._wheel.arm_all(self._departures.end_turn(), self._clock.monotonic() + T1_SECONDS)
 
     def _start(self, target: ProbeTarget) -> None:
         """Begin an attempt, unless calls show that none is needed yet."""
@@ -264,7 +244,7 @@ class Prober:
             if live.is_old(target, now):
                 target.without_calls()
         self.counts.attempts += 1
-        sequence = self._turn
+        sequence = self._departures.number
         if sequence <= target.sequence:
             sequence = target.sequence + 1 & LARGEST_CSEQ
         target.sequence = sequence
@@ -334,17 +314,6 @@ class Prober:
         self.counts.voided += 1
         self._wheel.arm(target, max(now, started + target.settings.policy.minimum_interval_seconds))
         return True
-
-    def _hear(self, transport: MessageTransport) -> None:
-        """Read what has arrived before anybody is asked or given up, once a turn.
-
-        However late we are: an answer that waits to be read is no reason to ask again. And being
-        woken once for both is cheaper than twice.
-        """
-        if transport not in self._heard:
-            self._heard.append(transport)
-            self._shaken = self._shaken or bool(self._departures.begun)
-            transport.drain()
 
     def _end(self, target: ProbeTarget, kind: FailureKind, detail: str, now: float) -> None:
         target.awaiting = False
