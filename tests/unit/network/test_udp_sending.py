@@ -216,6 +216,25 @@ async def test_two_hundred_leave_with_a_call_for_every_sixty_four(
         assert calls == [64, 64, 64, 8]
 
 
+async def test_each_of_very_many_refusals_is_told_though_the_buffer_has_room_for_few() -> None:
+    heard = Recorder()
+    transport = UdpTransport.open(
+        ("127.0.0.1", 0), heard, MachineClock(), receive_buffer_bytes=65_536
+    )
+    with closing(transport), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
+        gone.bind(("127.0.0.1", 0))
+        dead = gone.getsockname()
+        gone.close()
+        messages = [b"%06d" % number + b"x" * 430 for number in range(512)]
+        places = [transport.local_address if number % 32 > 29 else dead for number in range(512)]
+        for start in range(0, 512, 32):
+            transport.send_many(messages[start : start + 32], places[start : start + 32])
+        await heard.until_told(received=32, failures=480)
+        refused = {data for data, kind, _ in heard.failures if kind is FailureKind.REFUSED}
+        assert refused == {each for number, each in enumerate(messages) if number % 32 <= 29}
+        assert heard.received == [each for each in messages if each not in refused]
+
+
 async def test_receiver_that_sends_again_on_every_failure_does_not_hold_up_the_loop() -> None:
     class Stubborn(Recorder):
         def send_failed(

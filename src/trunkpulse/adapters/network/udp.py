@@ -190,13 +190,17 @@ class UdpTransport:
         sent, count = 0, len(messages)
         if self._send_many is not None:
             while count - sent >= _FEW and not self._waiting:
-                end = sent + DATAGRAMS_AT_ONCE
+                end = min(sent + DATAGRAMS_AT_ONCE, count)
                 try:
                     sent += self._send_many(messages[sent:end], destinations[sent:end])
                 except (OSError, TypeError, ValueError, OverflowError, struct.error):
+                    self._collect()
                     # Alone, it is told apart whose error it is.
                     self.send(messages[sent], destinations[sent])
                     sent += 1
+                else:
+                    if sent < end:
+                        self._collect()  # there is not room for very many of them
         for number in range(sent, count):
             self.send(messages[number], destinations[number])
 
@@ -338,6 +342,11 @@ class UdpTransport:
             if self._refused:
                 self._tell_soon()
             self._receiver.batch_finished()
+
+    def _collect(self) -> None:
+        """Read the refusals that may have kept the kernel from sending."""
+        if self._unsent.collect():
+            self._tell_soon()
 
     def _tell_soon(self) -> None:
         if not self._telling_soon:
