@@ -185,25 +185,43 @@ def test_a_place_that_cannot_be_is_told_and_the_next_message_leaves(
     run(story)
 
 
-def test_of_many_sent_together_each_failure_is_charged_to_its_own(run: Run, world: World) -> None:
-    strange: Address = ("192.0.2.1", 5060) if ":" in world.host else ("2001:db8::1", 5060, 0, 0)
+ALIVE, DEAD, STRANGE, NO_PORT = "alive", "dead", "strange", "no port"
 
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        [ALIVE, DEAD, STRANGE, ALIVE, NO_PORT, ALIVE],
+        [ALIVE, DEAD, ALIVE, DEAD, ALIVE, ALIVE, ALIVE, DEAD],
+    ],
+    ids=["all kinds", "refused in the middle"],
+)
+def test_of_many_sent_together_each_failure_is_charged_to_its_own(
+    run: Run, world: World, kinds: list[str]
+) -> None:
     async def story() -> None:
         async with world.pair() as (near, asking, far):
             spare = await world.answering(Ear())
-            dead, alive = spare.local_address, far.transport.local_address
+            dead = spare.local_address
             spare.close()
-            places = [alive, dead, strange, alive, (world.host, 65_536), alive]
-            messages = [request(number) for number in range(1, len(places) + 1)]
-            from_outside(near, lambda: asking.send_many(messages, places))
-            await near.answers(3)
-            await near.until(lambda: len(near.failures) >= 3)
-            assert {data: kind for data, kind, _ in near.failures} == {
-                messages[1]: FailureKind.REFUSED,
-                messages[2]: FailureKind.UNREACHABLE,
-                messages[4]: FailureKind.UNREACHABLE,
+            other_family = ("192.0.2.1", 5060) if ":" in world.host else ("2001:db8::1", 5060, 0, 0)
+            places: dict[str, Address] = {
+                ALIVE: far.transport.local_address,
+                DEAD: dead,
+                STRANGE: other_family,
+                NO_PORT: (world.host, 65_536),
             }
-            assert [data for data, _ in far.messages] == [messages[n] for n in (0, 3, 5)]
+            messages = [request(number) for number in range(1, len(kinds) + 1)]
+            from_outside(near, lambda: asking.send_many(messages, [places[kind] for kind in kinds]))
+            alive = [data for data, kind in zip(messages, kinds, strict=True) if kind == ALIVE]
+            await near.answers(len(alive))
+            await near.until(lambda: len(near.failures) >= len(kinds) - len(alive))
+            assert {data: kind for data, kind, _ in near.failures} == {
+                data: FailureKind.REFUSED if kind == DEAD else FailureKind.UNREACHABLE
+                for data, kind in zip(messages, kinds, strict=True)
+                if kind != ALIVE
+            }
+            assert [data for data, _ in far.messages] == alive
 
     run(story)
 

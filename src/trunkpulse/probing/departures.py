@@ -1,7 +1,8 @@
 """First requests that leave together: written one after another, sent with one call.
 
-All of a batch are taken to have left when the call begins. The last of them is on its way some
-tens of microseconds later: so much may be added to its round trip, and no more.
+All of a batch are taken to have left when the call begins. The last of them is on its way a tenth
+of a millisecond later, and a whole one if many of the batch are refused meanwhile: so much may be
+added to its round trip.
 """
 
 from __future__ import annotations

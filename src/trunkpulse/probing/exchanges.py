@@ -20,10 +20,12 @@ from trunkpulse.probing.requests import Requests, mark_of
 from trunkpulse.probing.target import ProbeTarget
 from trunkpulse.sip.transaction import NonInviteClientTransaction, TransactionEvent
 
-__all__ = ["LARGEST_CSEQ", "Exchanges"]
+__all__ = ["HALF_OF_ALL_CSEQS", "LARGEST_CSEQ", "Exchanges"]
 
 LARGEST_CSEQ: Final = 0x7FFFFFFF
 """RFC 3261 8.1.1.5."""
+HALF_OF_ALL_CSEQS: Final = 0x40000000
+"""Who is so far ahead has not been told yet that numbers have begun anew."""
 
 
 class Exchanges:

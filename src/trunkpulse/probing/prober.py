@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from trunkpulse.model import FailureKind
 from trunkpulse.ports import Address, Clock
 from trunkpulse.probing.departures import MOST_TOGETHER, Departures
-from trunkpulse.probing.exchanges import LARGEST_CSEQ, Exchanges
+from trunkpulse.probing.exchanges import HALF_OF_ALL_CSEQS, LARGEST_CSEQ, Exchanges
 from trunkpulse.probing.live import CallsUp, no_calls
 from trunkpulse.probing.numbers import Numbers
 from trunkpulse.probing.outcomes import AttemptSink, ProbeCounts
@@ -245,7 +245,7 @@ class Prober:
                 target.without_calls()
         self.counts.attempts += 1
         sequence = self._departures.number
-        if sequence <= target.sequence:
+        if sequence <= target.sequence < sequence + HALF_OF_ALL_CSEQS:
             sequence = target.sequence + 1 & LARGEST_CSEQ
         target.sequence = sequence
         target.started = now

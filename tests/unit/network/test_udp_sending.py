@@ -173,6 +173,19 @@ async def test_what_one_call_leaves_over_the_next_one_takes(
         assert sock.sent == messages[6:]  # so few are not worth a call for many
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such call")
+def test_as_many_messages_as_places_and_no_more_than_fit() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        send_many = sending_on(sock)
+        assert send_many is not None
+        here: Address = sock.getsockname()
+        for messages, places in (([b"x"] * 65, [here] * 65), ([b"x"] * 3, [here] * 2)):
+            with pytest.raises(ValueError, match="at most 64 leave together"):
+                send_many(messages, places)
+        assert send_many([b"x"] * 64, [here] * 64) == 64
+
+
 async def test_many_wait_in_order_while_the_kernel_has_no_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

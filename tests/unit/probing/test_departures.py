@@ -9,10 +9,11 @@ from dataclasses import replace
 from trunkpulse.model import KeepalivePolicy, ProbeIdentity
 from trunkpulse.ports import Address
 from trunkpulse.probing.departures import MOST_TOGETHER
+from trunkpulse.probing.exchanges import LARGEST_CSEQ
 from trunkpulse.probing.target import ProbeSettings
 from trunkpulse.sip.message import Request, parse_message
 from trunkpulse.sip.request import SharedOptions
-from unit.probing.probed import OPTIONS, Bench, Wire
+from unit.probing.probed import NEXT_SECONDS, OPTIONS, Bench, Wire
 from virtual_time import run_virtual
 
 
@@ -116,5 +117,22 @@ def test_what_a_defect_kept_from_leaving_is_asked_again_by_timer_e() -> None:
         assert complaints == ["a defect"]
         sent = [parse_message(data) for data, _ in wire.sent]
         assert {each.uri for each in sent if isinstance(each, Request)} == set(uris(4))
+
+    run_virtual(story)
+
+
+def test_targets_leave_together_again_once_the_numbers_have_begun_anew() -> None:
+    async def story() -> None:
+        bench = Bench(*uris(4))
+        for target in bench.targets:
+            target.sequence = LARGEST_CSEQ - 1
+        ask_all(bench)
+        rounds = 3
+        for begun in range(rounds):
+            await bench.clock.advance(0.02 if begun == 0 else NEXT_SECONDS + 0.1)
+            for position in range(4 * begun, 4 * begun + 4):
+                bench.arrive(bench.answer_to(position))
+        assert bench.wire.together == [4, 4]
+        assert len(bench.verdicts.seen) == 4 * rounds
 
     run_virtual(story)

@@ -66,8 +66,11 @@ class _Many:
 
     def send(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> int:
         """See ``SendMany``."""
-        if len(messages) > DATAGRAMS_AT_ONCE:
-            raise ValueError(f"at most {DATAGRAMS_AT_ONCE} datagrams leave at once")
+        if not len(messages) == len(destinations) <= DATAGRAMS_AT_ONCE:
+            raise ValueError(
+                f"{len(messages)} datagrams cannot be sent at once to {len(destinations)} places;"
+                f" at most {DATAGRAMS_AT_ONCE} leave together"
+            )
         pack, bytes_of = _NAME.pack, socket.inet_aton
         names = b"".join([pack(_FAMILY, each[1], bytes_of(each[0])) for each in destinations])
         self._names[: len(names)] = names
