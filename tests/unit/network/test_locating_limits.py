@@ -162,6 +162,20 @@ async def test_naptr_that_fails_after_it_was_answered_does_not_lead_to_another_t
         assert places(await asked.locate(uri)) == [OVER_UDP]
 
 
+async def test_what_naptr_says_of_a_sips_uri_is_not_held_against_the_sip_one(
+    tmp_path: Path,
+) -> None:
+    server = NameServer({**SRV, **SERVERS, "example.com.": [NAPTR_TCP]})
+    uri, secure = SipUri.parse(f"sip:{DOMAIN}"), SipUri.parse(f"sips:{DOMAIN}")
+    async with serving(server) as port:
+        asked = resolver(tmp_path, port)
+        assert places(await asked.locate(uri)) == [OVER_TCP]
+        await asked.locate(secure)  # it offers nothing for this one
+        server.faults = {"NAPTR": dns.rcode.SERVFAIL}
+        with pytest.raises(ResolutionFailed, match="its NAPTR records cannot be had"):
+            await asked.locate(uri)
+
+
 async def test_targets_of_which_none_can_be_found_are_a_failure(tmp_path: Path) -> None:
     assert await failure(tmp_path, NameServer({"example.com.": ["A 192.0.2.7"], **SRV})) == (
         "example.com: none of the servers that _sip._udp.example.com names can be found"

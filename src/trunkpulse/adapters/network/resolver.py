@@ -64,6 +64,9 @@ _MOST_OFFERED: Final = 20_000
 _NAPTR_BELIEVED_SECONDS: Final = 24 * 3600.0
 _MOST_WANTED: Final = (TransportProtocol.UDP, TransportProtocol.TCP, TransportProtocol.TLS)
 
+_Asked = tuple[str, tuple[TransportProtocol, ...]]
+"""A domain, and what was wanted of it, best first."""
+
 
 class SystemResolver:
     """``ports.Resolver`` as this machine is set up: of one host, IPv4 comes first."""
@@ -80,8 +83,8 @@ class SystemResolver:
         self._name_servers = NameServers(resolv_conf, port)
         self._addresses = HostAddresses(self._name_servers, hosts)
         self._deadline_seconds = deadline_seconds
-        self._offered: OrderedDict[str, float] = OrderedDict()
-        """Domain -> when its NAPTR records last offered something that is spoken here."""
+        self._offered: OrderedDict[_Asked, float] = OrderedDict()
+        """When the domain's NAPTR records last offered something of what was wanted."""
 
     async def locate(self, uri: SipUri) -> Location:
         """All servers of ``uri``, best first, at most 64; raises ResolutionFailed.
@@ -123,7 +126,7 @@ class SystemResolver:
         # A name server that is silent about NAPTR has to leave time to ask for SRV.
         said = await self._name_servers.ask(f"{domain}.", dns.rdatatype.NAPTR, deadline.halved())
         candidates = offered(said, wanted)
-        self._believe(domain, said, offers=bool(candidates))
+        self._believe((domain, wanted), said, offers=bool(candidates))
         failure: ResolutionFailed | None = None
         for candidate in candidates:
             try:
@@ -135,20 +138,20 @@ class SystemResolver:
             raise failure
         return None
 
-    def _believe(self, domain: str, said: Said, *, offers: bool) -> None:
+    def _believe(self, asked: _Asked, said: Said, *, offers: bool) -> None:
         """Note whether NAPTR ``offers`` anything; raises ResolutionFailed if it did and is mute."""
         now = asyncio.get_running_loop().time()
-        since = self._offered.pop(domain, None)
+        since = self._offered.pop(asked, None)
         if offers:
             since = now
         elif said.certain or since is None or now - since >= _NAPTR_BELIEVED_SECONDS:
             return
-        self._offered[domain] = since
+        self._offered[asked] = since
         if len(self._offered) > _MOST_OFFERED:
             self._offered.popitem(last=False)
         if not offers:
             raise ResolutionFailed(
-                f"{domain}: its NAPTR records cannot be had, {said.failure}"
+                f"{asked[0]}: its NAPTR records cannot be had, {said.failure}"
                 " (a URI with a port does without them)"
             ) from said.cause
 
