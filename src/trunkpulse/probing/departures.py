@@ -61,9 +61,9 @@ class Departures:
         self.destinations: list[Address] = []
 
     def form(self, settings: ProbeSettings) -> Form:
-        """For the requests that are added from now on; their transport has been listened to.
+        """What the requests that are added from now on are written with, as ``Requests.form`` says.
 
-        Theirs is the index as ``mark_of`` has it.
+        Their transport has been listened to.
         """
         if self._transport is not settings.transport:
             self.leave()
