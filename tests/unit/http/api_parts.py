@@ -17,6 +17,7 @@ from trunkpulse.ports import (
     HealthCommit,
     KeptStream,
     Location,
+    MessageTransport,
     Obstacle,
     RecordedEvent,
     ResolutionFailed,
@@ -44,7 +45,7 @@ class SetClock:
         return WALL + self.seconds
 
 
-class Sent:
+class Sent(MessageTransport):
     """A transport that tells where datagrams go."""
 
     def __init__(self) -> None:
@@ -74,10 +75,6 @@ class Sent:
 
     def send(self, data: bytes, destination: Address) -> None:
         self.destinations.put_nowait(destination)
-
-    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
-        for data, destination in zip(messages, destinations, strict=True):
-            self.send(data, destination)
 
     def close(self) -> None:
         """Nothing to release."""
