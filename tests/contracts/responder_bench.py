@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 from trunkpulse.adapters.network.responder import Fate, OptionsResponder, ResponderSettings
 from trunkpulse.model import FailureKind, TransportProtocol
-from trunkpulse.ports import Address, Certificate, MessageTransport, Obstacle
+from trunkpulse.ports import Address, Certificate, Obstacle
 from trunkpulse.sip.message import Response, parse_message
 from trunkpulse.sip.server import AnswerSettings
 
@@ -28,17 +29,13 @@ def options(
     ).encode()
 
 
-class Wire(MessageTransport):
+class Wire:
     """A transport that keeps what is sent, and when by the loop's clock."""
 
     def __init__(self, protocol: TransportProtocol) -> None:
-        self._protocol = protocol
+        self.protocol = protocol
         self.sent: list[tuple[float, Response, Address]] = []
         self.closed = False
-
-    @property
-    def protocol(self) -> TransportProtocol:
-        return self._protocol
 
     @property
     def local_address(self) -> Address:
@@ -48,6 +45,10 @@ class Wire(MessageTransport):
         message = parse_message(data)
         assert isinstance(message, Response)
         self.sent.append((asyncio.get_running_loop().time(), message, destination))
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         return None

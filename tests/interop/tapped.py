@@ -87,7 +87,7 @@ class Tap:
         await self.sent.until(lambda sent: True if len(set(sent)) >= known + number else None)
 
 
-class _TappedTransport(MessageTransport):
+class _TappedTransport:
     def __init__(
         self, plan: TransportPlan, receiver: MessageReceiver, tap: Tap, clock: Clock
     ) -> None:
@@ -125,6 +125,10 @@ class _TappedTransport(MessageTransport):
     def send(self, data: bytes, destination: Address) -> None:
         self._tap.sent.add(_branch(data))
         self._transport.send(data, destination)
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
 
     def close(self) -> None:
         self._transport.close()

@@ -33,7 +33,6 @@ from trunkpulse.ports import (
     LinkWatch,
     Location,
     MessageReceiver,
-    MessageTransport,
     Obstacle,
     ResolutionFailed,
     Server,
@@ -149,7 +148,7 @@ class Network:
         asyncio.get_running_loop().call_later(far.delay_seconds, self.carry, give_back)
 
 
-class Wire(MessageTransport):
+class Wire:
     """The ``MessageTransport`` of the simulated network; connections come about at once there."""
 
     def __init__(self, network: Network, plan: TransportPlan, receiver: MessageReceiver) -> None:
@@ -188,6 +187,10 @@ class Wire(MessageTransport):
         if not self._closed:
             self._network.departures.append(self._network.clock.monotonic())
             self._network.carry(partial(self._network.arrive, self, data, destination))
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
 
     def close(self) -> None:
         self._closed = True

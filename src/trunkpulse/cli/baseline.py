@@ -8,7 +8,7 @@ attempt. Between prober and each transport sits a tap that sees every message bo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, ParamSpec
@@ -217,7 +217,7 @@ class BaselineTest:
         return _AFTER_THE_LAST_SECONDS
 
 
-class _Tap(MessageTransport):
+class _Tap:
     """Between prober and transport: a transport for one, a receiver for the other."""
 
     def __init__(
@@ -246,6 +246,10 @@ class _Tap(MessageTransport):
         self._watches.sent(data, self.protocol, destination, self._clock.monotonic())
         self._saw(sent=True, data=data, peer=destination)
         self._transport.send(data, destination)
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         return self._transport.withdraw(data, destination)

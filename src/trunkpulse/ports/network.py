@@ -102,12 +102,7 @@ class MessageTransport(Protocol):
         """Send without blocking; a failure is reported to the receiver, never raised."""
 
     def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
-        """``send`` each to its destination, in their order.
-
-        That is all it does for whoever inherits it; who knows a cheaper way has one of their own.
-        """
-        for data, destination in zip(messages, destinations, strict=True):
-            self.send(data, destination)
+        """``send`` each to its destination, in their order, as cheaply as there is a way to."""
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         """Nobody waits for an answer to ``data`` any more; what stood in its way, None if nothing.

@@ -17,7 +17,6 @@ from trunkpulse.ports import (
     HealthCommit,
     KeptStream,
     Location,
-    MessageTransport,
     Obstacle,
     RecordedEvent,
     ResolutionFailed,
@@ -45,7 +44,7 @@ class SetClock:
         return WALL + self.seconds
 
 
-class Sent(MessageTransport):
+class Sent:
     """A transport that tells where datagrams go."""
 
     def __init__(self) -> None:
@@ -75,6 +74,10 @@ class Sent(MessageTransport):
 
     def send(self, data: bytes, destination: Address) -> None:
         self.destinations.put_nowait(destination)
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
 
     def close(self) -> None:
         """Nothing to release."""

@@ -13,7 +13,7 @@ import functools
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Self
 
 from trunkpulse.adapters.network.connection import Connection
@@ -21,14 +21,7 @@ from trunkpulse.adapters.network.errors import BindFailed
 from trunkpulse.adapters.network.tls import failure_words, server_context
 from trunkpulse.config.settings import ServerTls
 from trunkpulse.model import FailureKind, TransportProtocol
-from trunkpulse.ports import (
-    Address,
-    Certificate,
-    Clock,
-    MessageReceiver,
-    MessageTransport,
-    Obstacle,
-)
+from trunkpulse.ports import Address, Certificate, Clock, MessageReceiver, Obstacle
 
 __all__ = ["StreamListener", "TurnedAway"]
 
@@ -46,7 +39,7 @@ OUT_OF_FILES_SECONDS: Final = 1.0
 """How long nobody is let in when this machine has no room for one more."""
 
 
-class StreamListener(MessageTransport):
+class StreamListener:
     """See the module's opening; a ``ports.MessageTransport`` that only answers."""
 
     def __init__(
@@ -149,6 +142,11 @@ class StreamListener(MessageTransport):
             connection.write(data)
             return
         self._loop.call_soon(self._fail, data, destination, words)
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        """``send`` each."""
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
 
     def withdraw(self, data: bytes, destination: Address) -> Obstacle | None:
         """Nothing is kept of what was written."""

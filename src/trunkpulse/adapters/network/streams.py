@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from typing import Final, Self
 
 from trunkpulse.adapters.network.connection import Connection
@@ -45,7 +46,6 @@ from trunkpulse.ports import (
     Certificate,
     Clock,
     MessageReceiver,
-    MessageTransport,
     Obstacle,
     TransportPlan,
 )
@@ -66,7 +66,7 @@ ROUND_SECONDS: Final = 5.0
 """How often idle connections are looked after."""
 
 
-class StreamTransport(MessageTransport):
+class StreamTransport:
     """See the module's opening; a ``ports.MessageTransport``. Lives on the running loop."""
 
     def __init__(
@@ -145,6 +145,11 @@ class StreamTransport(MessageTransport):
         else:
             flow.waiting[branch_of(data)] = request
             self._open_soon(flow, destination)
+
+    def send_many(self, messages: Sequence[bytes], destinations: Sequence[Address]) -> None:
+        """``send`` each."""
+        for data, destination in zip(messages, destinations, strict=True):
+            self.send(data, destination)
 
     def _refuse(self, destination: Address, request: Request, words: str) -> None:
         obstacle = Obstacle(FailureKind.UNREACHABLE, words)
