@@ -144,7 +144,7 @@ class _Many:
         sources = self._sources(count) if self._asks_who else repeat(NOBODY)
         arrived = [
             (data[at : at + length], source, stamp)
-            for at, length, source, stamp in zip(_STARTS, lengths, sources, stamps)  # noqa: B905
+            for at, length, source, stamp in zip(_STARTS, lengths, sources, stamps, strict=False)
         ]
         arrived.reverse()
         # The kernel has written over what it was told.
